@@ -1,0 +1,21 @@
+/**
+ * Runs child processes under memory limits and tells truthfully how they ended.
+ *
+ * <p>Start at {@link io.memguard.MemoryGuard}. What is not exported may change at any time.
+ */
+// The command line is built after its library, and JNA is an automatic module.
+@SuppressWarnings({"module", "requires-automatic"})
+module io.memguard {
+  requires com.sun.jna;
+  requires com.sun.jna.platform;
+  requires org.slf4j;
+  requires static transitive org.jspecify;
+
+  exports io.memguard;
+  exports io.memguard.launch;
+  exports io.memguard.limits;
+  exports io.memguard.outcome;
+  exports io.memguard.recover;
+  exports io.memguard.platform to
+      io.memguard.cli;
+}

@@ -1,0 +1,86 @@
+package io.memguard;
+
+import static com.tngtech.archunit.base.DescribedPredicate.not;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTag;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+
+/**
+ * The picture in docs/architecture.md, as rules over the compiled classes.
+ *
+ * <p>Values know nobody. A stage knows the values and the platform. Only the façade and {@code
+ * recover} know the stages.
+ */
+@ArchTag("engine-independent")
+@AnalyzeClasses(packages = "io.memguard", importOptions = ImportOption.DoNotIncludeTests.class)
+final class ArchitectureTest {
+  private static final String FACADE = "io.memguard";
+  private static final String RECOVER = "io.memguard.recover..";
+  private static final String PLATFORM = "io.memguard.platform..";
+  private static final String[] VALUES = {"io.memguard.limits..", "io.memguard.outcome.."};
+
+  private static final DescribedPredicate<JavaClass> OURS = resideInAPackage("io.memguard..");
+
+  @ArchTest
+  static final ArchRule everyPackageIsInThePicture =
+      classes()
+          .should()
+          .resideInAnyPackage(
+              FACADE,
+              RECOVER,
+              PLATFORM,
+              VALUES[0],
+              VALUES[1],
+              "io.memguard.launch..",
+              "io.memguard.watch..",
+              "io.memguard.diagnose..")
+          .because("a package outside the picture is outside every rule below");
+
+  @ArchTest
+  static final ArchRule onlyThePlatformCallsNativeCode =
+      noClasses()
+          .that(not(resideInAPackage(PLATFORM)))
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("com.sun.jna..")
+          .because("io.memguard.platform is the one place where native code is called");
+
+  @ArchTest static final ArchRule limitsKnowOnlyValues = mayKnow("limits", VALUES);
+
+  @ArchTest static final ArchRule outcomesKnowOnlyValues = mayKnow("outcome", VALUES);
+
+  @ArchTest
+  static final ArchRule thePlatformKnowsNoStage = mayKnow("platform", VALUES[0], VALUES[1]);
+
+  @ArchTest static final ArchRule launchKnowsNoOtherStage = stage("launch");
+
+  @ArchTest static final ArchRule watchKnowsNoOtherStage = stage("watch");
+
+  @ArchTest static final ArchRule diagnoseKnowsNoOtherStage = stage("diagnose");
+
+  private static ArchRule stage(String name) {
+    return mayKnow(name, VALUES[0], VALUES[1], PLATFORM);
+  }
+
+  /** Of our own packages, {@code name} may depend on itself and on {@code others}, nothing else. */
+  private static ArchRule mayKnow(String name, String... others) {
+    String itself = "io.memguard." + name + "..";
+    return noClasses()
+        .that()
+        .resideInAPackage(itself)
+        .should()
+        .dependOnClassesThat(
+            OURS.and(not(resideInAPackage(itself))).and(not(resideInAnyPackage(others))))
+        .allowEmptyShould(true)
+        .because("values know no stage, and a stage knows only values and the platform");
+  }
+}
