@@ -9,7 +9,7 @@ module io.memguard {
   requires com.sun.jna;
   requires com.sun.jna.platform;
   requires org.slf4j;
-  requires static transitive org.jspecify;
+  requires static org.jspecify;
 
   exports io.memguard;
   exports io.memguard.launch;

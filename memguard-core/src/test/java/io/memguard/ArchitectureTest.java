@@ -1,17 +1,22 @@
 package io.memguard;
 
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
 import static com.tngtech.archunit.base.DescribedPredicate.not;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.members;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaMember;
+import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTag;
 import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchCondition;
 import com.tngtech.archunit.lang.ArchRule;
 
 /**
@@ -29,6 +34,15 @@ final class ArchitectureTest {
   private static final String[] VALUES = {"io.memguard.limits..", "io.memguard.outcome.."};
 
   private static final DescribedPredicate<JavaClass> OURS = resideInAPackage("io.memguard..");
+
+  /** As module-info says; a package below one of these is not exported. */
+  private static final DescribedPredicate<JavaClass> EXPORTED =
+      resideInAnyPackage(
+          FACADE,
+          "io.memguard.launch",
+          "io.memguard.limits",
+          "io.memguard.outcome",
+          "io.memguard.recover");
 
   @ArchTest
   static final ArchRule everyPackageIsInThePicture =
@@ -67,6 +81,13 @@ final class ArchitectureTest {
 
   @ArchTest static final ArchRule diagnoseKnowsNoOtherStage = stage("diagnose");
 
+  @ArchTest
+  static final ArchRule theApiShowsOnlyExportedTypes =
+      members()
+          .that(areApi())
+          .should(ArchCondition.from(mentionOnlyExportedTypes()))
+          .because("users cannot name a type of a package that is not exported");
+
   private static ArchRule stage(String name) {
     return mayKnow(name, VALUES[0], VALUES[1], PLATFORM);
   }
@@ -82,5 +103,21 @@ final class ArchitectureTest {
             OURS.and(not(resideInAPackage(itself))).and(not(resideInAnyPackage(others))))
         .allowEmptyShould(true)
         .because("values know no stage, and a stage knows only values and the platform");
+  }
+
+  private static DescribedPredicate<JavaMember> areApi() {
+    return describe(
+        "are part of the API",
+        member ->
+            EXPORTED.test(member.getOwner())
+                && member.getOwner().getModifiers().contains(JavaModifier.PUBLIC)
+                && (member.getModifiers().contains(JavaModifier.PUBLIC)
+                    || member.getModifiers().contains(JavaModifier.PROTECTED)));
+  }
+
+  private static DescribedPredicate<JavaMember> mentionOnlyExportedTypes() {
+    return describe(
+        "mention only exported types",
+        member -> member.getAllInvolvedRawTypes().stream().noneMatch(OURS.and(not(EXPORTED))));
   }
 }
