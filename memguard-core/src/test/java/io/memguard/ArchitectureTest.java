@@ -18,6 +18,7 @@ import com.tngtech.archunit.junit.ArchTag;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchCondition;
 import com.tngtech.archunit.lang.ArchRule;
+import org.jspecify.annotations.NullMarked;
 
 /**
  * The picture in docs/architecture.md, as rules over the compiled classes.
@@ -58,6 +59,12 @@ final class ArchitectureTest {
               "io.memguard.watch..",
               "io.memguard.diagnose..")
           .because("a package outside the picture is outside every rule below");
+
+  @ArchTest
+  static final ArchRule everyPackageIsNullMarked =
+      classes()
+          .should(ArchCondition.from(resideInANullMarkedPackage()))
+          .because("NullAway looks at nothing else: its package-info needs @NullMarked");
 
   @ArchTest
   static final ArchRule onlyThePlatformCallsNativeCode =
@@ -103,6 +110,12 @@ final class ArchitectureTest {
             OURS.and(not(resideInAPackage(itself))).and(not(resideInAnyPackage(others))))
         .allowEmptyShould(true)
         .because("values know no stage, and a stage knows only values and the platform");
+  }
+
+  private static DescribedPredicate<JavaClass> resideInANullMarkedPackage() {
+    return describe(
+        "reside in a null-marked package",
+        type -> type.getPackage().isAnnotatedWith(NullMarked.class));
   }
 
   private static DescribedPredicate<JavaMember> areApi() {
