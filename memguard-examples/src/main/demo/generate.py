@@ -29,7 +29,7 @@ def main() -> None:
     for day in DAYS:
         chance = random.Random(day)
         orders = [order(chance, number) for number in range(88_000 if day in LARGE else 8_800)]
-        (directory / f"orders-{day}.json").write_text(json.dumps(orders), encoding="utf-8")
+        (directory / f"{day}.json").write_text(json.dumps(orders), encoding="utf-8")
 
 
 if __name__ == "__main__":
