@@ -1,0 +1,36 @@
+package io.memguard;
+
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What protects children on this machine, and what cannot and why: probed with a throw-away child,
+ * not assumed.
+ *
+ * @param engine how children are started
+ * @param engineReason why it is this engine
+ * @param protections each protection with what it does here, or why it does not
+ * @param limitations what this engine cannot do that the other can; empty for the native one
+ */
+public record Capabilities(
+    Engine engine,
+    String engineReason,
+    Map<Protection, ProtectionState> protections,
+    List<String> limitations) {
+
+  /** Names the two ways to start a child. */
+  public enum Engine {
+    /** {@code guard_spawn}, within the JVM's process. */
+    NATIVE,
+    /** {@link ProcessBuilder}, with the shell and prlimit(1) in front of the program. */
+    PORTABLE
+  }
+
+  /** Copies the collections. */
+  public Capabilities {
+    protections = Map.copyOf(protections);
+    limitations = List.copyOf(limitations);
+  }
+}

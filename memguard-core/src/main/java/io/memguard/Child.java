@@ -1,0 +1,49 @@
+package io.memguard;
+
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.outcome.ResourceUsage;
+import io.memguard.outcome.Signal;
+import io.memguard.outcome.WaitStatus;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+
+/** A running child, whichever engine started it. */
+interface Child {
+  /**
+   * How it ended, as far as the engine can know.
+   *
+   * @param status the wait status
+   * @param usage what it used, or empty if that is unknown
+   */
+  record End(WaitStatus status, Optional<ResourceUsage> usage) {}
+
+  long pid();
+
+  OutputStream stdin();
+
+  InputStream stdout();
+
+  InputStream stderr();
+
+  Map<Protection, ProtectionState> protections();
+
+  /** Sends a signal, to this child and no other; without effect once it has ended. */
+  void signal(Signal signal);
+
+  /** Sends a signal to the process group it leads; without effect once it has ended. */
+  void signalGroup(Signal signal);
+
+  /** Returns the JDK's view of it, or empty if it has been reaped. */
+  Optional<ProcessHandle> handle();
+
+  /** Completes when it was reaped, on a thread that must not be held up. */
+  CompletableFuture<End> end();
+
+  String outputTail();
+
+  String errorTail();
+}

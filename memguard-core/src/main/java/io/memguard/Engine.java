@@ -1,0 +1,21 @@
+package io.memguard;
+
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.engine.LaunchPlan;
+
+/** One of the two ways to start and watch children. */
+interface Engine extends AutoCloseable {
+  /**
+   * Starts a child.
+   *
+   * @param plan what to start
+   * @param preload the witness to load into it, or an inactive one
+   * @param unread true if the caller does not read its pipes: the engine empties them then
+   */
+  Child launch(LaunchPlan plan, Witnesses.Preload preload, boolean unread) throws LaunchException;
+
+  Capabilities.Engine kind();
+
+  @Override
+  void close();
+}

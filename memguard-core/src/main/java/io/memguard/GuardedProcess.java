@@ -1,0 +1,263 @@
+package io.memguard;
+
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.outcome.Evidence.Ending;
+import io.memguard.outcome.Outcome;
+import io.memguard.outcome.ResourceUsage;
+import io.memguard.outcome.Signal;
+import io.memguard.outcome.WaitStatus;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A running child under guard: a {@link Process} in every way, that besides knows how it really
+ * ended.
+ *
+ * <p>When the child has ended, what it wrote to its pipes can still be read, as with the JDK's
+ * processes; with the native engine, reading does not wait for a grandchild that holds them open.
+ *
+ * <p>Safe to share between threads.
+ */
+public final class GuardedProcess extends Process {
+  private final Child child;
+  private final Postmortem postmortem;
+  private final MemoryLimits limits;
+  private final CompletableFuture<Outcome> ended;
+  private final TreeEnder treeEnder;
+  private @Nullable ProcessHandle handle;
+
+  GuardedProcess(Child child, Postmortem postmortem, MemoryLimits limits) {
+    this.child = child;
+    this.postmortem = postmortem;
+    this.limits = limits;
+    this.ended = child.end().thenApply(postmortem::examine);
+    this.treeEnder = new TreeEnder(this);
+  }
+
+  /**
+   * Returns the outcome, as soon as it is known.
+   *
+   * @return completes with the outcome, never exceptionally; completing or cancelling it has no
+   *     effect on the process
+   */
+  public CompletableFuture<Outcome> outcome() {
+    return ended.thenComposeAsync(outcome -> treeEnder.whenDone().thenApply(done -> outcome));
+  }
+
+  /**
+   * Returns how the kernel says it ended, which tells {@code exit(137)} and SIGKILL apart where
+   * {@link #exitValue} cannot. The portable engine cannot either, and then says SIGKILL.
+   *
+   * @return the wait status, or empty if it has not ended
+   */
+  public Optional<WaitStatus> waitStatus() {
+    return nowIfEnded().map(outcome -> outcome.evidence().status());
+  }
+
+  /**
+   * Returns what it and the descendants it waited for used.
+   *
+   * @return the usage, or empty if it has not ended, or was started by the portable engine
+   */
+  public Optional<ResourceUsage> resourceUsage() {
+    return nowIfEnded().flatMap(outcome -> outcome.evidence().usage());
+  }
+
+  /**
+   * Returns what is really in force for this process, and why something is not.
+   *
+   * @return each protection that was not switched off
+   */
+  public Map<Protection, ProtectionState> protections() {
+    return postmortem.protections();
+  }
+
+  /**
+   * Returns the limits it was started with.
+   *
+   * @return the limits
+   */
+  public MemoryLimits limits() {
+    return limits;
+  }
+
+  /**
+   * Ends the child and all its descendants: SIGTERM now, and SIGKILL for those that still live
+   * after a while. The outcome is {@link Outcome.Cancelled}, unless it ended before.
+   *
+   * @param grace how long they may take to end themselves; zero kills at once
+   * @return completes with the outcome when all have ended
+   */
+  public CompletableFuture<Outcome> destroyTree(Duration grace) {
+    return endTree(Ending.CANCEL, grace);
+  }
+
+  CompletableFuture<Outcome> endTree(Ending ending, Duration grace) {
+    Objects.requireNonNull(grace, "grace");
+    postmortem.endedBy(ending);
+    treeEnder.end(grace);
+    return outcome();
+  }
+
+  /** Ends the tree when its time is over; the timer is forgotten when the child ends before. */
+  @SuppressWarnings("FutureReturnValueIgnored") // the future is only the timer
+  void endAfter(Duration timeout, Duration grace) {
+    ended
+        .copy()
+        .orTimeout(timeout.toNanos(), TimeUnit.NANOSECONDS)
+        .exceptionally(
+            late -> {
+              endTree(Ending.TIME_OUT, grace);
+              return null;
+            });
+  }
+
+  /** Does something right after the end, on a thread that must not be held up. */
+  @SuppressWarnings("FutureReturnValueIgnored") // the action speaks for itself
+  void whenEnded(Runnable action) {
+    ended.whenComplete((outcome, trouble) -> action.run());
+  }
+
+  private Optional<Outcome> nowIfEnded() {
+    return Optional.ofNullable(ended.getNow(null));
+  }
+
+  /** Waits for the child, and for its descendants where they are being ended too. */
+  Outcome awaitSettled() throws InterruptedException {
+    Outcome outcome = await();
+    try {
+      treeEnder.whenDone().get();
+    } catch (ExecutionException e) {
+      throw new IllegalStateException(
+          "the descendants of pid " + pid() + " could not be ended", e.getCause());
+    }
+    return outcome;
+  }
+
+  @Override
+  public int waitFor() throws InterruptedException {
+    return exitValue(await());
+  }
+
+  private Outcome await() throws InterruptedException {
+    try {
+      return ended.get();
+    } catch (ExecutionException e) {
+      throw new IllegalStateException(
+          "the outcome of pid " + pid() + " could not be determined", e.getCause());
+    }
+  }
+
+  @Override
+  public boolean waitFor(long timeout, TimeUnit unit) throws InterruptedException {
+    try {
+      ended.get(timeout, unit);
+      return true;
+    } catch (TimeoutException e) {
+      return false;
+    } catch (ExecutionException e) {
+      throw new IllegalStateException(
+          "the outcome of pid " + pid() + " could not be determined", e.getCause());
+    }
+  }
+
+  @Override
+  public int exitValue() {
+    return nowIfEnded()
+        .map(GuardedProcess::exitValue)
+        .orElseThrow(() -> new IllegalThreadStateException("process hasn't exited"));
+  }
+
+  private static int exitValue(Outcome outcome) {
+    return outcome.evidence().status().exitValue();
+  }
+
+  @Override
+  public boolean isAlive() {
+    return !ended.isDone();
+  }
+
+  /**
+   * Asks the child to end, by SIGTERM. The outcome is {@link Outcome.Cancelled}, unless it ended
+   * before.
+   */
+  @Override
+  public void destroy() {
+    endItself(Signal.TERM);
+  }
+
+  /**
+   * Ends the child at once, by SIGKILL. The outcome is {@link Outcome.Cancelled}, unless it ended
+   * before.
+   */
+  @Override
+  public Process destroyForcibly() {
+    endItself(Signal.KILL);
+    return this;
+  }
+
+  private void endItself(Signal signal) {
+    if (isAlive()) {
+      postmortem.endedBy(Ending.CANCEL);
+      child.signal(signal);
+    }
+  }
+
+  @Override
+  public boolean supportsNormalTermination() {
+    return true;
+  }
+
+  @Override
+  public CompletableFuture<Process> onExit() {
+    return ended.handleAsync((outcome, trouble) -> this);
+  }
+
+  @Override
+  public long pid() {
+    return child.pid();
+  }
+
+  @Override
+  public synchronized ProcessHandle toHandle() {
+    if (handle == null) {
+      handle = child.handle().orElseGet(() -> new EndedProcessHandle(pid()));
+    }
+    return handle;
+  }
+
+  @Override
+  public OutputStream getOutputStream() {
+    return child.stdin();
+  }
+
+  @Override
+  public InputStream getInputStream() {
+    return child.stdout();
+  }
+
+  @Override
+  public InputStream getErrorStream() {
+    return child.stderr();
+  }
+
+  @Override
+  public String toString() {
+    return "GuardedProcess[pid="
+        + pid()
+        + ", "
+        + (isAlive() ? "running" : nowIfEnded().map(Outcome::explanation).orElse(""))
+        + "]";
+  }
+}

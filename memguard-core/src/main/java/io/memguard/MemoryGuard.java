@@ -1,0 +1,296 @@
+package io.memguard;
+
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
+import io.memguard.launch.engine.LaunchPlan;
+import io.memguard.limits.LaunchOptions;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.outcome.Outcome;
+import io.memguard.platform.Linux;
+import io.memguard.recover.RetryPolicy;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Starts child processes under memory limits, watches them, and tells how they ended.
+ *
+ * <pre>{@code
+ * try (MemoryGuard guard = MemoryGuard.create()) {
+ *   ProcessBuilder job = new ProcessBuilder("python3", "job.py");
+ *   guard.run(job, MemoryLimits.of("512MiB"),
+ *           RetryPolicy.onOutOfMemory().maxAttempts(4).growBy(2.0).upTo("4GiB"))
+ *       .orThrow();
+ * }
+ * }</pre>
+ *
+ * <p>One guard an application is enough; it has one thread, however many children there are. Safe
+ * to share between threads.
+ *
+ * <p>The native engine is used where it can be loaded, else the portable one; {@link #capabilities}
+ * tells which, and why. The system property {@value #ENGINE_PROPERTY} forces one of them: {@code
+ * native} or {@code portable}.
+ */
+public final class MemoryGuard implements AutoCloseable {
+  /**
+   * The system property that forces an engine: {@code native}, {@code portable}, or {@code auto},
+   * the default.
+   */
+  public static final String ENGINE_PROPERTY = "memguard.engine";
+
+  private static final int CLOSING_GRACE_SECONDS = 5;
+  private static final Duration CLOSING_GRACE = Duration.ofSeconds(CLOSING_GRACE_SECONDS);
+  private static final Logger LOG = LoggerFactory.getLogger(MemoryGuard.class);
+  private static final List<String> PORTABLE_LIMITATIONS =
+      List.of(
+          "exit(128+n) and death by signal n cannot be told apart",
+          "CPU time and peak memory of a child are unknown",
+          "a child cannot get a process group of its own, or be made to die with the parent",
+          "the program's argv[0] is its full path");
+
+  private final Engine engine;
+  private final String engineReason;
+  private final Witnesses witnesses;
+  private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
+  private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
+  private boolean closed;
+
+  private MemoryGuard(Engine engine, String engineReason) {
+    this.engine = engine;
+    this.engineReason = engineReason;
+    this.witnesses = Witnesses.probe(engine);
+  }
+
+  /**
+   * Makes a guard.
+   *
+   * @return the guard
+   * @throws IllegalStateException if the native engine is forced and cannot be loaded; the message
+   *     says why and what to do
+   * @throws IllegalArgumentException if the property {@value #ENGINE_PROPERTY} names no engine
+   */
+  public static MemoryGuard create() {
+    String wanted = System.getProperty(ENGINE_PROPERTY, "auto");
+    return switch (wanted) {
+      case "portable" ->
+          new MemoryGuard(new PortableEngine(), "-D" + ENGINE_PROPERTY + "=portable");
+      case "native", "auto" -> nativeOr(wanted);
+      default ->
+          throw new IllegalArgumentException(
+              "-D"
+                  + ENGINE_PROPERTY
+                  + "="
+                  + wanted
+                  + " names no engine; it is one of auto, native, portable");
+    };
+  }
+
+  private static MemoryGuard nativeOr(String wanted) {
+    try {
+      Linux.load();
+      return new MemoryGuard(new NativeEngine(), "the native library was loaded");
+    } catch (IOException e) {
+      if (wanted.equals("native")) {
+        throw new IllegalStateException(
+            "The native engine is forced and cannot be used: " + e.getMessage(), e);
+      }
+      LOG.warn("Using the portable engine: {}", e.getMessage());
+      return new MemoryGuard(new PortableEngine(), String.valueOf(e.getMessage()));
+    }
+  }
+
+  /**
+   * Runs a child to its end. Its stdin is empty unless redirected; what it writes to a pipe is read
+   * and thrown away, but for the last few KiB, which are in the outcome's evidence.
+   *
+   * @param job what to run; it is not changed
+   * @param limits what it may use
+   * @return how it ended
+   * @throws LaunchException if it could not be started
+   * @throws InterruptedException if this thread was interrupted; the child and its descendants are
+   *     ended then
+   */
+  public Outcome run(ProcessBuilder job, MemoryLimits limits)
+      throws LaunchException, InterruptedException {
+    return run(job, limits, LaunchOptions.defaults());
+  }
+
+  /**
+   * Runs a child to its end, and again with more memory as the policy says.
+   *
+   * @param job what to run; it is not changed
+   * @param limits what the first attempt may use
+   * @param retry what to do when it failed
+   * @return how the last attempt ended, with the earlier ones in it
+   * @throws LaunchException if an attempt could not be started
+   * @throws InterruptedException if this thread was interrupted; the child and its descendants are
+   *     ended then
+   */
+  public Outcome run(ProcessBuilder job, MemoryLimits limits, RetryPolicy retry)
+      throws LaunchException, InterruptedException {
+    return run(job, limits, LaunchOptions.defaults(), retry);
+  }
+
+  /**
+   * Runs a child to its end, and again with more memory as the policy says.
+   *
+   * @param job what to run; it is not changed
+   * @param limits what the first attempt may use
+   * @param options how each attempt lives
+   * @param retry what to do when it failed
+   * @return how the last attempt ended, with the earlier ones in it
+   * @throws LaunchException if an attempt could not be started
+   * @throws InterruptedException if this thread was interrupted; the child and its descendants are
+   *     ended then
+   */
+  public Outcome run(
+      ProcessBuilder job, MemoryLimits limits, LaunchOptions options, RetryPolicy retry)
+      throws LaunchException, InterruptedException {
+    return retry.execute(limits, attemptLimits -> run(job, attemptLimits, options));
+  }
+
+  /**
+   * Runs a child to its end.
+   *
+   * @param job what to run; it is not changed
+   * @param limits what it may use
+   * @param options how it lives
+   * @return how it ended
+   * @throws LaunchException if it could not be started
+   * @throws InterruptedException if this thread was interrupted; the child and its descendants are
+   *     ended then
+   */
+  public Outcome run(ProcessBuilder job, MemoryLimits limits, LaunchOptions options)
+      throws LaunchException, InterruptedException {
+    GuardedProcess process = launch(job, limits, options, true);
+    try {
+      return process.awaitSettled();
+    } catch (InterruptedException e) {
+      process.destroyTree(options.grace()).join();
+      throw e;
+    }
+  }
+
+  /**
+   * Starts a child.
+   *
+   * @param job what to start; it is not changed
+   * @param limits what it may use
+   * @return the running child
+   * @throws LaunchException if it could not be started; nothing of it is left then
+   */
+  public GuardedProcess start(ProcessBuilder job, MemoryLimits limits) throws LaunchException {
+    return start(job, limits, LaunchOptions.defaults());
+  }
+
+  /**
+   * Starts a child.
+   *
+   * @param job what to start; it is not changed
+   * @param limits what it may use
+   * @param options how it lives
+   * @return the running child
+   * @throws LaunchException if it could not be started; nothing of it is left then
+   */
+  public GuardedProcess start(ProcessBuilder job, MemoryLimits limits, LaunchOptions options)
+      throws LaunchException {
+    return launch(job, limits, options, false);
+  }
+
+  private GuardedProcess launch(
+      ProcessBuilder job, MemoryLimits limits, LaunchOptions options, boolean unread)
+      throws LaunchException {
+    Objects.requireNonNull(job, "job");
+    Objects.requireNonNull(limits, "limits");
+    Objects.requireNonNull(options, "options");
+    LaunchPlan plan = LaunchPlan.of(job, limits, options);
+    lifecycle.readLock().lock(); // many launches at a time, but none while the guard closes
+    try {
+      if (closed) {
+        throw new LaunchException(
+            LaunchStep.PREPARE,
+            0,
+            "the guard is closed",
+            "Keep it open as long as children are to be started.");
+      }
+      return launch(plan, unread);
+    } finally {
+      lifecycle.readLock().unlock();
+    }
+  }
+
+  private GuardedProcess launch(LaunchPlan plan, boolean unread) throws LaunchException {
+    Postmortem.Files files = Postmortem.Files.of(plan);
+    long began = System.nanoTime();
+    Witnesses.Preload preload = witnesses.arm(plan.limits());
+    GuardedProcess process;
+    try {
+      Child child = engine.launch(plan, preload, unread);
+      process =
+          new GuardedProcess(
+              child, new Postmortem(plan, preload, child, files, began), plan.limits());
+    } catch (LaunchException | RuntimeException | Error e) {
+      preload.release();
+      throw e;
+    }
+    living.add(process);
+    process.whenEnded(() -> living.remove(process));
+    plan.options()
+        .timeout()
+        .ifPresent(timeout -> process.endAfter(timeout, plan.options().grace()));
+    return process;
+  }
+
+  /**
+   * Tells what protects children on this machine, and what cannot and why.
+   *
+   * @return what was found when this guard was made
+   */
+  public Capabilities capabilities() {
+    boolean portable = engine.kind() == Capabilities.Engine.PORTABLE;
+    Map<Protection, ProtectionState> protections =
+        Map.of(
+            Protection.RLIMIT_DATA, ProtectionState.active("set between clone and exec"),
+            Protection.RLIMIT_AS, ProtectionState.active("set between clone and exec"),
+            Protection.OOM_SCORE_ADJ, ProtectionState.active("may be raised"),
+            Protection.WITNESS, witnesses.state());
+    return new Capabilities(
+        engine.kind(), engineReason, protections, portable ? PORTABLE_LIMITATIONS : List.of());
+  }
+
+  /**
+   * Ends every child that still lives, with its descendants, and frees what the guard holds. Their
+   * outcome is {@link Outcome.Cancelled}. They have {@value #CLOSING_GRACE_SECONDS} seconds after
+   * SIGTERM; this waits for them.
+   */
+  @Override
+  public void close() {
+    lifecycle.writeLock().lock();
+    try {
+      if (closed) {
+        return;
+      }
+      closed = true;
+    } finally {
+      lifecycle.writeLock().unlock();
+    }
+    CompletableFuture<?>[] ending =
+        living.stream()
+            .map(process -> process.destroyTree(CLOSING_GRACE))
+            .toArray(CompletableFuture<?>[]::new);
+    CompletableFuture.allOf(ending).join();
+    witnesses.close();
+    engine.close();
+  }
+}

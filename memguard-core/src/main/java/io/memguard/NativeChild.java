@@ -1,0 +1,158 @@
+package io.memguard;
+
+import io.memguard.launch.engine.Launched;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.outcome.ResourceUsage;
+import io.memguard.outcome.Signal;
+import io.memguard.platform.Linux;
+import io.memguard.watch.PipeDrain;
+import io.memguard.watch.PipeInput;
+import io.memguard.watch.PipeOutput;
+import io.memguard.watch.Tail;
+import io.memguard.watch.Watcher;
+import java.io.BufferedOutputStream;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.time.Duration;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * A child of the native engine. It owns the child's pidfd and the parent's ends of its pipes, and
+ * closes them all when the child has been reaped.
+ */
+final class NativeChild implements Child {
+  private final Launched launched;
+  private final Tail output = new Tail();
+  private final Tail error = new Tail();
+  private final List<Runnable> pipes = new ArrayList<>(3);
+  private final OutputStream stdin;
+  private final InputStream stdout;
+  private final InputStream stderr;
+  private final CompletableFuture<End> end = new CompletableFuture<>();
+  private boolean reaped;
+
+  NativeChild(Watcher watcher, Launched launched, boolean unread) {
+    this.launched = launched;
+    this.stdin = stdin(watcher, launched.stdin(), unread);
+    this.stdout = source(watcher, launched.stdout(), output, unread);
+    this.stderr = source(watcher, launched.stderr(), error, unread);
+    watcher.watchExit(launched.pidfd(), this::reaped);
+  }
+
+  private OutputStream stdin(Watcher watcher, int fd, boolean unread) {
+    if (fd < 0) {
+      return NoPipe.SINK;
+    }
+    PipeOutput pipe = new PipeOutput(watcher, fd);
+    if (unread) {
+      pipe.close(); // nobody will write
+      return NoPipe.SINK;
+    }
+    pipes.add(pipe::childEnded);
+    return new BufferedOutputStream(pipe);
+  }
+
+  private InputStream source(Watcher watcher, int fd, Tail tail, boolean unread) {
+    if (fd < 0) {
+      return NoPipe.SOURCE;
+    }
+    if (unread) {
+      PipeDrain drain = new PipeDrain(watcher, fd, tail);
+      pipes.add(drain::childEnded);
+      return NoPipe.SOURCE;
+    }
+    PipeInput pipe = new PipeInput(watcher, fd, tail);
+    pipes.add(pipe::childEnded);
+    return pipe;
+  }
+
+  private void reaped(Watcher.Exit exit) {
+    synchronized (this) {
+      reaped = true;
+      Linux.guard_close(launched.pidfd());
+    }
+    pipes.forEach(Runnable::run);
+    boolean ownPeak = exit.peakRssBytes() > launched.parentPeakRssBytes();
+    ResourceUsage usage =
+        new ResourceUsage(
+            Duration.of(exit.userMicros(), ChronoUnit.MICROS),
+            Duration.of(exit.systemMicros(), ChronoUnit.MICROS),
+            ownPeak ? OptionalLong.of(exit.peakRssBytes()) : OptionalLong.empty());
+    end.complete(new End(exit.status(), Optional.of(usage)));
+  }
+
+  @Override
+  public synchronized void signal(Signal signal) {
+    if (!reaped) {
+      Linux.guard_pidfd_signal(launched.pidfd(), signal.number());
+    }
+  }
+
+  @Override
+  public synchronized void signalGroup(Signal signal) {
+    if (isUnreaped()) {
+      Linux.guard_group_signal(launched.pid(), signal.number());
+    }
+  }
+
+  /**
+   * The pid is nobody else's only as long as the child was not reaped: that is asked after it was
+   * looked up.
+   */
+  @Override
+  public synchronized Optional<ProcessHandle> handle() {
+    Optional<ProcessHandle> handle = ProcessHandle.of(launched.pid());
+    return isUnreaped() ? handle : Optional.empty();
+  }
+
+  private boolean isUnreaped() {
+    return !reaped && Linux.guard_pidfd_signal(launched.pidfd(), 0) == 0;
+  }
+
+  @Override
+  public long pid() {
+    return launched.pid();
+  }
+
+  @Override
+  public OutputStream stdin() {
+    return stdin;
+  }
+
+  @Override
+  public InputStream stdout() {
+    return stdout;
+  }
+
+  @Override
+  public InputStream stderr() {
+    return stderr;
+  }
+
+  @Override
+  public Map<Protection, ProtectionState> protections() {
+    return launched.protections();
+  }
+
+  @Override
+  public CompletableFuture<End> end() {
+    return end;
+  }
+
+  @Override
+  public String outputTail() {
+    return output.text();
+  }
+
+  @Override
+  public String errorTail() {
+    return error.text();
+  }
+}

@@ -1,0 +1,167 @@
+package io.memguard;
+
+import io.memguard.launch.engine.PortableLauncher;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.outcome.Signal;
+import io.memguard.outcome.WaitStatus;
+import io.memguard.watch.Tail;
+import io.memguard.watch.TailInput;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A child of the portable engine: the JDK reaps it and owns its descriptors. Signals other than
+ * TERM and KILL, and process groups, are beyond it.
+ */
+final class PortableChild implements Child {
+  private static final int LAST_SIGNAL = 64;
+  private static final long LATE_OUTPUT_MILLIS = 500;
+
+  private final Process process;
+  private final Map<Protection, ProtectionState> protections;
+  private final Tail output = new Tail();
+  private final Tail error = new Tail();
+  private final OutputStream stdin;
+  private final InputStream stdout;
+  private final InputStream stderr;
+  private final CompletableFuture<End> end;
+
+  PortableChild(PortableLauncher.Started started, boolean unread) {
+    this.process = started.process();
+    this.protections = started.protections();
+    InputStream out = new TailInput(process.getInputStream(), output);
+    InputStream err = new TailInput(process.getErrorStream(), error);
+    if (unread) {
+      close(process.getOutputStream());
+      CompletableFuture<Void> read = CompletableFuture.allOf(pump(out), pump(err));
+      this.stdin = NoPipe.SINK;
+      this.stdout = NoPipe.SOURCE;
+      this.stderr = NoPipe.SOURCE;
+      this.end =
+          process
+              .onExit()
+              .thenCombine(
+                  process.onExit().thenCompose(p -> atMostALittleLonger(read)),
+                  (p, late) -> end(p));
+    } else {
+      this.stdin = process.getOutputStream();
+      this.stdout = out;
+      this.stderr = err;
+      this.end = process.onExit().thenApply(PortableChild::end);
+    }
+  }
+
+  /** A grandchild may hold the pipe: then nobody waits for it. */
+  private static CompletableFuture<Void> atMostALittleLonger(CompletableFuture<Void> read) {
+    return read.copy().completeOnTimeout(null, LATE_OUTPUT_MILLIS, TimeUnit.MILLISECONDS);
+  }
+
+  private static CompletableFuture<Void> pump(InputStream from) {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    Thread thread =
+        new Thread(
+            () -> {
+              try (from) {
+                from.transferTo(OutputStream.nullOutputStream());
+              } catch (IOException e) {
+                // the stream was closed under it: there is no more to read
+              } finally {
+                done.complete(null);
+              }
+            },
+            "memguard-reader");
+    thread.setDaemon(true);
+    thread.start();
+    return done;
+  }
+
+  private static void close(OutputStream stream) {
+    try {
+      stream.close();
+    } catch (IOException e) {
+      // nothing was written to it that could be lost
+    }
+  }
+
+  /**
+   * The JDK folds "killed by n" and "exit(128 + n)" into one number; the first is by far the more
+   * frequent.
+   */
+  private static End end(Process ended) {
+    int value = ended.exitValue();
+    int signal = value - WaitStatus.SIGNALLED;
+    return new End(
+        signal >= 1 && signal <= LAST_SIGNAL
+            ? new WaitStatus.Kill(new Signal(signal), false)
+            : new WaitStatus.Exit(value),
+        Optional.empty());
+  }
+
+  @Override
+  public void signal(Signal signal) {
+    if (signal.equals(Signal.KILL)) {
+      process.destroyForcibly();
+    } else if (signal.equals(Signal.TERM)) {
+      process.destroy();
+    } else {
+      throw new UnsupportedOperationException(
+          "the portable engine cannot send " + signal + "; it can send SIGTERM and SIGKILL");
+    }
+  }
+
+  @Override
+  public void signalGroup(Signal signal) {
+    signal(signal);
+  }
+
+  @Override
+  public Optional<ProcessHandle> handle() {
+    return Optional.of(process.toHandle());
+  }
+
+  @Override
+  public long pid() {
+    return process.pid();
+  }
+
+  @Override
+  public OutputStream stdin() {
+    return stdin;
+  }
+
+  @Override
+  public InputStream stdout() {
+    return stdout;
+  }
+
+  @Override
+  public InputStream stderr() {
+    return stderr;
+  }
+
+  @Override
+  public Map<Protection, ProtectionState> protections() {
+    return protections;
+  }
+
+  @Override
+  public CompletableFuture<End> end() {
+    return end;
+  }
+
+  @Override
+  public String outputTail() {
+    return output.text();
+  }
+
+  @Override
+  public String errorTail() {
+    return error.text();
+  }
+}

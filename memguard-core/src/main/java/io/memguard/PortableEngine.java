@@ -1,0 +1,24 @@
+package io.memguard;
+
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.engine.LaunchPlan;
+import io.memguard.launch.engine.PortableLauncher;
+
+/** Starts children through the JDK, where the native library cannot be used. */
+final class PortableEngine implements Engine {
+  private final PortableLauncher launcher = new PortableLauncher();
+
+  @Override
+  public Child launch(LaunchPlan plan, Witnesses.Preload preload, boolean unread)
+      throws LaunchException {
+    return new PortableChild(launcher.launch(plan, preload.variables(plan.environment())), unread);
+  }
+
+  @Override
+  public Capabilities.Engine kind() {
+    return Capabilities.Engine.PORTABLE;
+  }
+
+  @Override
+  public void close() {}
+}

@@ -1,0 +1,92 @@
+package io.memguard;
+
+import io.memguard.diagnose.Diagnoser;
+import io.memguard.launch.engine.LaunchPlan;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
+import io.memguard.outcome.Evidence;
+import io.memguard.outcome.Evidence.Ending;
+import io.memguard.outcome.Outcome;
+import io.memguard.platform.FileTail;
+import java.lang.ProcessBuilder.Redirect;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+
+/** Gathers the evidence of one child's death, once, and has it judged. */
+final class Postmortem {
+  private final LaunchPlan plan;
+  private final Witnesses.Preload preload;
+  private final Child child;
+  private final Files files;
+  private final long began;
+  private Ending ending = Ending.ITS_OWN;
+
+  /** Where the child's output goes if it goes to files; noted before it is started. */
+  record Files(FileTail output, FileTail error) {
+    static Files of(LaunchPlan plan) {
+      FileTail output = tail(plan.stdout());
+      return new Files(output, plan.redirectErrorStream() ? output : tail(plan.stderr()));
+    }
+
+    private static FileTail tail(Redirect redirect) {
+      return FileTail.of(redirect.file(), redirect.type() == Redirect.Type.APPEND);
+    }
+  }
+
+  Postmortem(LaunchPlan plan, Witnesses.Preload preload, Child child, Files files, long began) {
+    this.plan = plan;
+    this.preload = preload;
+    this.child = child;
+    this.files = files;
+    this.began = began;
+  }
+
+  /** Notes that memguard is ending the child; the first reason counts. */
+  synchronized void endedBy(Ending reason) {
+    if (ending == Ending.ITS_OWN) {
+      ending = reason;
+    }
+  }
+
+  private synchronized Ending ending() {
+    return ending;
+  }
+
+  /** Returns what is in force, the witness included. */
+  Map<Protection, ProtectionState> protections() {
+    Map<Protection, ProtectionState> all = new EnumMap<>(Protection.class);
+    all.putAll(child.protections());
+    if (plan.limits().requirement(Protection.WITNESS) != Requirement.OFF) {
+      all.put(Protection.WITNESS, preload.state());
+    }
+    return all;
+  }
+
+  /** Gathers and judges. It gives the witness's slot back, so it may be called once. */
+  Outcome examine(Child.End end) {
+    boolean success = end.status().isSuccess();
+    Evidence evidence =
+        new Evidence(
+            child.pid(),
+            end.status(),
+            ending(),
+            plan.options().timeout(),
+            Duration.ofNanos(System.nanoTime() - began),
+            plan.limits(),
+            protections(),
+            end.usage(),
+            preload.read(),
+            success ? "" : text(child.outputTail(), files.output()),
+            success ? "" : text(child.errorTail(), files.error()),
+            List.of());
+    preload.release();
+    return Diagnoser.diagnose(evidence);
+  }
+
+  private static String text(String piped, FileTail file) {
+    return piped.isEmpty() ? file.text() : piped;
+  }
+}

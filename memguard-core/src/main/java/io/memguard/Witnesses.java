@@ -1,0 +1,181 @@
+package io.memguard;
+
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
+import io.memguard.launch.engine.LaunchPlan;
+import io.memguard.limits.LaunchOptions;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
+import io.memguard.limits.Rlimit;
+import io.memguard.outcome.Signal;
+import io.memguard.outcome.WitnessRecord;
+import io.memguard.platform.NativeFiles;
+import io.memguard.platform.WitnessPage;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Gives each launch its witness, where witnesses work: that is tried once, with a child that does
+ * nothing.
+ *
+ * <p>Owns the shared memory; a launch owns its slot in it until its outcome is known.
+ */
+final class Witnesses implements AutoCloseable {
+  private static final String PRELOAD = "LD_PRELOAD";
+  private static final long PROBE_SECONDS = 10;
+
+  private final @Nullable NativeFiles files;
+  private final @Nullable WitnessPage page;
+  private final ProtectionState state;
+
+  /** A witness for one launch, or the reason why there is none. */
+  record Preload(Optional<WitnessPage.Slot> slot, ProtectionState state, String library) {
+    static Preload none(String why) {
+      return new Preload(Optional.empty(), ProtectionState.inactive(why), "");
+    }
+
+    /**
+     * Returns the variables that load it, in front of whatever is preloaded already: each calls the
+     * next in line.
+     */
+    Map<String, String> variables(Map<String, String> environment) {
+      if (slot.isEmpty()) {
+        return Map.of();
+      }
+      String before = environment.getOrDefault(PRELOAD, "");
+      return Map.of(
+          PRELOAD,
+          before.isEmpty() ? library : library + ":" + before,
+          WitnessPage.VARIABLE,
+          slot.get().address());
+    }
+
+    Optional<WitnessRecord> read() {
+      return slot.map(WitnessPage.Slot::read);
+    }
+
+    void release() {
+      slot.ifPresent(WitnessPage.Slot::release);
+    }
+  }
+
+  private Witnesses(
+      @Nullable NativeFiles files, @Nullable WitnessPage page, ProtectionState state) {
+    this.files = files;
+    this.page = page;
+    this.state = state;
+  }
+
+  /** Tries whether a witness gets into a child of this engine. */
+  static Witnesses probe(Engine engine) {
+    NativeFiles files;
+    WitnessPage page;
+    try {
+      files = NativeFiles.locate();
+      page = WitnessPage.create();
+    } catch (IOException | UncheckedIOException e) {
+      return new Witnesses(null, null, ProtectionState.inactive(String.valueOf(e.getMessage())));
+    }
+    if (files.witness().toString().matches(".*[ :].*")) {
+      page.close();
+      return new Witnesses(
+          null,
+          null,
+          ProtectionState.inactive(
+              files.witness() + " has a space or a colon in it, which LD_PRELOAD cannot have"));
+    }
+    Witnesses hopeful =
+        new Witnesses(files, page, ProtectionState.active("preloaded from " + files.witness()));
+    return hopeful.isSeenIn(engine)
+        ? hopeful
+        : hopeful.given(
+            "a probe child ran without it: LD_PRELOAD, or /proc/<pid>/fd, has no effect here");
+  }
+
+  private boolean isSeenIn(Engine engine) {
+    ProcessBuilder probe =
+        new ProcessBuilder("/bin/sh", "-c", ":")
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .redirectError(ProcessBuilder.Redirect.DISCARD);
+    MemoryLimits limits = MemoryLimits.none().with(Protection.OOM_SCORE_ADJ, Requirement.OFF);
+    Preload preload = take();
+    try {
+      Child child =
+          engine.launch(LaunchPlan.of(probe, limits, LaunchOptions.defaults()), preload, true);
+      try {
+        child.end().get(PROBE_SECONDS, TimeUnit.SECONDS);
+      } finally {
+        child.signal(Signal.KILL);
+      }
+      return preload.read().filter(WitnessRecord::attached).isPresent();
+    } catch (LaunchException | ExecutionException | TimeoutException e) {
+      return false;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    } finally {
+      preload.release();
+    }
+  }
+
+  private Witnesses given(String reason) {
+    close();
+    return new Witnesses(null, null, ProtectionState.inactive(reason));
+  }
+
+  /** Tells whether witnesses work here, or why not. */
+  ProtectionState state() {
+    return state;
+  }
+
+  /**
+   * Prepares the witness of one launch.
+   *
+   * @throws LaunchException if it is required and cannot be had
+   */
+  Preload arm(MemoryLimits limits) throws LaunchException {
+    Requirement wanted = limits.requirement(Protection.WITNESS);
+    boolean memoryLimited = limits.armed(Rlimit.DATA) || limits.armed(Rlimit.AS);
+    if (wanted == Requirement.OFF) {
+      return Preload.none("switched off for this launch");
+    }
+    if (wanted == Requirement.PREFER && !memoryLimited) {
+      return Preload.none("not needed: no memory limit is set");
+    }
+    Preload preload = state.active() ? take() : new Preload(Optional.empty(), state, "");
+    if (wanted == Requirement.REQUIRE && preload.slot().isEmpty()) {
+      throw new LaunchException(
+          LaunchStep.PREPARE,
+          0,
+          "the witness is required and cannot be had: " + preload.state(),
+          "Mend that, or only prefer Protection.WITNESS.");
+    }
+    return preload;
+  }
+
+  private Preload take() {
+    if (files == null || page == null) {
+      return Preload.none("there is no witness");
+    }
+    String library = files.witness().toString();
+    return page.acquire()
+        .map(slot -> new Preload(Optional.of(slot), state, library))
+        .orElseGet(
+            () -> Preload.none("all slots for witnesses are taken: too many children at a time"));
+  }
+
+  @Override
+  public void close() {
+    if (page != null) {
+      page.close();
+    }
+  }
+}

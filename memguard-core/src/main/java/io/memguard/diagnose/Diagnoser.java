@@ -1,0 +1,189 @@
+package io.memguard.diagnose;
+
+import io.memguard.limits.MemorySize;
+import io.memguard.limits.Protection;
+import io.memguard.outcome.Cause;
+import io.memguard.outcome.Confidence;
+import io.memguard.outcome.Evidence;
+import io.memguard.outcome.Outcome;
+import io.memguard.outcome.WaitStatus;
+import io.memguard.outcome.WitnessRecord;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * Weighs the evidence of one death. The first rule that applies decides:
+ *
+ * <ol>
+ *   <li>memguard ended it: it timed out, or was cancelled;
+ *   <li>it exited with 0: it succeeded, whatever it was refused on the way;
+ *   <li>the witness noted a refusal: {@link Cause#ALLOCATION_DENIED}, certain;
+ *   <li>under a limit, and without ever getting as far as the witness, it died as a program does
+ *       that cannot be loaded: {@link Cause#LIMIT_TOO_LOW};
+ *   <li>under a limit and unwatched, it ended as its runtime does when refused memory: {@link
+ *       Cause#ALLOCATION_DENIED}, probable when it also was near the limit, else possible;
+ *   <li>otherwise it exited, or was killed, for reasons of its own.
+ * </ol>
+ */
+public final class Diagnoser {
+  private static final int CANNOT_EXECUTE = 127;
+  private static final int SIGKILL = 9;
+  private static final int SIGSEGV = 11;
+  private static final long MIB = 1 << 20;
+
+  /**
+   * No dynamically linked program starts in less; measured: the loader and libc alone map about
+   * this much.
+   */
+  private static final long SMALLEST_PROGRAM = 4 * MIB;
+
+  private Diagnoser() {}
+
+  /**
+   * Decides how a child ended.
+   *
+   * @param evidence the facts
+   * @return the verdict
+   */
+  public static Outcome diagnose(Evidence evidence) {
+    return switch (evidence.ending()) {
+      case TIME_OUT -> new Outcome.TimedOut(evidence.timeout().orElseThrow(), evidence);
+      case CANCEL -> new Outcome.Cancelled(evidence);
+      case ITS_OWN -> endedItself(evidence);
+    };
+  }
+
+  private static Outcome endedItself(Evidence evidence) {
+    if (evidence.status().isSuccess()) {
+      return new Outcome.Exited(0, evidence);
+    }
+    return refused(evidence)
+        .or(() -> tooLow(evidence))
+        .or(() -> unwatched(evidence))
+        .orElseGet(() -> unrelated(evidence));
+  }
+
+  private static Outcome unrelated(Evidence evidence) {
+    return evidence.status() instanceof WaitStatus.Kill kill
+        ? new Outcome.Signalled(kill.signal(), evidence)
+        : new Outcome.Exited(evidence.status().exitValue(), evidence);
+  }
+
+  private static Optional<Outcome> refused(Evidence evidence) {
+    return evidence
+        .witness()
+        .filter(WitnessRecord::sawRefusal)
+        .map(record -> refused(evidence, record));
+  }
+
+  private static Outcome refused(Evidence evidence, WitnessRecord record) {
+    OptionalLong size = record.largestRefusedBytes();
+    String explanation =
+        "It asked for "
+            + MemorySize.format(size.orElse(0))
+            + " and was refused"
+            + under(evidence)
+            + ", then ended ("
+            + evidence.status()
+            + ").";
+    return outOfMemory(Cause.ALLOCATION_DENIED, Confidence.CERTAIN, size, explanation, evidence);
+  }
+
+  /**
+   * A program that cannot be loaded dies inside execve (SIGKILL or SIGSEGV), or its loader exits
+   * with 127.
+   */
+  private static Optional<Outcome> tooLow(Evidence evidence) {
+    if (evidence.limitBytes().isEmpty()
+        || evidence.witness().filter(WitnessRecord::attached).isPresent()) {
+      return Optional.empty();
+    }
+    int exitValue = evidence.status().exitValue();
+    boolean diedLoading =
+        exitValue == CANNOT_EXECUTE
+            || exitValue == WaitStatus.SIGNALLED + SIGKILL
+            || exitValue == WaitStatus.SIGNALLED + SIGSEGV;
+    boolean saidSo = Signature.of(evidence).filter(Signature.LOADER::equals).isPresent();
+    boolean tiny = evidence.limitBytes().getAsLong() < SMALLEST_PROGRAM;
+    if (!diedLoading || !(saidSo || tiny)) {
+      return Optional.empty();
+    }
+    String explanation =
+        "It could not start"
+            + under(evidence)
+            + " ("
+            + evidence.status()
+            + "): a dynamically linked program needs a few MiB before it does anything, a managed runtime tens of them.";
+    Confidence confidence = saidSo && tiny ? Confidence.PROBABLE : Confidence.POSSIBLE;
+    return Optional.of(
+        outOfMemory(Cause.LIMIT_TOO_LOW, confidence, OptionalLong.empty(), explanation, evidence));
+  }
+
+  private static Optional<Outcome> unwatched(Evidence evidence) {
+    boolean watched = evidence.witness().filter(WitnessRecord::attached).isPresent();
+    if (watched || evidence.limitBytes().isEmpty()) {
+      return Optional.empty();
+    }
+    return Signature.of(evidence).map(signature -> unwatched(evidence, signature));
+  }
+
+  private static Outcome unwatched(Evidence evidence, Signature signature) {
+    boolean near = isNearLimit(evidence);
+    String explanation =
+        "It ended as a "
+            + signature.runtime()
+            + " program does that is refused memory"
+            + under(evidence)
+            + " ("
+            + evidence.status()
+            + (near ? ", and it was near that limit" : "")
+            + "); nobody could watch its allocations.";
+    return outOfMemory(
+        Cause.ALLOCATION_DENIED,
+        near ? Confidence.PROBABLE : Confidence.POSSIBLE,
+        OptionalLong.empty(),
+        explanation,
+        evidence);
+  }
+
+  /** Half of it resident is near: what is mapped counts against the limit, touched or not. */
+  private static boolean isNearLimit(Evidence evidence) {
+    OptionalLong peak = evidence.peakRssBytes();
+    return peak.isPresent() && peak.getAsLong() >= evidence.limitBytes().orElse(Long.MAX_VALUE) / 2;
+  }
+
+  private static Outcome outOfMemory(
+      Cause cause,
+      Confidence confidence,
+      OptionalLong refused,
+      String explanation,
+      Evidence evidence) {
+    return new Outcome.OutOfMemory(
+        cause,
+        confidence,
+        refused,
+        suggestedLimit(evidence, refused),
+        false,
+        explanation,
+        evidence);
+  }
+
+  /** Room for what was refused on top of the limit, and at least half as much again; whole MiB. */
+  private static OptionalLong suggestedLimit(Evidence evidence, OptionalLong refused) {
+    if (evidence.limitBytes().isEmpty()) {
+      return OptionalLong.empty();
+    }
+    long limit = evidence.limitBytes().getAsLong();
+    long more = Math.max(refused.orElse(0), limit / 2);
+    long sum = limit > Long.MAX_VALUE - more - MIB ? Long.MAX_VALUE - MIB : limit + more;
+    return OptionalLong.of((sum + MIB - 1) / MIB * MIB);
+  }
+
+  private static String under(Evidence evidence) {
+    if (evidence.limitBytes().isEmpty()) {
+      return "";
+    }
+    String which = evidence.active(Protection.RLIMIT_DATA) ? "RLIMIT_DATA" : "RLIMIT_AS";
+    return " under " + which + " " + MemorySize.format(evidence.limitBytes().getAsLong());
+  }
+}

@@ -1,0 +1,77 @@
+package io.memguard.launch;
+
+/** Names the steps of a launch, in the order in which they are taken. */
+public enum LaunchStep {
+  /** Checking the command, the environment and the protections, before anything is started. */
+  PREPARE(-1, "preparing the launch"),
+  /** Opening pipes: pipe2(2). */
+  PIPE(1, "opening the pipes"),
+  /** Making the process: clone(2). */
+  CLONE(2, "creating the process"),
+  /** Asking for a signal when the parent dies: prctl(2). */
+  PDEATHSIG(3, "tying the child's life to the parent's"),
+  /** Starting a session: setsid(2). */
+  SETSID(4, "starting a new session"),
+  /** Starting a process group: setpgid(2). */
+  SETPGID(5, "starting a new process group"),
+  /** Leaving the parent's descriptor table: close_range(2). */
+  UNSHARE_FILES(6, "leaving the parent's descriptor table"),
+  /** Opening a pipe's end in the child. */
+  REOPEN_PIPE(7, "opening a pipe in the child"),
+  /** Opening the file that stdin is redirected from. */
+  OPEN_STDIN(8, "opening the file for stdin"),
+  /** Opening the file that stdout is redirected to. */
+  OPEN_STDOUT(9, "opening the file for stdout"),
+  /** Opening the file that stderr is redirected to. */
+  OPEN_STDERR(10, "opening the file for stderr"),
+  /** Connecting stdin, stdout and stderr: dup3(2). */
+  DUP(11, "connecting the standard streams"),
+  /** Closing every other descriptor. */
+  CLOSE_FILES(12, "closing inherited descriptors"),
+  /** Writing {@code oom_score_adj}. */
+  OOM_SCORE_ADJ(13, "writing oom_score_adj"),
+  /** Entering the working directory: chdir(2). */
+  CHDIR(14, "entering the working directory"),
+  /** Letting signals in: sigprocmask(2). */
+  SIGMASK(15, "unblocking signals"),
+  /** Running the program: execve(2). */
+  EXEC(16, "executing the program"),
+  /** Setting a resource limit: prlimit(2). */
+  RLIMIT(32, "setting a resource limit");
+
+  private final int code;
+  private final String action;
+
+  LaunchStep(int code, String action) {
+    this.code = code;
+    this.action = action;
+  }
+
+  /**
+   * Finds the step by the number that the native code reports: {@code enum guard_step} in {@code
+   * guard.h}.
+   *
+   * @param code the number
+   * @return the step
+   */
+  public static LaunchStep of(int code) {
+    if (code >= RLIMIT.code) {
+      return RLIMIT; // the rest of the number is the resource
+    }
+    for (LaunchStep step : values()) {
+      if (step.code == code) {
+        return step;
+      }
+    }
+    throw new IllegalArgumentException("launch step " + code + " is unknown");
+  }
+
+  /**
+   * Says what is done in this step.
+   *
+   * @return for example {@code "executing the program"}
+   */
+  public String action() {
+    return action;
+  }
+}

@@ -1,0 +1,5 @@
+/** How a launch fails: the step that failed, the kernel's reason, and what to do about it. */
+@NullMarked
+package io.memguard.launch;
+
+import org.jspecify.annotations.NullMarked;

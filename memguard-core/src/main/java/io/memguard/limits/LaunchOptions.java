@@ -1,0 +1,103 @@
+package io.memguard.limits;
+
+import java.time.Duration;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * Says how a child lives besides its memory: for how long, in which process group, and whether it
+ * outlives its parent.
+ *
+ * @param timeout after which the child and its descendants are ended, or empty for never
+ * @param grace how long the tree may take to end itself after SIGTERM before it is sent SIGKILL
+ * @param group the child's process group
+ * @param dieWithParent true to have the kernel send the child SIGKILL when this JVM dies, however
+ *     it dies
+ */
+public record LaunchOptions(
+    Optional<Duration> timeout, Duration grace, ProcessGroup group, boolean dieWithParent) {
+  private static final LaunchOptions DEFAULTS =
+      new LaunchOptions(Optional.empty(), Duration.ofSeconds(5), ProcessGroup.INHERITED, false);
+
+  /** Names the process group a child is put into. */
+  public enum ProcessGroup {
+    /** The parent's own, as with {@link ProcessBuilder}: a terminal's ^C reaches both. */
+    INHERITED,
+    /** A new process group, led by the child (setpgid(2)). */
+    NEW_GROUP,
+    /** A new session without a terminal, led by the child (setsid(2)). */
+    NEW_SESSION
+  }
+
+  /**
+   * Checks the values.
+   *
+   * @throws IllegalArgumentException if the time-out is not positive, or the grace period is
+   *     negative
+   */
+  public LaunchOptions {
+    Objects.requireNonNull(group, "group");
+    timeout
+        .filter(t -> t.isNegative() || t.isZero())
+        .ifPresent(
+            t -> {
+              throw new IllegalArgumentException(
+                  "timeout " + t + " is not positive; leave it out for none");
+            });
+    if (grace.isNegative()) {
+      throw new IllegalArgumentException(
+          "grace period " + grace + " is negative; allowed is zero or more");
+    }
+  }
+
+  /**
+   * Returns what holds where nothing is said: no time-out, 5 seconds of grace, the parent's process
+   * group.
+   *
+   * @return the defaults
+   */
+  public static LaunchOptions defaults() {
+    return DEFAULTS;
+  }
+
+  /**
+   * Ends the child and its descendants if it still lives after this time.
+   *
+   * @param value more than zero
+   * @return the new options
+   */
+  public LaunchOptions withTimeout(Duration value) {
+    return new LaunchOptions(Optional.of(value), grace, group, dieWithParent);
+  }
+
+  /**
+   * Sets how long the tree may take to end itself after SIGTERM.
+   *
+   * @param value zero or more
+   * @return the new options
+   */
+  public LaunchOptions withGrace(Duration value) {
+    return new LaunchOptions(timeout, value, group, dieWithParent);
+  }
+
+  /**
+   * Puts the child into a process group.
+   *
+   * @param value which one
+   * @return the new options
+   */
+  public LaunchOptions withGroup(ProcessGroup value) {
+    return new LaunchOptions(timeout, grace, value, dieWithParent);
+  }
+
+  /**
+   * Has the kernel kill the child when this JVM dies, even by SIGKILL (PR_SET_PDEATHSIG of
+   * prctl(2)). It reaches the child itself, not what the child started, and not a setuid program.
+   *
+   * @param value true to have it so
+   * @return the new options
+   */
+  public LaunchOptions withDieWithParent(boolean value) {
+    return new LaunchOptions(timeout, grace, group, value);
+  }
+}

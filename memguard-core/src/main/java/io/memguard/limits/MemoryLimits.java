@@ -1,0 +1,187 @@
+package io.memguard.limits;
+
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.OptionalLong;
+
+/**
+ * Says how much memory a child may use, and by which means it is held to it.
+ *
+ * <pre>{@code
+ * MemoryLimits.of("512MiB")
+ *     .withRlimit(ResourceLimit.parse("core=0"))
+ *     .with(Protection.WITNESS, Requirement.REQUIRE);
+ * }</pre>
+ *
+ * @param rlimits the resource limits set in the child before it runs
+ * @param requirements how much each protection is wanted; {@link Requirement#PREFER} where none is
+ *     named
+ * @param oomScoreAdj what is written to the child's {@code oom_score_adj}: -1000 (never killed) to
+ *     1000 (killed first)
+ */
+public record MemoryLimits(
+    Map<Rlimit, ResourceLimit> rlimits,
+    Map<Protection, Requirement> requirements,
+    int oomScoreAdj) {
+
+  /** The kernel takes such a process before any other, whatever their sizes. */
+  private static final int KILLED_FIRST = 1000;
+
+  /**
+   * Copies and checks the values.
+   *
+   * @throws IllegalArgumentException if {@code oomScoreAdj} is out of range
+   */
+  public MemoryLimits {
+    rlimits = copy(Rlimit.class, rlimits);
+    requirements = copy(Protection.class, requirements);
+    if (oomScoreAdj < -1000 || oomScoreAdj > 1000) {
+      throw new IllegalArgumentException(
+          "oom_score_adj " + oomScoreAdj + " is out of range; allowed is -1000 to 1000");
+    }
+  }
+
+  /**
+   * Limits the child to an amount of memory: {@code RLIMIT_DATA}, soft and hard.
+   *
+   * @param size for example {@code "512MiB"}; see {@link MemorySize#parse}
+   * @return the limits
+   * @throws IllegalArgumentException if the text is no amount of memory from one byte up
+   */
+  public static MemoryLimits of(String size) {
+    return of(MemorySize.parse(size));
+  }
+
+  /**
+   * Limits the child to an amount of memory: {@code RLIMIT_DATA}, soft and hard.
+   *
+   * @param bytes 1 or more
+   * @return the limits
+   * @throws IllegalArgumentException if the amount is zero or negative
+   */
+  public static MemoryLimits of(long bytes) {
+    return none().withMemory(bytes);
+  }
+
+  /**
+   * Sets no memory limit: the child is launched, watched and told apart by its end, and the kernel
+   * takes it first.
+   *
+   * @return the limits
+   */
+  public static MemoryLimits none() {
+    return new MemoryLimits(Map.of(), Map.of(), KILLED_FIRST);
+  }
+
+  /**
+   * Replaces the amount of memory, and keeps everything else. Where only {@code RLIMIT_AS} limits
+   * it, that is replaced.
+   *
+   * @param bytes 1 or more
+   * @return the new limits
+   * @throws IllegalArgumentException if the amount is zero or negative
+   */
+  public MemoryLimits withMemory(long bytes) {
+    if (bytes <= 0) {
+      throw new IllegalArgumentException(
+          "memory limit "
+              + bytes
+              + " is not positive; allowed is 1 to "
+              + Long.MAX_VALUE
+              + " bytes");
+    }
+    boolean addressSpaceOnly = rlimits.containsKey(Rlimit.AS) && !rlimits.containsKey(Rlimit.DATA);
+    return withRlimit(new ResourceLimit(addressSpaceOnly ? Rlimit.AS : Rlimit.DATA, bytes, bytes));
+  }
+
+  /**
+   * Adds a resource limit, or replaces the one of the same resource.
+   *
+   * @param limit what to set in the child
+   * @return the new limits
+   */
+  public MemoryLimits withRlimit(ResourceLimit limit) {
+    Map<Rlimit, ResourceLimit> all = new EnumMap<>(Rlimit.class);
+    all.putAll(rlimits);
+    all.put(limit.resource(), limit);
+    return new MemoryLimits(all, requirements, oomScoreAdj);
+  }
+
+  /**
+   * Says how much a protection is wanted.
+   *
+   * @param protection which one
+   * @param requirement how much
+   * @return the new limits
+   */
+  public MemoryLimits with(Protection protection, Requirement requirement) {
+    Map<Protection, Requirement> all = new EnumMap<>(Protection.class);
+    all.putAll(requirements);
+    all.put(
+        Objects.requireNonNull(protection, "protection"),
+        Objects.requireNonNull(requirement, "requirement"));
+    return new MemoryLimits(rlimits, all, oomScoreAdj);
+  }
+
+  /**
+   * Sets the child's {@code oom_score_adj}. Raising it above the parent's needs no privilege;
+   * lowering it does.
+   *
+   * @param adj -1000 to 1000
+   * @return the new limits
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public MemoryLimits withOomScoreAdj(int adj) {
+    return new MemoryLimits(rlimits, requirements, adj);
+  }
+
+  /**
+   * Returns how much a protection is wanted.
+   *
+   * @param protection which one
+   * @return how much
+   */
+  public Requirement requirement(Protection protection) {
+    return requirements.getOrDefault(protection, Requirement.PREFER);
+  }
+
+  /**
+   * Returns the amount of memory at which the child is refused more: the smallest soft limit of
+   * those in force.
+   *
+   * @return bytes, or empty if no memory limit is set
+   */
+  public OptionalLong bytes() {
+    return rlimits.values().stream()
+        .filter(limit -> limit.resource() == Rlimit.DATA || limit.resource() == Rlimit.AS)
+        .filter(limit -> armed(limit.resource()))
+        .mapToLong(ResourceLimit::soft)
+        .filter(soft -> soft != ResourceLimit.UNLIMITED)
+        .min();
+  }
+
+  /**
+   * Tells whether a resource limit is asked for and not switched off by its protection.
+   *
+   * @param limit which one
+   * @return true if it is to be set in the child
+   */
+  public boolean armed(Rlimit limit) {
+    if (!rlimits.containsKey(limit)) {
+      return false;
+    }
+    return switch (limit) {
+      case DATA -> requirement(Protection.RLIMIT_DATA) != Requirement.OFF;
+      case AS -> requirement(Protection.RLIMIT_AS) != Requirement.OFF;
+      default -> true;
+    };
+  }
+
+  private static <K extends Enum<K>, V> Map<K, V> copy(Class<K> type, Map<K, V> from) {
+    Map<K, V> copy = new EnumMap<>(type);
+    copy.putAll(from);
+    return Collections.unmodifiableMap(copy);
+  }
+}

@@ -1,0 +1,36 @@
+package io.memguard.limits;
+
+import java.util.Locale;
+
+/**
+ * Names one way in which a child is kept from harming others, or in which its end is understood.
+ */
+public enum Protection {
+  /**
+   * {@code RLIMIT_DATA} in the child: an allocation too much fails with ENOMEM, and the child can
+   * say so.
+   */
+  RLIMIT_DATA,
+  /** {@code RLIMIT_AS} in the child: the same for all of its address space. */
+  RLIMIT_AS,
+  /**
+   * A preloaded observer that notes when an allocation fails. It makes "out of memory" a fact
+   * instead of a guess; it works in dynamically linked programs that are not setuid.
+   */
+  WITNESS,
+  /**
+   * {@code /proc/self/oom_score_adj} of the child, raised so that the kernel, when it must choose,
+   * takes the child and not the supervisor (<a
+   * href="https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html">proc(5)</a>).
+   */
+  OOM_SCORE_ADJ;
+
+  /**
+   * Returns the name in kebab-case, as the command line and its report write it.
+   *
+   * @return for example {@code "rlimit-data"}
+   */
+  public String label() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+}

@@ -1,0 +1,33 @@
+package io.memguard.outcome;
+
+import java.util.Locale;
+
+/** Names why a child ran out of memory, each with its own exception. */
+public enum Cause {
+  /** A resource limit: an allocation failed with ENOMEM inside the child. */
+  ALLOCATION_DENIED,
+  /** The child could not even start under its limit. */
+  LIMIT_TOO_LOW,
+  /**
+   * The child's own runtime has a cap, and that was reached: {@code -Xmx}, {@code
+   * --max-old-space-size}, …
+   */
+  RUNTIME_HEAP,
+  /** The child's own cgroup reached its limit, and the kernel killed it. */
+  OWN_CGROUP,
+  /** The limit of a cgroup above fired, and the child was the victim. */
+  CONTAINER,
+  /** The machine ran out of memory. */
+  HOST,
+  /** memguard ended the child first, to save the others. */
+  PREEMPTED;
+
+  /**
+   * Returns the name in kebab-case, as the command line's report writes it.
+   *
+   * @return for example {@code "allocation-denied"}
+   */
+  public String label() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+}

@@ -1,0 +1,117 @@
+package io.memguard.outcome;
+
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.stream.Stream;
+
+/**
+ * The facts about one child's life and end, gathered once, after it was reaped.
+ *
+ * @param pid the child
+ * @param status how the kernel says it ended
+ * @param ending who ended it
+ * @param timeout what it had been given, or empty for all the time in the world
+ * @param elapsed from launch to end
+ * @param limits what was asked for
+ * @param protections what was in force
+ * @param usage what it used, or empty where the portable engine cannot know
+ * @param witness what the preloaded observer noted, or empty where it was not in force
+ * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and files,
+ *     not an inherited stream)
+ * @param errorTail the same for stderr
+ * @param earlierAttempts how the attempts before this one ended, oldest first; empty without a
+ *     retry
+ */
+public record Evidence(
+    long pid,
+    WaitStatus status,
+    Ending ending,
+    Optional<Duration> timeout,
+    Duration elapsed,
+    MemoryLimits limits,
+    Map<Protection, ProtectionState> protections,
+    Optional<ResourceUsage> usage,
+    Optional<WitnessRecord> witness,
+    String outputTail,
+    String errorTail,
+    List<Outcome> earlierAttempts) {
+
+  /** Names who ended a child. */
+  public enum Ending {
+    /** Nobody here: it ended itself, or somebody outside did it. */
+    ITS_OWN,
+    /** memguard, because its time was over. */
+    TIME_OUT,
+    /** memguard, because the caller asked for it. */
+    CANCEL
+  }
+
+  /** Copies the collections. */
+  public Evidence {
+    protections = Map.copyOf(protections);
+    earlierAttempts = List.copyOf(earlierAttempts);
+  }
+
+  /**
+   * Returns the largest resident set that was seen of the child or a descendant.
+   *
+   * @return bytes, or empty if it is unknown
+   */
+  public OptionalLong peakRssBytes() {
+    return Stream.of(
+            usage.map(ResourceUsage::peakRssBytes).orElse(OptionalLong.empty()),
+            witness.map(WitnessRecord::peakRssBytes).orElse(OptionalLong.empty()))
+        .flatMapToLong(OptionalLong::stream)
+        .max();
+  }
+
+  /**
+   * Tells whether a protection was in force.
+   *
+   * @param protection which one
+   * @return true if it was
+   */
+  public boolean active(Protection protection) {
+    ProtectionState state = protections.get(protection);
+    return state != null && state.active();
+  }
+
+  /**
+   * Returns the smallest memory limit that was in force.
+   *
+   * @return bytes, or empty if none was
+   */
+  public OptionalLong limitBytes() {
+    return active(Protection.RLIMIT_DATA) || active(Protection.RLIMIT_AS)
+        ? limits.bytes()
+        : OptionalLong.empty();
+  }
+
+  /**
+   * Returns the same evidence with other attempts before it.
+   *
+   * @param earlier the attempts, oldest first
+   * @return the new evidence
+   */
+  public Evidence withEarlierAttempts(List<Outcome> earlier) {
+    return new Evidence(
+        pid,
+        status,
+        ending,
+        timeout,
+        elapsed,
+        limits,
+        protections,
+        usage,
+        witness,
+        outputTail,
+        errorTail,
+        earlier);
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * How a child ended, and how that is known: one sealed value, and the same as typed exceptions.
+ *
+ * <p>Everything here is immutable and safe to share between threads.
+ */
+@NullMarked
+package io.memguard.outcome;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,67 @@
+package io.memguard.platform;
+
+import io.memguard.limits.ResourceLimit;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** What this process may give to its children, read from {@code /proc/self}. */
+public final class OwnLimits {
+  private static final long CAP_SYS_RESOURCE = 1L << 24;
+  private static final List<String> PROC_NAMES =
+      List.of(
+          "Max cpu time",
+          "Max file size",
+          "Max data size",
+          "Max stack size",
+          "Max core file size",
+          "Max resident set",
+          "Max processes",
+          "Max open files",
+          "Max locked memory",
+          "Max address space");
+
+  private OwnLimits() {}
+
+  /** Returns this process's own {@code oom_score_adj}, or 0 where the kernel has none. */
+  public static int oomScoreAdj() {
+    return read("oom_score_adj").map(text -> Integer.parseInt(text.strip())).orElse(0);
+  }
+
+  /**
+   * Tells whether this process has {@code CAP_SYS_RESOURCE}, which lowers scores and raises hard
+   * limits.
+   */
+  public static boolean mayLower() {
+    return read("status")
+        .flatMap(text -> text.lines().filter(line -> line.startsWith("CapEff:")).findFirst())
+        .map(
+            line -> (Long.parseUnsignedLong(line.substring(7).strip(), 16) & CAP_SYS_RESOURCE) != 0)
+        .orElse(false);
+  }
+
+  /** Tells whether the kernel would let a child of this process have a limit. */
+  public static boolean mayRaise(ResourceLimit limit) {
+    return mayLower() || limit.hard() <= hard(limit.resource().resource());
+  }
+
+  private static long hard(int resource) {
+    String name = PROC_NAMES.get(resource);
+    return read("limits")
+        .flatMap(text -> text.lines().filter(line -> line.startsWith(name)).findFirst())
+        .map(line -> line.substring(name.length()).strip().split("\\s+", -1)[1])
+        .filter(value -> !value.equals("unlimited"))
+        .map(Long::parseLong)
+        .orElse(ResourceLimit.UNLIMITED);
+  }
+
+  private static Optional<String> read(String file) {
+    try {
+      return Optional.of(Files.readString(Path.of("/proc/self", file)));
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+}

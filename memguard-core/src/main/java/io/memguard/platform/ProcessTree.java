@@ -1,0 +1,99 @@
+package io.memguard.platform;
+
+import io.memguard.outcome.Signal;
+import java.util.ArrayDeque;
+import java.util.Collection;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * A process and all that descend from it, as {@code /proc} shows them. A descendant that was given
+ * to another parent is kept once it has been seen.
+ *
+ * <p>Not safe to share between threads.
+ */
+public final class ProcessTree {
+  private static final Signal STOP = new Signal(19);
+  private static final int MAX_ROUNDS = 100;
+
+  private final Set<ProcessHandle> members = new LinkedHashSet<>();
+
+  /** Takes a first look. */
+  public ProcessTree(ProcessHandle root) {
+    members.add(root);
+    refresh();
+  }
+
+  /**
+   * Looks for members that were started since.
+   *
+   * @return those that are new
+   */
+  public Set<ProcessHandle> refresh() {
+    Map<Long, List<ProcessHandle>> children = new HashMap<>();
+    try (Stream<ProcessHandle> all = ProcessHandle.allProcesses()) {
+      children.putAll(
+          all.collect(
+              Collectors.groupingBy(handle -> handle.parent().map(ProcessHandle::pid).orElse(0L))));
+    }
+    Set<ProcessHandle> fresh = new LinkedHashSet<>();
+    Deque<ProcessHandle> toVisit = new ArrayDeque<>(living());
+    while (!toVisit.isEmpty()) {
+      for (ProcessHandle child : children.getOrDefault(toVisit.pop().pid(), List.of())) {
+        if (members.add(child)) {
+          fresh.add(child);
+          toVisit.push(child);
+        }
+      }
+    }
+    return fresh;
+  }
+
+  /** Returns the members that have not ended. */
+  public Collection<ProcessHandle> living() {
+    members.removeIf(handle -> !handle.isAlive());
+    return List.copyOf(members);
+  }
+
+  /** Asks every member to end. */
+  public void terminate() {
+    living().forEach(ProcessHandle::destroy);
+  }
+
+  /**
+   * Ends every member. They are stopped first, from the root down, so that none can start another
+   * behind our back.
+   */
+  public void kill() {
+    Collection<ProcessHandle> toStop = living();
+    for (int round = 0; !toStop.isEmpty() && round < MAX_ROUNDS; round++) {
+      toStop.forEach(ProcessTree::stop);
+      toStop = refresh();
+    }
+    living().forEach(ProcessHandle::destroyForcibly);
+  }
+
+  /**
+   * Without the native library there is no race-free way to stop a process; then it is killed while
+   * it runs.
+   */
+  private static void stop(ProcessHandle handle) {
+    if (!Linux.isLoaded()) {
+      return;
+    }
+    int pidfd = Linux.guard_pidfd_open((int) handle.pid());
+    if (pidfd >= 0) {
+      if (handle
+          .isAlive()) { // asked after opening: the pidfd is this process's and not a successor's
+        Linux.guard_pidfd_signal(pidfd, STOP.number());
+      }
+      Linux.guard_close(pidfd);
+    }
+  }
+}

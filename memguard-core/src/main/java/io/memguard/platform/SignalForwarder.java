@@ -1,0 +1,52 @@
+package io.memguard.platform;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * Passes signals that are sent to this process on to one child: what a command-line wrapper owes to
+ * the command it wraps. It changes the whole process, so no library code but a program's own {@code
+ * main} may use it.
+ */
+public final class SignalForwarder {
+  private static final List<Integer> ORDINARY =
+      List.of(
+          1, 2, 3, 10, 14, 15, 16, 23, 28, 29,
+          30); // HUP INT QUIT USR1 ALRM TERM STKFLT URG WINCH IO PWR
+  private static final int SIGUSR2 = 12;
+  private static final int FIRST_REALTIME = 34;
+  private static final int LAST = 64;
+
+  private int pidfd = -1;
+
+  private SignalForwarder() {}
+
+  /**
+   * Takes over every signal that a child should see; until there is a child, they are kept for it.
+   *
+   * @param reserved the signal that the JVM suspends its threads with: SIGUSR2, unless {@code
+   *     _JAVA_SR_SIGNUM} says otherwise
+   * @throws IOException if the native library cannot be loaded
+   */
+  public static SignalForwarder install(int reserved) throws IOException {
+    Linux.load();
+    Stream.concat(
+            Stream.concat(ORDINARY.stream(), Stream.of(SIGUSR2)),
+            IntStream.rangeClosed(FIRST_REALTIME, LAST).boxed())
+        .filter(signal -> signal != reserved)
+        .forEach(Linux::guard_forward);
+    return new SignalForwarder();
+  }
+
+  /** Names the child, or lets signals wait for the next one if it has ended already. */
+  public synchronized void to(long pid) {
+    int before = pidfd;
+    pidfd = Linux.guard_pidfd_open((int) pid);
+    Linux.guard_forward_to(Math.max(pidfd, -1));
+    if (before >= 0) {
+      Linux.guard_close(before);
+    }
+  }
+}

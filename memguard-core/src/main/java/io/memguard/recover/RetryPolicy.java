@@ -1,0 +1,257 @@
+package io.memguard.recover;
+
+import io.memguard.launch.LaunchException;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.MemorySize;
+import io.memguard.outcome.Outcome;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.OptionalLong;
+import java.util.function.Consumer;
+
+/**
+ * Says how often a child is tried again, and with how much more memory. Out-of-memory attempts have
+ * a budget of their own; other failures are not tried again unless asked for.
+ *
+ * <pre>{@code
+ * RetryPolicy.onOutOfMemory().maxAttempts(4).growBy(2.0).upTo("4GiB")
+ * }</pre>
+ *
+ * <p>Immutable; safe to share between threads if the listener is.
+ */
+public final class RetryPolicy {
+  private final int maxAttempts;
+  private final double factor;
+  private final long ceiling;
+  private final int otherAttempts;
+  private final Consumer<Attempt> listener;
+
+  /**
+   * One attempt that has ended.
+   *
+   * @param number 1 for the first
+   * @param outcome how it ended
+   * @param nextLimits what the next attempt gets, or the same as before where no memory limit is
+   *     set
+   * @param isLast true if there is no next attempt
+   */
+  public record Attempt(int number, Outcome outcome, MemoryLimits nextLimits, boolean isLast) {}
+
+  /** Runs a child once, to its end. */
+  @FunctionalInterface
+  public interface Runner {
+    /**
+     * Runs the child.
+     *
+     * @param limits what it may use
+     * @return how it ended
+     * @throws LaunchException if it could not be started
+     * @throws InterruptedException if the caller was interrupted; the child is ended then
+     */
+    Outcome run(MemoryLimits limits) throws LaunchException, InterruptedException;
+  }
+
+  private RetryPolicy(
+      int maxAttempts, double factor, long ceiling, int otherAttempts, Consumer<Attempt> listener) {
+    this.maxAttempts = maxAttempts;
+    this.factor = factor;
+    this.ceiling = ceiling;
+    this.otherAttempts = otherAttempts;
+    this.listener = listener;
+  }
+
+  /**
+   * Tries again after an out-of-memory outcome: up to 3 attempts in all, each with twice the memory
+   * of the one before.
+   *
+   * @return the policy
+   */
+  public static RetryPolicy onOutOfMemory() {
+    return new RetryPolicy(3, 2.0, Long.MAX_VALUE, 1, attempt -> {});
+  }
+
+  /**
+   * Never tries again.
+   *
+   * @return the policy
+   */
+  public static RetryPolicy never() {
+    return onOutOfMemory().maxAttempts(1);
+  }
+
+  /**
+   * Sets how many attempts may end out of memory, the first included.
+   *
+   * @param attempts 1 or more
+   * @return the new policy
+   * @throws IllegalArgumentException if it is less than 1
+   */
+  public RetryPolicy maxAttempts(int attempts) {
+    return new RetryPolicy(
+        atLeastOne("maxAttempts", attempts), factor, ceiling, otherAttempts, listener);
+  }
+
+  /**
+   * Sets by how much the limit grows after each out-of-memory outcome. Where the outcome suggests a
+   * larger limit, that is taken.
+   *
+   * @param growth 1.0 or more
+   * @return the new policy
+   * @throws IllegalArgumentException if it is less than 1, or no finite number
+   */
+  public RetryPolicy growBy(double growth) {
+    if (!Double.isFinite(growth) || growth < 1.0) {
+      throw new IllegalArgumentException(
+          "growth factor " + growth + " is out of range; allowed is 1.0 or more, for example 2.0");
+    }
+    return new RetryPolicy(maxAttempts, growth, ceiling, otherAttempts, listener);
+  }
+
+  /**
+   * Sets the largest limit an attempt may get. When an attempt had it and ran out of memory, there
+   * is no further one.
+   *
+   * @param size for example {@code "4GiB"}
+   * @return the new policy
+   * @throws IllegalArgumentException if the text is no amount of memory
+   */
+  public RetryPolicy upTo(String size) {
+    return upTo(MemorySize.parse(size));
+  }
+
+  /**
+   * Sets the largest limit an attempt may get.
+   *
+   * @param bytes 1 or more
+   * @return the new policy
+   * @throws IllegalArgumentException if it is zero or negative
+   */
+  public RetryPolicy upTo(long bytes) {
+    if (bytes <= 0) {
+      throw new IllegalArgumentException(
+          "the ceiling "
+              + bytes
+              + " is not positive; allowed is 1 to "
+              + Long.MAX_VALUE
+              + " bytes");
+    }
+    return new RetryPolicy(maxAttempts, factor, bytes, otherAttempts, listener);
+  }
+
+  /**
+   * Also tries again, with the same memory, after exits with an error, signals, and launches that
+   * failed for want of memory or processes. Time-outs and cancellations are never tried again.
+   *
+   * @param attempts how many attempts may end so, the first included; 1 for no second try
+   * @return the new policy
+   * @throws IllegalArgumentException if it is less than 1
+   */
+  public RetryPolicy otherFailures(int attempts) {
+    return new RetryPolicy(
+        maxAttempts, factor, ceiling, atLeastOne("otherFailures", attempts), listener);
+  }
+
+  /**
+   * Calls back after each attempt, on the thread that runs them.
+   *
+   * @param callback what to call; an exception from it ends the retrying and reaches the caller
+   * @return the new policy
+   */
+  public RetryPolicy listener(Consumer<Attempt> callback) {
+    return new RetryPolicy(
+        maxAttempts, factor, ceiling, otherAttempts, Objects.requireNonNull(callback, "listener"));
+  }
+
+  /**
+   * Runs a child until an attempt is the last: it succeeded, it failed in a way that is not tried
+   * again, or a budget is used up.
+   *
+   * @param first what the first attempt may use
+   * @param runner runs one attempt
+   * @return how the last attempt ended, with the earlier ones in it
+   * @throws LaunchException if an attempt could not be started, with the earlier failures
+   *     suppressed in it
+   * @throws InterruptedException if the caller was interrupted
+   */
+  public Outcome execute(MemoryLimits first, Runner runner)
+      throws LaunchException, InterruptedException {
+    return new Execution(first, runner).run();
+  }
+
+  /** One call of {@link #execute}: which attempts were made, and what is left of the budgets. */
+  private final class Execution {
+    private final Runner runner;
+    private final List<Outcome> earlier = new ArrayList<>();
+    private final List<LaunchException> refusedLaunches = new ArrayList<>();
+    private MemoryLimits limits;
+    private int memoryFailures;
+    private int otherFailures;
+
+    Execution(MemoryLimits first, Runner runner) {
+      this.limits = first;
+      this.runner = runner;
+    }
+
+    Outcome run() throws LaunchException, InterruptedException {
+      while (true) {
+        Outcome outcome;
+        try {
+          outcome = runner.run(limits).withEarlierAttempts(earlier);
+        } catch (LaunchException e) {
+          giveUpUnlessWorthAnotherTry(e);
+          continue;
+        }
+        OptionalLong next = nextLimit(outcome);
+        boolean again =
+            outcome instanceof Outcome.OutOfMemory ? next.isPresent() : isWorthAnotherTry(outcome);
+        MemoryLimits nextLimits = next.isPresent() ? limits.withMemory(next.getAsLong()) : limits;
+        listener.accept(new Attempt(earlier.size() + 1, outcome, nextLimits, !again));
+        if (!again) {
+          return outcome;
+        }
+        earlier.add(outcome);
+        limits = nextLimits;
+      }
+    }
+
+    private void giveUpUnlessWorthAnotherTry(LaunchException e) throws LaunchException {
+      if (e.isRetryable() && ++otherFailures < otherAttempts) {
+        refusedLaunches.add(e);
+        return;
+      }
+      earlier.forEach(outcome -> e.addSuppressed(outcome.toException()));
+      refusedLaunches.forEach(e::addSuppressed);
+      throw e;
+    }
+
+    /**
+     * Returns the limit of the next attempt, or empty if there is to be none for want of memory.
+     */
+    private OptionalLong nextLimit(Outcome outcome) {
+      if (!(outcome instanceof Outcome.OutOfMemory memory) || ++memoryFailures >= maxAttempts) {
+        return OptionalLong.empty();
+      }
+      OptionalLong had = limits.bytes();
+      if (had.isEmpty() || had.getAsLong() >= ceiling) {
+        return OptionalLong.empty(); // no limit of ours to raise, or it is as high as it may be
+      }
+      double grown = Math.min((double) had.getAsLong() * factor, (double) ceiling);
+      long wanted = Math.max((long) grown, memory.suggestedLimitBytes().orElse(0));
+      return OptionalLong.of(Math.min(wanted, ceiling));
+    }
+
+    private boolean isWorthAnotherTry(Outcome outcome) {
+      boolean failed = outcome instanceof Outcome.Exited || outcome instanceof Outcome.Signalled;
+      return failed && !outcome.isSuccess() && ++otherFailures < otherAttempts;
+    }
+  }
+
+  private static int atLeastOne(String what, int attempts) {
+    if (attempts < 1) {
+      throw new IllegalArgumentException(
+          what + " " + attempts + " is out of range; allowed is 1 or more");
+    }
+    return attempts;
+  }
+}

@@ -1,0 +1,63 @@
+package io.memguard.watch;
+
+import io.memguard.platform.Errno;
+import io.memguard.platform.Linux;
+import java.nio.ByteBuffer;
+
+/**
+ * A pipe nobody reads: the watcher empties it, so that the child does not stop when it is full, and
+ * keeps the last part as evidence.
+ *
+ * <p>After it is made, it runs on the watcher's thread only.
+ */
+public final class PipeDrain {
+  private final Watcher watcher;
+  private final int fd;
+  private final Tail tail;
+  private long key;
+  private boolean closed;
+
+  /** Takes over the descriptor. */
+  public PipeDrain(Watcher watcher, int fd, Tail tail) {
+    this.watcher = watcher;
+    this.fd = fd;
+    this.tail = tail;
+    synchronized (this) { // the first event may come before the registration is known here
+      this.key = watcher.watchReadable(fd, this::drainOnce);
+    }
+  }
+
+  /** Takes what is left, and closes the pipe. */
+  public synchronized void childEnded() {
+    int left = closed ? 0 : Linux.guard_available(fd);
+    for (int taken = 1; left > 0 && taken > 0; left -= taken) {
+      taken = drainOnce();
+    }
+    close();
+  }
+
+  /**
+   * One buffer a turn: a child that floods its output does not keep the watcher from the others.
+   */
+  private synchronized int drainOnce() {
+    if (closed) {
+      return 0;
+    }
+    ByteBuffer buffer = watcher.scratch();
+    int count = Linux.guard_read(fd, buffer, buffer.capacity());
+    if (count > 0) {
+      tail.append(buffer.limit(count));
+    } else if (count != -Errno.EAGAIN) {
+      close();
+    }
+    return Math.max(count, 0);
+  }
+
+  private void close() {
+    if (!closed) {
+      closed = true;
+      watcher.forget(key, fd);
+      Linux.guard_close(fd);
+    }
+  }
+}

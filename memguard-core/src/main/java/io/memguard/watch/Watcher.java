@@ -1,0 +1,230 @@
+package io.memguard.watch;
+
+import io.memguard.outcome.Signal;
+import io.memguard.outcome.WaitStatus;
+import io.memguard.platform.Errno;
+import io.memguard.platform.Linux;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The event loop: one daemon thread and one epoll for all children of a guard.
+ *
+ * <p>Callbacks run on that thread and must not wait for anything. Safe to share between threads.
+ */
+public final class Watcher implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Watcher.class);
+  private static final int BATCH = 64;
+  private static final int EVENT_BYTES = 16;
+  private static final int SCRATCH_BYTES = 64 * 1024;
+  private static final int EXIT_BYTES = 32;
+  private static final int CLD_EXITED = 1;
+  private static final int CLD_DUMPED = 3;
+  private static final long WAKE_KEY = 0;
+  private static final int FOR_EVER = -1;
+
+  private final int epoll;
+  private final int wakeUp;
+  private final Map<Long, Runnable> handlers = new ConcurrentHashMap<>();
+  private final AtomicLong lastKey = new AtomicLong(WAKE_KEY);
+  private final ByteBuffer scratch = ByteBuffer.allocateDirect(SCRATCH_BYTES);
+  private final Thread thread;
+  private final Object lifecycle = new Object();
+  private volatile boolean closing;
+  private boolean closed;
+
+  /**
+   * How a child ended, as the kernel tells it.
+   *
+   * @param status the true wait status
+   * @param userMicros microseconds on the CPU in user mode
+   * @param systemMicros microseconds on the CPU in the kernel
+   * @param peakRssBytes as {@code ru_maxrss} has it: at least the parent's at launch
+   */
+  public record Exit(WaitStatus status, long userMicros, long systemMicros, long peakRssBytes) {}
+
+  /**
+   * Starts the loop.
+   *
+   * @throws IOException if the kernel has no descriptor left
+   */
+  public Watcher() throws IOException {
+    epoll = checked("epoll_create1", Linux.guard_epoll_create());
+    wakeUp = checked("eventfd2", Linux.guard_eventfd());
+    checked(
+        "epoll_ctl",
+        Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_ADD, wakeUp, Linux.EPOLLIN, WAKE_KEY));
+    thread = new Thread(this::loop, "memguard-watcher");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  /**
+   * Reaps a child when it ends, and then calls back.
+   *
+   * @param pidfd the child; the caller closes it, after it was called back
+   * @param callback gets how it ended; must not block
+   */
+  public void watchExit(int pidfd, Consumer<Exit> callback) {
+    long key = lastKey.incrementAndGet();
+    handlers.put(key, () -> reap(key, pidfd, callback));
+    int answer = Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_ADD, pidfd, Linux.EPOLLIN, key);
+    if (answer < 0) {
+      throw new IllegalStateException(
+          "the kernel refuses to watch another child: " + Errno.name(-answer));
+    }
+  }
+
+  /**
+   * Calls back when a descriptor can be read.
+   *
+   * @param fd the descriptor
+   * @param handler must take what there is, or {@link #forget} it, else it is called again at once
+   * @return what names the registration
+   */
+  long watchReadable(int fd, Runnable handler) {
+    return watch(fd, Linux.EPOLLIN, handler);
+  }
+
+  /**
+   * Calls back once, when a descriptor can be read or written.
+   *
+   * @param fd the descriptor
+   * @param events {@link Linux#EPOLLIN} or {@link Linux#EPOLLOUT}
+   * @param handler must not block
+   * @return what names the registration, for {@link #rearm}
+   */
+  long watchOnce(int fd, int events, Runnable handler) {
+    return watch(fd, events | Linux.EPOLLONESHOT, handler);
+  }
+
+  void rearm(long key, int fd, int events) {
+    Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_MOD, fd, events | Linux.EPOLLONESHOT, key);
+  }
+
+  void forget(long key, int fd) {
+    if (handlers.remove(key) != null) {
+      Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_DEL, fd, 0, key);
+    }
+  }
+
+  private long watch(int fd, int events, Runnable handler) {
+    long key = lastKey.incrementAndGet();
+    handlers.put(key, handler);
+    Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_ADD, fd, events, key);
+    return key;
+  }
+
+  /** Returns a buffer for use within one callback, empty. */
+  ByteBuffer scratch() {
+    return scratch.clear();
+  }
+
+  /** Ends the loop; what is still registered is not called any more. */
+  @Override
+  public void close() {
+    synchronized (lifecycle) {
+      closing = true;
+      wake();
+    }
+  }
+
+  private void wake() {
+    synchronized (lifecycle) {
+      if (!closed) {
+        Linux.guard_write(
+            wakeUp, ByteBuffer.allocateDirect(Long.BYTES).put(0, (byte) 1), Long.BYTES);
+      }
+    }
+  }
+
+  private void loop() {
+    ByteBuffer events =
+        ByteBuffer.allocateDirect(BATCH * EVENT_BYTES).order(ByteOrder.nativeOrder());
+    try {
+      while (!closing) {
+        int count = Linux.guard_epoll_wait(epoll, events, BATCH, FOR_EVER);
+        if (count < 0) {
+          throw new IllegalStateException("epoll_wait answers " + Errno.name(-count));
+        }
+        for (int i = 0; i < count; i++) {
+          dispatch(events.getLong(i * EVENT_BYTES));
+        }
+      }
+    } finally {
+      synchronized (lifecycle) {
+        closed = true; // nobody writes to the descriptors any more
+        Linux.guard_close(wakeUp);
+        Linux.guard_close(epoll);
+      }
+    }
+  }
+
+  private void dispatch(long key) {
+    if (key == WAKE_KEY) {
+      Linux.guard_read(wakeUp, ByteBuffer.allocateDirect(Long.BYTES), Long.BYTES);
+      return;
+    }
+    Runnable handler = handlers.get(key);
+    if (handler != null) { // else it was forgotten after the kernel had reported it
+      guarded(handler);
+    }
+  }
+
+  private void reap(long key, int pidfd, Consumer<Exit> callback) {
+    byte[] answer = new byte[EXIT_BYTES];
+    int reaped = Linux.guard_reap(epoll, pidfd, answer);
+    if (reaped == 0) {
+      return;
+    }
+    handlers.remove(key);
+    ByteBuffer exit = ByteBuffer.wrap(answer).order(ByteOrder.nativeOrder());
+    callback.accept(
+        reaped < 0
+            ? new Exit(lost(reaped), 0, 0, 0)
+            : new Exit(
+                status(exit.getInt(0), exit.getInt(4)),
+                exit.getLong(8),
+                exit.getLong(16),
+                exit.getLong(24) * 1024));
+  }
+
+  private static WaitStatus status(int code, int status) {
+    return code == CLD_EXITED
+        ? new WaitStatus.Exit(status)
+        : new WaitStatus.Kill(new Signal(status), code == CLD_DUMPED);
+  }
+
+  /**
+   * Somebody else in this process waited for all its children, ours too, and threw the answer away.
+   */
+  private static WaitStatus lost(int answer) {
+    LOG.error(
+        "The exit status of a child is lost ({}): other code in this process reaps children it did not start",
+        Errno.name(-answer));
+    return new WaitStatus.Exit(255);
+  }
+
+  /** One child's trouble must not end the watch over the others. */
+  private static void guarded(Runnable callback) {
+    try {
+      callback.run();
+    } catch (RuntimeException | Error e) {
+      LOG.error("A callback failed on the watcher's thread", e);
+    }
+  }
+
+  private static int checked(String call, int answer) throws IOException {
+    if (answer < 0) {
+      throw new IOException(call + " failed: " + Errno.name(-answer));
+    }
+    return answer;
+  }
+}

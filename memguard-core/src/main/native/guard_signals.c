@@ -1,0 +1,66 @@
+/*
+ * Signal forwarding for `memguard run`: what is sent to the JVM is passed on to its child, from within the handler, so
+ * that it works in the middle of a garbage collection too.
+ */
+#define _GNU_SOURCE
+#include "guard.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "syscalls.h"
+
+#define KERNEL_SA_RESTORER 0x04000000
+
+static volatile int32_t target_pidfd = -1;
+static uint64_t waiting; /* signals that came while there was no child: bit signal - 1 */
+
+/*
+ * A terminal sends ^C to its whole foreground group: the child has it already (si_code is then the kernel's own), and
+ * must not get it twice.
+ */
+static void forward(int signal, siginfo_t *info, void *context) {
+  (void)context;
+  int32_t pidfd = target_pidfd;
+  if (pidfd < 0) {
+    __atomic_fetch_or(&waiting, UINT64_C(1) << (signal - 1), __ATOMIC_SEQ_CST);
+  } else if (info->si_code != SI_KERNEL) {
+    sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
+  }
+}
+
+#if defined(__x86_64__)
+__asm__(
+    ".text\n"
+    ".hidden guard_restore\n"
+    ".type guard_restore, @function\n"
+    "guard_restore:\n"
+    "  mov $15, %eax\n" /* rt_sigreturn */
+    "  syscall\n");
+extern void guard_restore(void);
+#endif
+
+/* Takes over one signal from whatever handled it before. */
+GUARD_API int32_t guard_forward(int32_t signal) {
+  struct {
+    void (*handler)(int, siginfo_t *, void *);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+  } action = {.handler = forward, .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+#if defined(__x86_64__)
+  action.flags |= KERNEL_SA_RESTORER;
+  action.restorer = guard_restore;
+#endif
+  return (int32_t)sys4(SYS_rt_sigaction, signal, (long)&action, 0, 8);
+}
+
+/* To whom: a pidfd the caller keeps open until it names another, or -1 for nobody. What has waited is delivered now. */
+GUARD_API void guard_forward_to(int32_t pidfd) {
+  target_pidfd = pidfd;
+  if (pidfd < 0) return;
+  uint64_t late = __atomic_exchange_n(&waiting, 0, __ATOMIC_SEQ_CST);
+  for (int signal = 1; signal <= 64; signal++) {
+    if (late & (UINT64_C(1) << (signal - 1))) sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
+  }
+}

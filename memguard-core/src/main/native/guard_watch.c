@@ -1,0 +1,116 @@
+/*
+ * What the event loop asks of the kernel: wait for events, reap exactly the child that ended, read and write its pipes.
+ * Every function answers like a raw system call: a value, or -errno.
+ */
+#define _GNU_SOURCE
+#include "guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "syscalls.h"
+
+#define MAX_EVENTS 64
+
+GUARD_API int32_t guard_epoll_create(void) { return (int32_t)sys1(SYS_epoll_create1, EPOLL_CLOEXEC); }
+
+GUARD_API int32_t guard_eventfd(void) { return (int32_t)sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+GUARD_API int32_t guard_epoll_ctl(int32_t epoll, int32_t operation, int32_t fd, int32_t events, int64_t key) {
+  struct epoll_event event = {.events = (uint32_t)events, .data.u64 = (uint64_t)key};
+  return (int32_t)sys4(SYS_epoll_ctl, epoll, operation, fd, (long)&event);
+}
+
+/* Waits up to `millis` (-1: for ever); an interrupted wait is an empty one. */
+GUARD_API int32_t guard_epoll_wait(int32_t epoll, struct guard_event *out, int32_t capacity, int32_t millis) {
+  struct epoll_event events[MAX_EVENTS];
+  long wanted = capacity < MAX_EVENTS ? capacity : MAX_EVENTS;
+  long count = sys6(SYS_epoll_pwait, epoll, (long)events, wanted, millis, 0, 0);
+  if (count == -EINTR) return 0;
+  for (long i = 0; i < count; i++) {
+    out[i] = (struct guard_event){.key = (int64_t)events[i].data.u64, .events = (int32_t)events[i].events};
+  }
+  return (int32_t)count;
+}
+
+/*
+ * Reaps the one child behind the pidfd, without waiting. 1: reaped, and no longer watched; 0: it has not ended.
+ *
+ * ru_maxrss is not all the child's: exec folds the peak of the memory it leaves, here the JVM's, into it (the kernel's
+ * exec_mmap). Only a value above the JVM's own peak at launch says something about the child.
+ */
+GUARD_API int32_t guard_reap(int32_t epoll, int32_t pidfd, struct guard_exit *out) {
+  siginfo_t info = {0};
+  struct rusage usage = {0};
+  long answer = sys5(SYS_waitid, P_PIDFD, pidfd, (long)&info, WEXITED | WNOHANG | __WALL, (long)&usage);
+  if (answer == 0 && info.si_pid == 0) return 0;
+  guard_epoll_ctl(epoll, EPOLL_CTL_DEL, pidfd, 0, 0);
+  if (answer < 0) return (int32_t)answer;
+  *out = (struct guard_exit){
+      .code = info.si_code,
+      .status = info.si_status,
+      .user_micros = usage.ru_utime.tv_sec * INT64_C(1000000) + usage.ru_utime.tv_usec,
+      .system_micros = usage.ru_stime.tv_sec * INT64_C(1000000) + usage.ru_stime.tv_usec,
+      .peak_rss_kib = usage.ru_maxrss,
+  };
+  return 1;
+}
+
+GUARD_API int32_t guard_read(int32_t fd, void *to, int32_t bytes) {
+  return (int32_t)sys3(SYS_read, fd, (long)to, bytes);
+}
+
+/* A pipe nobody reads answers EPIPE; the SIGPIPE that comes with it is the calling thread's, and the JVM handles it. */
+GUARD_API int32_t guard_write(int32_t fd, const void *from, int32_t bytes) {
+  return (int32_t)sys3(SYS_write, fd, (long)from, bytes);
+}
+
+GUARD_API int32_t guard_available(int32_t fd) {
+  int32_t bytes = 0;
+  long answer = sys3(SYS_ioctl, fd, FIONREAD, (long)&bytes);
+  return answer < 0 ? (int32_t)answer : bytes;
+}
+
+GUARD_API int32_t guard_close(int32_t fd) { return (int32_t)sys1(SYS_close, fd); }
+
+GUARD_API int32_t guard_pidfd_open(int32_t pid) { return (int32_t)sys2(SYS_pidfd_open, pid, 0); }
+
+GUARD_API int32_t guard_pidfd_signal(int32_t pidfd, int32_t signal) {
+  return (int32_t)sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
+}
+
+GUARD_API int32_t guard_group_signal(int32_t leader, int32_t signal) {
+  return (int32_t)sys2(SYS_kill, -leader, signal);
+}
+
+/* The pid of a child that has ended and is not reaped yet, whoever's it is; 0 for none. It stays unreaped. */
+GUARD_API int32_t guard_zombie(void) {
+  siginfo_t info = {0};
+  long answer = sys5(SYS_waitid, P_ALL, 0, (long)&info, WEXITED | WNOHANG | WNOWAIT | __WALL, 0);
+  return answer < 0 ? (int32_t)answer : info.si_pid;
+}
+
+/* Reaps one child by its pid. For a pid 1 and its orphans only: guarded children go through guard_reap. */
+GUARD_API int32_t guard_bury(int32_t pid) {
+  siginfo_t info = {0};
+  return (int32_t)sys5(SYS_waitid, P_PID, pid, (long)&info, WEXITED | WNOHANG | __WALL, 0);
+}
+
+/* As the JDK does before its first child: a parent that ignores SIGCHLD never learns how a child ended. */
+GUARD_API int32_t guard_keep_zombies(void) {
+  struct {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    uint64_t mask;
+  } now = {0}, initial = {0};
+  long answer = sys4(SYS_rt_sigaction, SIGCHLD, 0, (long)&now, 8);
+  if (answer == 0 && now.handler == (void *)SIG_IGN) answer = sys4(SYS_rt_sigaction, SIGCHLD, (long)&initial, 0, 8);
+  return (int32_t)answer;
+}
