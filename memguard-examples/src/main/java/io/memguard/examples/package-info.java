@@ -1,0 +1,2 @@
+/** What the documentation shows, as programs that run. */
+package io.memguard.examples;
