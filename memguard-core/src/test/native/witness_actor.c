@@ -330,8 +330,10 @@ static void act_grow_and_repeat(const char *times) {
   for (long n = strtol(times, NULL, 10); n > 0; n--) act_malloc();
 }
 
+/* Is refused memory itself, and then its grandchild, which prints its pid. */
 static void act_grandchild(void) {
   int status;
+  act_malloc();
   pid_t child = fork();
   if (child == 0) {
     pid_t grandchild = fork();

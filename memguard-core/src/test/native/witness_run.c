@@ -26,6 +26,7 @@
 
 #define GENERATION 7
 #define ALL_BYTES (1 << 20)
+#define PATIENCE_SECONDS 30
 
 extern char **environ;
 
@@ -109,6 +110,7 @@ int main(int argc, char **argv) {
   errno = posix_spawnp(&child, argv[next], &actions, NULL, &argv[next], environ);
   if (errno != 0) fail(argv[next]);
   if (retire) {
+    alarm(PATIENCE_SECONDS); /* ends this program; the child then sees the end of its stdin */
     await_attached(child, slot);
     slot->generation = GENERATION + 1;
   }
