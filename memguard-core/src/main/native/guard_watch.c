@@ -62,6 +62,13 @@ GUARD_API int32_t guard_reap(int32_t epoll, int32_t pidfd, struct guard_exit *ou
   return 1;
 }
 
+/* Ends and reaps a child that cannot be watched; waits for it. */
+GUARD_API void guard_abandon(int32_t pidfd) {
+  siginfo_t info;
+  sys4(SYS_pidfd_send_signal, pidfd, SIGKILL, 0, 0);
+  while (sys5(SYS_waitid, P_PIDFD, pidfd, (long)&info, WEXITED | __WALL, 0) == -EINTR) {}
+}
+
 GUARD_API int32_t guard_read(int32_t fd, void *to, int32_t bytes) {
   return (int32_t)sys3(SYS_read, fd, (long)to, bytes);
 }

@@ -9,6 +9,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Outcome;
 import io.memguard.platform.Linux;
+import io.memguard.platform.OwnLimits;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.time.Duration;
@@ -66,10 +67,10 @@ public final class MemoryGuard implements AutoCloseable {
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
 
-  private MemoryGuard(Engine engine, String engineReason) {
+  private MemoryGuard(Engine engine, String engineReason, Witnesses witnesses) {
     this.engine = engine;
     this.engineReason = engineReason;
-    this.witnesses = Witnesses.probe(engine);
+    this.witnesses = witnesses;
   }
 
   /**
@@ -83,9 +84,8 @@ public final class MemoryGuard implements AutoCloseable {
   public static MemoryGuard create() {
     String wanted = System.getProperty(ENGINE_PROPERTY, "auto");
     return switch (wanted) {
-      case "portable" ->
-          new MemoryGuard(new PortableEngine(), "-D" + ENGINE_PROPERTY + "=portable");
-      case "native", "auto" -> nativeOr(wanted);
+      case "portable" -> portable("-D" + ENGINE_PROPERTY + "=portable");
+      case "native", "auto" -> nativeOrPortable(wanted.equals("native"));
       default ->
           throw new IllegalArgumentException(
               "-D"
@@ -96,18 +96,35 @@ public final class MemoryGuard implements AutoCloseable {
     };
   }
 
-  private static MemoryGuard nativeOr(String wanted) {
+  private static MemoryGuard nativeOrPortable(boolean forced) {
     try {
       Linux.load();
-      return new MemoryGuard(new NativeEngine(), "the native library was loaded");
+      Engine engine = new NativeEngine();
+      try {
+        return new MemoryGuard(engine, "the native library was loaded", Witnesses.probe(engine));
+      } catch (LaunchException e) {
+        engine.close();
+        throw e;
+      }
     } catch (IOException e) {
-      if (wanted.equals("native")) {
+      if (forced) {
         throw new IllegalStateException(
             "The native engine is forced and cannot be used: " + e.getMessage(), e);
       }
       LOG.warn("Using the portable engine: {}", e.getMessage());
-      return new MemoryGuard(new PortableEngine(), String.valueOf(e.getMessage()));
+      return portable(String.valueOf(e.getMessage()));
     }
+  }
+
+  private static MemoryGuard portable(String reason) {
+    Engine engine = new PortableEngine();
+    Witnesses witnesses;
+    try {
+      witnesses = Witnesses.probe(engine);
+    } catch (LaunchException e) {
+      witnesses = Witnesses.none("a probe child could not be started: " + e.getMessage());
+    }
+    return new MemoryGuard(engine, reason, witnesses);
   }
 
   /**
@@ -259,12 +276,19 @@ public final class MemoryGuard implements AutoCloseable {
    */
   public Capabilities capabilities() {
     boolean portable = engine.kind() == Capabilities.Engine.PORTABLE;
+    ProtectionState limits =
+        ProtectionState.active(
+            portable ? "set by a shell in front of the program" : "set between clone and exec");
     Map<Protection, ProtectionState> protections =
         Map.of(
-            Protection.RLIMIT_DATA, ProtectionState.active("set between clone and exec"),
-            Protection.RLIMIT_AS, ProtectionState.active("set between clone and exec"),
-            Protection.OOM_SCORE_ADJ, ProtectionState.active("may be raised"),
-            Protection.WITNESS, witnesses.state());
+            Protection.RLIMIT_DATA,
+            limits,
+            Protection.RLIMIT_AS,
+            limits,
+            Protection.OOM_SCORE_ADJ,
+            ProtectionState.active("this process has " + OwnLimits.oomScoreAdj()),
+            Protection.WITNESS,
+            witnesses.state());
     return new Capabilities(
         engine.kind(), engineReason, protections, portable ? PORTABLE_LIMITATIONS : List.of());
   }

@@ -1,5 +1,7 @@
 package io.memguard;
 
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
 import io.memguard.launch.engine.Launched;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
@@ -12,6 +14,7 @@ import io.memguard.watch.PipeOutput;
 import io.memguard.watch.Tail;
 import io.memguard.watch.Watcher;
 import java.io.BufferedOutputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.time.Duration;
@@ -38,12 +41,31 @@ final class NativeChild implements Child {
   private final CompletableFuture<End> end = new CompletableFuture<>();
   private boolean reaped;
 
-  NativeChild(Watcher watcher, Launched launched, boolean unread) {
+  /** Ends the child if the kernel refuses to watch it. */
+  NativeChild(Watcher watcher, Launched launched, boolean unread) throws LaunchException {
     this.launched = launched;
     this.stdin = stdin(watcher, launched.stdin(), unread);
     this.stdout = source(watcher, launched.stdout(), output, unread);
     this.stderr = source(watcher, launched.stderr(), error, unread);
-    watcher.watchExit(launched.pidfd(), this::reaped);
+    try {
+      watcher.watchExit(launched.pidfd(), this::reaped);
+    } catch (IOException e) {
+      Linux.guard_abandon(launched.pidfd());
+      closeAll();
+      throw new LaunchException(
+          LaunchStep.WATCH,
+          0,
+          String.valueOf(e.getMessage()),
+          "See fs.epoll.max_user_watches; run fewer children at a time.");
+    }
+  }
+
+  private void closeAll() {
+    synchronized (this) {
+      reaped = true;
+      Linux.guard_close(launched.pidfd());
+    }
+    pipes.forEach(Runnable::run);
   }
 
   private OutputStream stdin(Watcher watcher, int fd, boolean unread) {
@@ -74,11 +96,7 @@ final class NativeChild implements Child {
   }
 
   private void reaped(Watcher.Exit exit) {
-    synchronized (this) {
-      reaped = true;
-      Linux.guard_close(launched.pidfd());
-    }
-    pipes.forEach(Runnable::run);
+    closeAll();
     boolean ownPeak = exit.peakRssBytes() > launched.parentPeakRssBytes();
     ResourceUsage usage =
         new ResourceUsage(

@@ -15,11 +15,10 @@ import io.memguard.platform.NativeFiles;
 import io.memguard.platform.WitnessPage;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -74,60 +73,62 @@ final class Witnesses implements AutoCloseable {
     this.state = state;
   }
 
-  /** Tries whether a witness gets into a child of this engine. */
-  static Witnesses probe(Engine engine) {
-    NativeFiles files;
-    WitnessPage page;
+  /**
+   * Starts a child that does nothing, and looks whether a witness got into it.
+   *
+   * @throws LaunchException if this engine cannot start children here
+   */
+  static Witnesses probe(Engine engine) throws LaunchException {
+    Witnesses hopeful;
     try {
-      files = NativeFiles.locate();
-      page = WitnessPage.create();
-    } catch (IOException | UncheckedIOException e) {
-      return new Witnesses(null, null, ProtectionState.inactive(String.valueOf(e.getMessage())));
-    }
-    if (files.witness().toString().matches(".*[ :].*")) {
-      page.close();
-      return new Witnesses(
-          null,
-          null,
-          ProtectionState.inactive(
-              files.witness() + " has a space or a colon in it, which LD_PRELOAD cannot have"));
-    }
-    Witnesses hopeful =
-        new Witnesses(files, page, ProtectionState.active("preloaded from " + files.witness()));
-    return hopeful.isSeenIn(engine)
-        ? hopeful
-        : hopeful.given(
-            "a probe child ran without it: LD_PRELOAD, or /proc/<pid>/fd, has no effect here");
-  }
-
-  private boolean isSeenIn(Engine engine) {
-    ProcessBuilder probe =
-        new ProcessBuilder("/bin/sh", "-c", ":")
-            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-            .redirectError(ProcessBuilder.Redirect.DISCARD);
-    MemoryLimits limits = MemoryLimits.none().with(Protection.OOM_SCORE_ADJ, Requirement.OFF);
-    Preload preload = take();
-    try {
-      Child child =
-          engine.launch(LaunchPlan.of(probe, limits, LaunchOptions.defaults()), preload, true);
-      try {
-        child.end().get(PROBE_SECONDS, TimeUnit.SECONDS);
-      } finally {
-        child.signal(Signal.KILL);
+      NativeFiles files = NativeFiles.locate();
+      if (files.witness().toString().matches(".*[ :].*")) {
+        return none(
+            files.witness() + " has a space or a colon in it, which LD_PRELOAD cannot have");
       }
-      return preload.read().filter(WitnessRecord::attached).isPresent();
-    } catch (LaunchException | ExecutionException | TimeoutException e) {
-      return false;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return false;
+      ProtectionState state = ProtectionState.active("preloaded from " + files.witness());
+      hopeful = new Witnesses(files, WitnessPage.create(), state);
+    } catch (IOException | UncheckedIOException e) {
+      return none(String.valueOf(e.getMessage()));
+    }
+    Preload preload = hopeful.take();
+    try {
+      runProbe(engine, preload);
+      boolean attached = preload.read().filter(WitnessRecord::attached).isPresent();
+      return attached
+          ? hopeful
+          : hopeful.given("a probe child ran without it: LD_PRELOAD has no effect here");
+    } catch (LaunchException e) {
+      hopeful.close();
+      throw e;
     } finally {
       preload.release();
     }
   }
 
+  /**
+   * The JDK's own helper is dynamically linked, small, and there wherever a JVM is; without
+   * arguments it ends at once.
+   */
+  private static void runProbe(Engine engine, Preload preload) throws LaunchException {
+    ProcessBuilder probe =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "lib", "jspawnhelper").toString())
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .redirectError(ProcessBuilder.Redirect.DISCARD);
+    MemoryLimits limits = MemoryLimits.none().with(Protection.OOM_SCORE_ADJ, Requirement.OFF);
+    Child child =
+        engine.launch(LaunchPlan.of(probe, limits, LaunchOptions.defaults()), preload, true);
+    child.end().copy().completeOnTimeout(null, PROBE_SECONDS, TimeUnit.SECONDS).join();
+    child.signal(Signal.KILL);
+  }
+
   private Witnesses given(String reason) {
     close();
+    return none(reason);
+  }
+
+  static Witnesses none(String reason) {
     return new Witnesses(null, null, ProtectionState.inactive(reason));
   }
 

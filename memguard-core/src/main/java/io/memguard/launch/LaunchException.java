@@ -10,8 +10,13 @@ import java.io.IOException;
 public final class LaunchException extends IOException {
   private static final long serialVersionUID = 1L;
 
+  /** What failed. */
   private final LaunchStep step;
+
+  /** The kernel's reason, or 0. */
   private final int errno;
+
+  /** What to do. */
   private final String remedy;
 
   /**

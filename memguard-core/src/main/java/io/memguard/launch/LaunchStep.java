@@ -36,6 +36,8 @@ public enum LaunchStep {
   SIGMASK(15, "unblocking signals"),
   /** Running the program: execve(2). */
   EXEC(16, "executing the program"),
+  /** Watching for its end: epoll_ctl(2). The child was started, and was ended again. */
+  WATCH(17, "watching for its end"),
   /** Setting a resource limit: prlimit(2). */
   RLIMIT(32, "setting a resource limit");
 

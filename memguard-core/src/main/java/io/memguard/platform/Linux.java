@@ -120,6 +120,8 @@ public final class Linux {
 
   public static native int guard_reap(int epoll, int pidfd, byte[] exit);
 
+  public static native void guard_abandon(int pidfd);
+
   public static native int guard_read(int fd, ByteBuffer to, int bytes);
 
   public static native int guard_write(int fd, ByteBuffer from, int bytes);

@@ -71,14 +71,18 @@ public final class Watcher implements AutoCloseable {
    *
    * @param pidfd the child; the caller closes it, after it was called back
    * @param callback gets how it ended; must not block
+   * @throws IOException if the kernel refuses to watch another one
    */
-  public void watchExit(int pidfd, Consumer<Exit> callback) {
+  public void watchExit(int pidfd, Consumer<Exit> callback) throws IOException {
     long key = lastKey.incrementAndGet();
     handlers.put(key, () -> reap(key, pidfd, callback));
-    int answer = Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_ADD, pidfd, Linux.EPOLLIN, key);
-    if (answer < 0) {
-      throw new IllegalStateException(
-          "the kernel refuses to watch another child: " + Errno.name(-answer));
+    try {
+      checked(
+          "epoll_ctl",
+          Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_ADD, pidfd, Linux.EPOLLIN, key));
+    } catch (IOException e) {
+      handlers.remove(key);
+      throw e;
     }
   }
 

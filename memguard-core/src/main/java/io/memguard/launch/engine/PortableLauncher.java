@@ -24,7 +24,8 @@ import java.util.regex.Pattern;
 
 /**
  * Starts children through {@link ProcessBuilder}: a shell in front of the program sets the limits,
- * by prlimit(1) or, where there is none, by its own {@code ulimit}, and becomes the program.
+ * by its own {@code ulimit} or, where that cannot express them, by prlimit(1), and becomes the
+ * program.
  *
  * <p>Safe to share between threads.
  */
@@ -105,9 +106,9 @@ public final class PortableLauncher {
       }
     }
     if (!limits.isEmpty()) {
-      script
-          .append(findOnPath("prlimit").isPresent() ? prlimit(limits) : ulimit(limits))
-          .append(" || exit 125; ");
+      boolean shell = limits.stream().allMatch(PortableLauncher::isExactInTheShell);
+      script.append(shell || findOnPath("prlimit").isEmpty() ? ulimit(limits) : prlimit(limits));
+      script.append(" || exit 125; ");
     }
     variables.forEach(
         (name, value) ->
@@ -168,6 +169,17 @@ public final class PortableLauncher {
       default -> {}
     }
     return allowed;
+  }
+
+  /**
+   * The shell's own command costs no process, but knows only KiB and blocks; and which letter is
+   * NPROC's, shells disagree.
+   */
+  private static boolean isExactInTheShell(ResourceLimit limit) {
+    int unit = ulimitUnit(limit.resource());
+    return limit.resource() != Rlimit.NPROC
+        && (limit.soft() == ResourceLimit.UNLIMITED || limit.soft() % unit == 0)
+        && (limit.hard() == ResourceLimit.UNLIMITED || limit.hard() % unit == 0);
   }
 
   private static String prlimit(List<ResourceLimit> limits) {

@@ -76,6 +76,7 @@ public final class Guarded {
       RetryPolicy.onOutOfMemory()
           .growBy(2.0)
           .upTo(LARGEST)
+          .listener(attempt -> tell(day, attempt))
           .execute(MemoryLimits.of(LARGER), limits -> report(guard, orders, day, limits))
           .orThrow();
       return true;
@@ -99,6 +100,13 @@ public final class Guarded {
       System.out.println(text);
     }
     return outcome;
+  }
+
+  private static void tell(Path day, RetryPolicy.Attempt attempt) {
+    if (!attempt.isLast()) {
+      long next = attempt.nextLimits().bytes().orElseThrow();
+      System.out.println(Orders.name(day) + ": again, with " + MemorySize.format(next));
+    }
   }
 
   private static void tell(Path day, ChildOutOfMemoryException e) {
