@@ -10,7 +10,9 @@
  * handler, in a vfork child, before the first constructor, and one file serves glibc of any age and musl. free is left
  * alone, because no pointer ever comes from here.
  *
- * reallocarray is not interposed: libc's calls realloc through the PLT, and would be noted twice.
+ * reallocarray is not interposed: libc's calls realloc through the PLT, and would be noted twice. Other functions that
+ * are built on one another in this way (musl's calloc on malloc, jemalloc's malloc on mmap) are noted once each: the
+ * number of refusals is that of calls refused; the last one noted is the outermost, the one the program made.
  */
 #include <errno.h>
 #include <link.h>
@@ -24,8 +26,8 @@
 #include "syscalls.h"
 
 /*
- * Writing the peak at exit as well costs every child some 30 us, and a child that has locked itself into a seccomp filter
- * may be killed for the open: off.
+ * Writing the peak at exit as well costs every child some 30 us, and a child that has locked itself into a seccomp
+ * filter may be killed for the open: off.
  */
 #ifndef WITNESS_PEAK_AT_EXIT
 #define WITNESS_PEAK_AT_EXIT 0
@@ -87,7 +89,7 @@ extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
     (old, old_length, length, flags, address))                                                                        \
   X(int, mprotect, (void *address, size_t length, int protection), (address, length, protection))
 
-/* Each starts out as a function that looks the others up and tries again, so that the common path has nothing to test. */
+/* Each starts out as a function that looks all up and tries again, so that the common path has nothing to test. */
 #define AS_FIRST_CALL(type, name, parameters, arguments) static type first_##name parameters;
 #define AS_MEMBER(type, name, parameters, arguments) type(*name) parameters;
 #define AS_START(type, name, parameters, arguments) .name = first_##name,
@@ -203,8 +205,8 @@ static void *absent(void) {
 }
 
 /*
- * Finds everything at once, in the loader's list of objects behind this one: the order in which it binds symbols. Not by
- * dlsym, which takes locks, may call calloc, and in older glibc is in a library that may not be loaded. The objects
+ * Finds everything at once, in the loader's list of objects behind this one: the order in which it binds symbols. Not
+ * by dlsym, which takes locks, may call calloc, and in older glibc is in a library that may not be loaded. The objects
  * loaded at start never leave the list, and libc, which has nearly all, is one of them. Threads that come here together
  * write the same.
  */
@@ -368,9 +370,9 @@ static void read_memory(uint64_t *peak, uint64_t *rss) {
 }
 
 /*
- * Writes one refusal. A size that no memory at all could satisfy is none: libc turns down an overflowing calloc, or more
- * than PTRDIFF_MAX, before it asks anybody. A program that runs into refusals in a loop must not be slowed down by it, so
- * /proc is read for a process' first one, and then seldom.
+ * Writes one refusal. A size that no memory at all could satisfy is none: libc turns down an overflowing calloc, or
+ * more than PTRDIFF_MAX, before it asks anybody. A program that runs into refusals in a loop must not be slowed down by
+ * it, so /proc is read for a process' first one, and then seldom.
  */
 COLD static void note(enum kind kind, uint64_t size) {
   if (size == 0 || size > PTRDIFF_MAX) return;
@@ -427,7 +429,9 @@ EXPORT void *malloc(size_t size) {
 EXPORT void *calloc(size_t count, size_t size) {
   void *result = NEXT(calloc)(count, size);
   size_t total;
-  if (UNLIKELY(result == NULL)) return allocation_failed(__builtin_mul_overflow(count, size, &total) ? SIZE_MAX : total);
+  if (UNLIKELY(result == NULL)) {
+    return allocation_failed(__builtin_mul_overflow(count, size, &total) ? SIZE_MAX : total);
+  }
   return result;
 }
 

@@ -114,6 +114,7 @@ int main(int argc, char **argv) {
     await_attached(child, slot);
     slot->generation = GENERATION + 1;
   }
+  posix_spawn_file_actions_destroy(&actions);
   close(ends[0]);
   close(ends[1]);
   if (waitpid(child, &status, 0) != child) fail("waitpid");
