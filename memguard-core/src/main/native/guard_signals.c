@@ -14,6 +14,7 @@
 
 static volatile int32_t target_pidfd = -1;
 static uint64_t waiting; /* signals that came while there was no child: bit signal - 1 */
+static uint64_t seen;    /* signals that ever came */
 
 /*
  * A terminal sends ^C to its whole foreground group: the child has it already (si_code is then the kernel's own), and
@@ -21,11 +22,13 @@ static uint64_t waiting; /* signals that came while there was no child: bit sign
  */
 static void forward(int signal, siginfo_t *info, void *context) {
   (void)context;
+  uint64_t bit = UINT64_C(1) << (signal - 1);
+  __atomic_fetch_or(&seen, bit, __ATOMIC_SEQ_CST);
   int32_t pidfd = target_pidfd;
-  if (pidfd < 0) {
-    __atomic_fetch_or(&waiting, UINT64_C(1) << (signal - 1), __ATOMIC_SEQ_CST);
-  } else if (info->si_code != SI_KERNEL) {
-    sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
+  int from_terminal = info->si_code == SI_KERNEL;
+  /* Signal 0 only asks whether the child is there. One that is gone leaves the signal to the next attempt. */
+  if (pidfd < 0 || sys4(SYS_pidfd_send_signal, pidfd, from_terminal ? 0 : signal, 0, 0) == -ESRCH) {
+    __atomic_fetch_or(&waiting, bit, __ATOMIC_SEQ_CST);
   }
 }
 
@@ -40,18 +43,20 @@ __asm__(
 extern void guard_restore(void);
 #endif
 
-/* Takes over one signal from whatever handled it before. */
+/* Takes over one signal from whatever handled it before. One that is ignored stays so: that was somebody's wish. */
 GUARD_API int32_t guard_forward(int32_t signal) {
   struct {
     void (*handler)(int, siginfo_t *, void *);
     unsigned long flags;
     void (*restorer)(void);
     uint64_t mask;
-  } action = {.handler = forward, .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+  } now = {0}, action = {.handler = forward, .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
 #if defined(__x86_64__)
   action.flags |= KERNEL_SA_RESTORER;
   action.restorer = guard_restore;
 #endif
+  long answer = sys4(SYS_rt_sigaction, signal, 0, (long)&now, 8);
+  if (answer < 0 || (void *)now.handler == (void *)SIG_IGN) return (int32_t)answer;
   return (int32_t)sys4(SYS_rt_sigaction, signal, (long)&action, 0, 8);
 }
 
@@ -64,3 +69,6 @@ GUARD_API void guard_forward_to(int32_t pidfd) {
     if (late & (UINT64_C(1) << (signal - 1))) sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
   }
 }
+
+/* Which signals have come, as bits. */
+GUARD_API int64_t guard_forwarded(void) { return (int64_t)__atomic_load_n(&seen, __ATOMIC_SEQ_CST); }

@@ -54,6 +54,8 @@ public record ResourceLimit(Rlimit resource, long soft, long hard) {
    *     the form
    */
   public static ResourceLimit parse(String text) {
+    Objects.requireNonNull(
+        text, "resource limit is null; write NAME=SOFT[:HARD], for example nofile=256:1024");
     int equals = text.indexOf('=');
     if (equals < 0) {
       throw new IllegalArgumentException(

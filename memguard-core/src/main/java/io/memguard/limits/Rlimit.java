@@ -2,6 +2,7 @@ package io.memguard.limits;
 
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Objects;
 
 /**
  * Names a resource limit of <a
@@ -73,6 +74,8 @@ public enum Rlimit {
    * @throws IllegalArgumentException if there is none; the message lists them all
    */
   public static Rlimit named(String name) {
+    Objects.requireNonNull(
+        name, () -> "resource limit is null; it is one of " + Arrays.toString(values()));
     String plain = name.strip().toUpperCase(Locale.ROOT).replaceFirst("^RLIMIT_", "");
     for (Rlimit limit : values()) {
       if (limit.name().equals(plain)) {

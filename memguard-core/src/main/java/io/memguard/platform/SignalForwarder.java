@@ -25,6 +25,7 @@ public final class SignalForwarder {
 
   /**
    * Takes over every signal that a child should see; until there is a child, they are kept for it.
+   * A signal that is ignored stays so: nohup(1) and the shell's background jobs rely on that.
    *
    * @param reserved the signal that the JVM suspends its threads with: SIGUSR2, unless {@code
    *     _JAVA_SR_SIGNUM} says otherwise
@@ -48,5 +49,10 @@ public final class SignalForwarder {
     if (before >= 0) {
       Linux.guard_close(before);
     }
+  }
+
+  /** Tells whether a signal has been sent to this process since it was taken over. */
+  public boolean hasSeen(int signal) {
+    return (Linux.guard_forwarded() >>> (signal - 1) & 1) != 0;
   }
 }

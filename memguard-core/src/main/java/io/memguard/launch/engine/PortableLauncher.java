@@ -7,7 +7,6 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.limits.ResourceLimit;
-import io.memguard.limits.Rlimit;
 import io.memguard.platform.Errno;
 import io.memguard.platform.OwnLimits;
 import java.io.File;
@@ -15,7 +14,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -31,8 +29,6 @@ import java.util.regex.Pattern;
  */
 public final class PortableLauncher {
   private static final Pattern JDK_ERRNO = Pattern.compile("error=([0-9]+)");
-  private static final int SHELL_BLOCK = 512;
-  private static final int KIB = 1024;
 
   /**
    * A child, just started.
@@ -106,9 +102,8 @@ public final class PortableLauncher {
       }
     }
     if (!limits.isEmpty()) {
-      boolean shell = limits.stream().allMatch(PortableLauncher::isExactInTheShell);
-      script.append(shell || findOnPath("prlimit").isEmpty() ? ulimit(limits) : prlimit(limits));
-      script.append(" || exit 125; ");
+      boolean onlyShell = findOnPath("prlimit").isEmpty();
+      script.append(LimitCommand.of(limits, onlyShell)).append(" || exit 125; ");
     }
     variables.forEach(
         (name, value) ->
@@ -169,70 +164,6 @@ public final class PortableLauncher {
       default -> {}
     }
     return allowed;
-  }
-
-  /**
-   * The shell's own command costs no process, but knows only KiB and blocks; and which letter is
-   * NPROC's, shells disagree.
-   */
-  private static boolean isExactInTheShell(ResourceLimit limit) {
-    int unit = ulimitUnit(limit.resource());
-    return limit.resource() != Rlimit.NPROC
-        && (limit.soft() == ResourceLimit.UNLIMITED || limit.soft() % unit == 0)
-        && (limit.hard() == ResourceLimit.UNLIMITED || limit.hard() % unit == 0);
-  }
-
-  private static String prlimit(List<ResourceLimit> limits) {
-    StringBuilder command = new StringBuilder("prlimit --pid $$");
-    for (ResourceLimit limit : limits) {
-      String name = limit.resource().name().toLowerCase(Locale.ROOT);
-      command
-          .append(" --")
-          .append(name)
-          .append('=')
-          .append(number(limit.soft(), 1))
-          .append(':')
-          .append(number(limit.hard(), 1));
-    }
-    return command.toString();
-  }
-
-  private static String ulimit(List<ResourceLimit> limits) {
-    List<String> commands = new ArrayList<>();
-    for (ResourceLimit limit : limits) {
-      String option = ulimitOption(limit.resource());
-      int unit = ulimitUnit(limit.resource());
-      commands.add("ulimit -S " + option + " " + number(limit.soft(), unit));
-      commands.add("ulimit -H " + option + " " + number(limit.hard(), unit));
-    }
-    return "{ " + String.join(" && ", commands) + "; }";
-  }
-
-  private static String ulimitOption(Rlimit resource) {
-    return switch (resource) {
-      case CPU -> "-t";
-      case FSIZE -> "-f";
-      case DATA -> "-d";
-      case STACK -> "-s";
-      case CORE -> "-c";
-      case NPROC -> "-p";
-      case NOFILE -> "-n";
-      case AS -> "-v";
-    };
-  }
-
-  private static int ulimitUnit(Rlimit resource) {
-    return switch (resource) {
-      case FSIZE, CORE -> SHELL_BLOCK;
-      case DATA, STACK, AS -> KIB;
-      default -> 1;
-    };
-  }
-
-  private static String number(long value, int unit) {
-    return value == ResourceLimit.UNLIMITED
-        ? "unlimited"
-        : Long.toString((value + unit - 1) / unit);
   }
 
   /** The shell's own "not found" would be the child's exit code 127: it is found out before. */
