@@ -1,6 +1,12 @@
 /** The {@code memguard} command. */
+@SuppressWarnings("requires-automatic") // none here; core's JNA is
 module io.memguard.cli {
   requires com.fasterxml.jackson.databind;
   requires info.picocli;
   requires io.memguard;
+  requires static org.jspecify;
+
+  opens io.memguard.cli to
+      com.fasterxml.jackson.databind,
+      info.picocli;
 }

@@ -1,0 +1,155 @@
+package io.memguard.cli;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import io.memguard.launch.LaunchException;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.outcome.Evidence;
+import io.memguard.outcome.Outcome;
+import io.memguard.outcome.WaitStatus;
+import io.memguard.outcome.WitnessRecord;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What {@code --report} writes. The names of its fields are a promise to users; what is unknown is
+ * null here and absent there.
+ *
+ * @param outcome {@code exited}, {@code signalled}, {@code out-of-memory}, {@code timed-out},
+ *     {@code cancelled} or {@code launch-failed}
+ * @param step the step of the launch that failed
+ * @param errno the kernel's reason for that
+ * @param attempts every attempt, this one last; absent in the attempts themselves
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+record Report(
+    String outcome,
+    @Nullable String cause,
+    @Nullable Integer exitCode,
+    @Nullable String signal,
+    @Nullable Long limitBytes,
+    @Nullable Long peakRssBytes,
+    @Nullable Long refusedBytes,
+    @Nullable Long suggestedLimitBytes,
+    @Nullable String confidence,
+    String explanation,
+    @Nullable Map<String, String> protections,
+    @Nullable String step,
+    @Nullable String errno,
+    @Nullable List<Report> attempts) {
+
+  static Report of(Outcome outcome) {
+    return single(outcome).after(outcome.earlierAttempts());
+  }
+
+  static Report of(LaunchException failure, List<Outcome> earlier) {
+    return launchFailed(
+            String.valueOf(failure.getMessage()),
+            label(failure.step().name()),
+            failure.errno() == 0 ? null : failure.errnoName())
+        .after(earlier);
+  }
+
+  /** Reports that no command could be started at all on this machine. */
+  static Report launchFailed(String explanation) {
+    return launchFailed(explanation, null, null).after(List.of());
+  }
+
+  private static Report launchFailed(
+      String explanation, @Nullable String step, @Nullable String errno) {
+    return new Report(
+        "launch-failed",
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        explanation,
+        null,
+        step,
+        errno,
+        null);
+  }
+
+  private static Report single(Outcome outcome) {
+    Evidence evidence = outcome.evidence();
+    Optional<Outcome.OutOfMemory> memory =
+        outcome instanceof Outcome.OutOfMemory ran ? Optional.of(ran) : Optional.empty();
+    return new Report(
+        kind(outcome),
+        memory.map(ran -> ran.cause().label()).orElse(null),
+        evidence.status() instanceof WaitStatus.Exit exit ? exit.code() : null,
+        evidence.status() instanceof WaitStatus.Kill kill ? kill.signal().name() : null,
+        orNull(evidence.limitBytes()),
+        orNull(evidence.peakRssBytes()),
+        orNull(
+            memory
+                .map(Outcome.OutOfMemory::refusedBytes)
+                .or(() -> evidence.witness().map(WitnessRecord::largestRefusedBytes))
+                .orElse(OptionalLong.empty())),
+        orNull(memory.map(Outcome.OutOfMemory::suggestedLimitBytes).orElse(OptionalLong.empty())),
+        memory.map(ran -> ran.confidence().label()).orElse(null),
+        outcome.explanation(),
+        labelled(evidence.protections()),
+        null,
+        null,
+        null);
+  }
+
+  private Report after(List<Outcome> earlier) {
+    List<Report> all =
+        Stream.concat(earlier.stream().map(Report::single), Stream.of(this)).toList();
+    return new Report(
+        outcome,
+        cause,
+        exitCode,
+        signal,
+        limitBytes,
+        peakRssBytes,
+        refusedBytes,
+        suggestedLimitBytes,
+        confidence,
+        explanation,
+        protections,
+        step,
+        errno,
+        all);
+  }
+
+  /** Returns the outcome's name as the report has it. */
+  static String kind(Outcome outcome) {
+    if (outcome instanceof Outcome.Exited) {
+      return "exited";
+    }
+    if (outcome instanceof Outcome.Signalled) {
+      return "signalled";
+    }
+    if (outcome instanceof Outcome.OutOfMemory) {
+      return "out-of-memory";
+    }
+    return outcome instanceof Outcome.TimedOut ? "timed-out" : "cancelled";
+  }
+
+  private static Map<String, String> labelled(Map<Protection, ProtectionState> protections) {
+    Map<String, String> labelled = new TreeMap<>();
+    protections.forEach((protection, state) -> labelled.put(protection.label(), state.toString()));
+    return labelled;
+  }
+
+  private static String label(String name) {
+    return name.toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  private static @Nullable Long orNull(OptionalLong value) {
+    return value.isPresent() ? value.getAsLong() : null;
+  }
+}

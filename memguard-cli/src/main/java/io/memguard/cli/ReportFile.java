@@ -1,0 +1,92 @@
+package io.memguard.cli;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+
+/**
+ * The file a report goes to: a reader finds the whole report there or none. That it can be written
+ * is found out before the command runs, so that no work is lost for it.
+ */
+final class ReportFile {
+  private final Path target;
+  private final boolean regular;
+
+  private ReportFile(Path target, boolean regular) {
+    this.target = target;
+    this.regular = regular;
+  }
+
+  /**
+   * Checks that a report can be written, and removes what an earlier run left there: it must not
+   * pass for this run's if memguard itself is killed.
+   *
+   * @throws IOException if it cannot; the message says why
+   */
+  static ReportFile prepare(String name) throws IOException {
+    Path target = path(name);
+    if (Files.isDirectory(target)) {
+      throw new IOException("\"" + name + "\" is a directory");
+    }
+    if (Files.exists(target) && !Files.isRegularFile(target)) { // a device, or a pipe
+      if (!Files.isWritable(target)) {
+        throw new IOException("\"" + name + "\" may not be written");
+      }
+      return new ReportFile(target, false);
+    }
+    ReportFile file =
+        new ReportFile(Files.exists(target) ? target.toRealPath() : target.toAbsolutePath(), true);
+    try {
+      Files.createFile(file.part());
+      Files.delete(file.part());
+      Files.deleteIfExists(file.target);
+    } catch (IOException e) {
+      throw new IOException("\"" + name + "\" cannot be written: " + e, e);
+    }
+    return file;
+  }
+
+  private static Path path(String name) throws IOException {
+    if (name.isEmpty()) {
+      throw new IOException("its name is empty");
+    }
+    try {
+      return Path.of(name);
+    } catch (InvalidPathException e) {
+      throw new IOException(
+          "\"" + name + "\" is no file name in this locale; set LC_ALL=C.UTF-8", e);
+    }
+  }
+
+  void write(Report report) throws IOException {
+    byte[] json =
+        new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsBytes(report);
+    if (!regular) {
+      put(json, target, StandardOpenOption.WRITE);
+      return;
+    }
+    try {
+      put(json, part(), StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
+      Files.move(part(), target, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(part());
+    }
+  }
+
+  private static void put(byte[] json, Path file, StandardOpenOption... how) throws IOException {
+    try (OutputStream out = Files.newOutputStream(file, how)) {
+      out.write(json);
+      out.write('\n');
+    }
+  }
+
+  private Path part() {
+    return target.resolveSibling(".memguard-" + ProcessHandle.current().pid() + ".part");
+  }
+}

@@ -1,0 +1,173 @@
+package io.memguard.cli;
+
+import io.memguard.Capabilities;
+import io.memguard.GuardedProcess;
+import io.memguard.MemoryGuard;
+import io.memguard.launch.LaunchException;
+import io.memguard.limits.LaunchOptions;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.MemorySize;
+import io.memguard.limits.Protection;
+import io.memguard.outcome.Outcome;
+import io.memguard.platform.OrphanReaper;
+import io.memguard.recover.RetryPolicy;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/** Runs the command, once or until it has memory enough, and tells people and programs about it. */
+final class Run {
+  /**
+   * What is asked for.
+   *
+   * @param attempts how often it may run at most
+   * @param outOfMemoryStatus the exit status for every out-of-memory outcome
+   */
+  record Request(
+      List<String> command,
+      MemoryLimits limits,
+      LaunchOptions options,
+      RetryPolicy retry,
+      int attempts,
+      int outOfMemoryStatus) {}
+
+  private final Request request;
+  private final Consumer<String> people;
+  private final @Nullable ReportFile reportFile;
+  private final ProcessBuilder job;
+  private final Signals signals = Signals.install(); // before anything is started
+  private final List<Outcome> ended = new ArrayList<>();
+
+  Run(Request request, Consumer<String> people, @Nullable ReportFile reportFile) {
+    this.request = request;
+    this.people = people;
+    this.reportFile = reportFile;
+    this.job = new ProcessBuilder(request.command()).inheritIO();
+    job.environment().remove(Signals.RESERVED_VARIABLE);
+  }
+
+  /** Returns the exit status. */
+  int execute() {
+    MemoryGuard guard;
+    try {
+      guard = MemoryGuard.create();
+    } catch (IllegalStateException | IllegalArgumentException e) { // the engine asked for
+      String reason = String.valueOf(e.getMessage());
+      Console.say(reason);
+      return report(Report.launchFailed(reason), ExitStatus.OWN_ERROR);
+    }
+    try (guard) {
+      signals.tie(guard);
+      tellFallback(guard.capabilities());
+      Outcome outcome = attempts(guard);
+      tell(outcome);
+      return report(Report.of(outcome), ExitStatus.of(outcome, request.outOfMemoryStatus()));
+    } catch (LaunchException e) {
+      Console.say(String.valueOf(e.getMessage()));
+      return report(Report.of(e, ended), ExitStatus.of(e));
+    }
+  }
+
+  private Outcome attempts(MemoryGuard guard) throws LaunchException {
+    OrphanReaper reaper = OrphanReaper.start();
+    try {
+      return request
+          .retry()
+          .listener(this::next)
+          .execute(request.limits(), limits -> attempt(guard, limits, reaper));
+    } catch (Stop e) {
+      return e.last;
+    } catch (InterruptedException e) {
+      throw new IllegalStateException("the main thread was interrupted", e);
+    }
+  }
+
+  private Outcome attempt(MemoryGuard guard, MemoryLimits limits, OrphanReaper reaper)
+      throws LaunchException {
+    GuardedProcess process = reaper.sparing(() -> guard.start(job, limits, request.options()));
+    signals.to(process.pid());
+    tellInactive(process);
+    return process.outcome().join();
+  }
+
+  /** Nobody who asked memguard to end wants another attempt. */
+  private void next(RetryPolicy.Attempt attempt) {
+    ended.add(attempt.outcome().withEarlierAttempts(List.of()));
+    if (attempt.isLast()) {
+      return;
+    }
+    if (signals.askedToEnd()) {
+      throw new Stop(attempt.outcome());
+    }
+    people.accept(
+        "attempt "
+            + attempt.number()
+            + " of "
+            + request.attempts()
+            + ": "
+            + sentence(attempt.outcome())
+            + "; trying again with "
+            + MemorySize.format(attempt.nextLimits().bytes().orElse(0)));
+  }
+
+  private void tell(Outcome outcome) {
+    if (!(outcome instanceof Outcome.Exited)) {
+      String kind = Report.kind(outcome).replace('-', ' ');
+      people.accept(kind + ": " + sentence(outcome) + " [" + outcome.summary() + "]");
+    }
+  }
+
+  /** Returns the explanation, as a part of a line. */
+  private static String sentence(Outcome outcome) {
+    return outcome.explanation().replaceFirst("\\.$", "");
+  }
+
+  private void tellFallback(Capabilities here) {
+    boolean asked = System.getProperty(MemoryGuard.ENGINE_PROPERTY, "auto").equals("portable");
+    if (here.engine() == Capabilities.Engine.PORTABLE && !asked) {
+      people.accept("warning: using the portable engine: " + here.engineReason());
+    }
+  }
+
+  /** What was asked for and is not in force is said, once for each attempt. */
+  private void tellInactive(GuardedProcess process) {
+    process
+        .protections()
+        .forEach(
+            (protection, state) -> {
+              if (!state.active() && matters(protection)) {
+                people.accept("warning: no " + protection.label() + ": " + state.reason());
+              }
+            });
+  }
+
+  private boolean matters(Protection protection) {
+    return protection != Protection.WITNESS || request.limits().bytes().isPresent();
+  }
+
+  private int report(Report report, int status) {
+    if (reportFile == null) {
+      return status;
+    }
+    try {
+      reportFile.write(report);
+      return status;
+    } catch (IOException e) {
+      Console.say("the report cannot be written: " + e + " (" + report.explanation() + ")");
+      return ExitStatus.OWN_ERROR;
+    }
+  }
+
+  /** Ends the attempts before their budget is used up. */
+  private static final class Stop extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+    private final transient Outcome last;
+
+    Stop(Outcome last) {
+      super("memguard was asked to end");
+      this.last = last;
+    }
+  }
+}

@@ -1,0 +1,292 @@
+package io.memguard.cli;
+
+import io.memguard.limits.LaunchOptions;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.MemorySize;
+import io.memguard.limits.Protection;
+import io.memguard.limits.Requirement;
+import io.memguard.limits.ResourceLimit;
+import io.memguard.limits.Rlimit;
+import io.memguard.recover.RetryPolicy;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
+
+/** {@code memguard run}: its options, each checked before anything is started. */
+@Command(
+    name = "run",
+    customSynopsis = "memguard run [OPTION]... [--] COMMAND [ARGUMENT]...",
+    description = {
+      "Runs a command under limits. Its streams are memguard's own, signals sent to memguard reach it,"
+          + " and everything from COMMAND on is passed on untouched.",
+      ""
+    },
+    sortOptions = false,
+    exitCodeListHeading = "%nExit status:%n",
+    exitCodeList = {
+      "0-255:the command's own, where nothing below applies",
+      "124:it timed out",
+      "125:memguard itself failed, or was used wrongly",
+      "126:the command cannot be executed",
+      "127:the command was not found",
+      "137:it ran out of memory, however it ended (see --oom-exit-code)",
+      "128+n:signal n killed it"
+    })
+final class RunCommand implements Callable<Integer> {
+  private static final int LARGEST_STATUS = 255;
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--memory",
+      paramLabel = "SIZE",
+      converter = Size.class,
+      description =
+          "Refuse the command more private memory than this, each of its processes on its own"
+              + " (RLIMIT_DATA). For example 512MiB, 2G. Default: no limit.")
+  private @Nullable Long memory;
+
+  @Option(
+      names = "--rlimit",
+      paramLabel = "NAME=SOFT[:HARD]",
+      converter = Limit.class,
+      description =
+          "Set a resource limit: as, core, cpu, data, fsize, nofile, nproc or stack."
+              + " For example nofile=256:1024, core=0, stack=unlimited. May be repeated.")
+  private List<ResourceLimit> rlimits = new ArrayList<>();
+
+  @Option(
+      names = "--retries",
+      paramLabel = "N",
+      description = "Run it up to N more times if it ran out of memory. Default: 0.")
+  private @Nullable Integer retries;
+
+  @Option(
+      names = "--grow",
+      paramLabel = "F",
+      description =
+          "Multiply the memory limit by this for each retry, or take the limit the outcome suggests"
+              + " if that is larger. Default: 2.0.")
+  private @Nullable Double grow;
+
+  @Option(
+      names = "--max-memory",
+      paramLabel = "SIZE",
+      converter = Size.class,
+      description = "The largest limit a retry may get. Default: any.")
+  private @Nullable Long maxMemory;
+
+  @Option(
+      names = "--timeout",
+      paramLabel = "D",
+      converter = Time.class,
+      description =
+          "End it, and all that descends from it, if it still runs after this time; each retry has"
+              + " this time anew. For example 30s, 5m, 1h30m, 500ms.")
+  private @Nullable Duration timeout;
+
+  @Option(
+      names = "--grace",
+      paramLabel = "D",
+      converter = Time.class,
+      description =
+          "How long it may take to end itself after SIGTERM before it is killed. Default: 5s.")
+  private Duration grace = LaunchOptions.defaults().grace();
+
+  @Option(
+      names = "--report",
+      paramLabel = "FILE",
+      description = "Write a JSON object that tells how it ended.")
+  private @Nullable String report;
+
+  @Option(
+      names = "--oom-exit-code",
+      paramLabel = "N",
+      description = "The exit status if it ran out of memory. Default: 137.")
+  private int oomExitCode = ExitStatus.OUT_OF_MEMORY;
+
+  @Option(
+      names = "--witness",
+      paramLabel = "WHEN",
+      converter = Need.class,
+      description =
+          "Preload the observer that notes refused memory: require, prefer or off."
+              + " Default: prefer, where memory is limited.")
+  private Requirement witness = Requirement.PREFER;
+
+  @Option(
+      names = "--quiet",
+      description = "Say nothing on stderr about how it ended; only memguard's own errors.")
+  private boolean quiet;
+
+  @SuppressWarnings("unused") // picocli reads it
+  @Option(names = "--help", usageHelp = true, description = "Shows this and exits.")
+  private boolean help;
+
+  @Parameters(arity = "1..*", paramLabel = "COMMAND", hidden = true)
+  private List<String> command = new ArrayList<>();
+
+  @SuppressWarnings("NullAway.Init") // picocli sets the fields
+  RunCommand() {}
+
+  @Override
+  public Integer call() {
+    MemoryLimits limits = limits();
+    RetryPolicy retry = retry(limits);
+    LaunchOptions options = options();
+    check(
+        oomExitCode >= 0 && oomExitCode <= LARGEST_STATUS,
+        "--oom-exit-code",
+        oomExitCode,
+        "0 to " + LARGEST_STATUS);
+    Run.Request request = new Run.Request(command, limits, options, retry, attempts(), oomExitCode);
+    ReportFile file = report == null ? null : reportFile(report); // last: it touches the file
+    return new Run(request, quiet ? line -> {} : Console::say, file).execute();
+  }
+
+  private ReportFile reportFile(String name) {
+    try {
+      return ReportFile.prepare(name);
+    } catch (IOException e) {
+      throw wrong("the report " + e.getMessage());
+    }
+  }
+
+  private MemoryLimits limits() {
+    MemoryLimits limits = MemoryLimits.none().with(Protection.WITNESS, witness);
+    Set<Rlimit> named = EnumSet.noneOf(Rlimit.class);
+    for (ResourceLimit limit : rlimits) {
+      String name = limit.resource().name().toLowerCase(Locale.ROOT);
+      if (!named.add(limit.resource())) {
+        throw wrong("--rlimit " + name + " is given twice");
+      }
+      limits = limits.withRlimit(limit);
+    }
+    if (memory == null) {
+      return limits;
+    }
+    if (named.contains(Rlimit.DATA)) {
+      throw wrong("--memory and --rlimit data are the same limit; give one of them");
+    }
+    return limits.withRlimit(new ResourceLimit(Rlimit.DATA, memory, memory));
+  }
+
+  private int attempts() {
+    return retries == null ? 1 : retries + 1;
+  }
+
+  private RetryPolicy retry(MemoryLimits limits) {
+    if (retries == null) {
+      if (grow != null || maxMemory != null) {
+        throw wrong(
+            (grow != null ? "--grow" : "--max-memory") + " has no effect without --retries");
+      }
+      return RetryPolicy.never();
+    }
+    check(
+        retries >= 0 && retries < Integer.MAX_VALUE,
+        "--retries",
+        retries,
+        "0 to " + (Integer.MAX_VALUE - 1));
+    if (retries > 0 && limits.bytes().isEmpty()) {
+      throw wrong("--retries needs a limit that can grow: give --memory");
+    }
+    double factor = grow == null ? 2.0 : grow;
+    check(Double.isFinite(factor) && factor >= 1.0, "--grow", factor, "1.0 or more");
+    RetryPolicy policy = RetryPolicy.onOutOfMemory().maxAttempts(attempts()).growBy(factor);
+    if (maxMemory == null) {
+      return policy;
+    }
+    if (maxMemory < limits.bytes().orElse(0)) {
+      throw wrong(
+          "--max-memory "
+              + MemorySize.format(maxMemory)
+              + " is below the first limit, "
+              + MemorySize.format(limits.bytes().getAsLong()));
+    }
+    return policy.upTo(maxMemory);
+  }
+
+  private LaunchOptions options() {
+    LaunchOptions options = LaunchOptions.defaults().withGrace(grace);
+    if (timeout == null) {
+      return options;
+    }
+    if (timeout.isZero()) {
+      throw wrong("--timeout 0 leaves no time; leave it out for none");
+    }
+    return options.withTimeout(timeout);
+  }
+
+  private void check(boolean ok, String option, Object value, String allowed) {
+    if (!ok) {
+      throw wrong(option + " " + value + " is out of range; allowed is " + allowed);
+    }
+  }
+
+  private ParameterException wrong(String what) {
+    return new ParameterException(spec.commandLine(), what);
+  }
+
+  /** Reads a value, and keeps the message that says what is allowed. */
+  private interface Reader<T> extends ITypeConverter<T> {
+    T read(String text);
+
+    @Override
+    default T convert(String text) {
+      try {
+        return read(text);
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException(e.getMessage());
+      }
+    }
+  }
+
+  private static final class Size implements Reader<Long> {
+    @Override
+    public Long read(String text) {
+      return MemorySize.parse(text);
+    }
+  }
+
+  private static final class Limit implements Reader<ResourceLimit> {
+    @Override
+    public ResourceLimit read(String text) {
+      return ResourceLimit.parse(text);
+    }
+  }
+
+  private static final class Time implements Reader<Duration> {
+    @Override
+    public Duration read(String text) {
+      return Durations.parse(text);
+    }
+  }
+
+  private static final class Need implements Reader<Requirement> {
+    @Override
+    public Requirement read(String text) {
+      return switch (text) {
+        case "require" -> Requirement.REQUIRE;
+        case "prefer" -> Requirement.PREFER;
+        case "off" -> Requirement.OFF;
+        default ->
+            throw new IllegalArgumentException("\"" + text + "\" is none of require, prefer, off");
+      };
+    }
+  }
+}

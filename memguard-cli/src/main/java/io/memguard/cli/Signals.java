@@ -1,0 +1,64 @@
+package io.memguard.cli;
+
+import io.memguard.MemoryGuard;
+import io.memguard.outcome.Signal;
+import io.memguard.platform.SignalForwarder;
+import java.io.IOException;
+import java.util.Objects;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Signals sent to memguard, on their way to the command. Where the native library cannot be loaded,
+ * those that end memguard end the command too; the others are lost.
+ */
+final class Signals {
+  /** Moves the signal that the JVM keeps for itself away from SIGUSR2; bin/memguard sets it. */
+  static final String RESERVED_VARIABLE = "_JAVA_SR_SIGNUM";
+
+  private static final int SIGUSR2 = 12;
+  private static final int SIGSEGV = 11;
+  private static final int SIGHUP = 1;
+  private static final int SIGINT = 2;
+  private static final int SIGQUIT = 3;
+
+  private final @Nullable SignalForwarder forwarder;
+
+  private Signals(@Nullable SignalForwarder forwarder) {
+    this.forwarder = forwarder;
+  }
+
+  static Signals install() {
+    try {
+      return new Signals(SignalForwarder.install(reserved()));
+    } catch (IOException e) {
+      return new Signals(null); // the guard will say why
+    }
+  }
+
+  /** As the JVM reads it: what is no number above SIGSEGV has no effect. */
+  private static int reserved() {
+    String text = Objects.requireNonNullElse(System.getenv(RESERVED_VARIABLE), "");
+    int number = text.matches("[0-9]{1,2}") ? Integer.parseInt(text) : 0;
+    return number > SIGSEGV ? number : SIGUSR2;
+  }
+
+  /** Has the command ended with memguard where nothing can be forwarded. */
+  void tie(MemoryGuard guard) {
+    if (forwarder == null) {
+      Runtime.getRuntime().addShutdownHook(new Thread(guard::close, "memguard-closing"));
+    }
+  }
+
+  void to(long pid) {
+    if (forwarder != null) {
+      forwarder.to(pid);
+    }
+  }
+
+  /** Tells whether somebody asked memguard to end: then nothing is to be started any more. */
+  boolean askedToEnd() {
+    return forwarder != null
+        && IntStream.of(SIGHUP, SIGINT, SIGQUIT, Signal.TERM.number()).anyMatch(forwarder::hasSeen);
+  }
+}
