@@ -1,7 +1,8 @@
 /*
  * What Java and the native code say to each other. Java's twins: LaunchRequest, Linux and LaunchStep.
  * A request is this header, then limit_count limits, then NUL-terminated strings: directory ("" to keep the parent's),
- * PATH, the files of stdin, stdout and stderr ("" where unused), the arguments, the environment as NAME=VALUE.
+ * PATH, the files of stdin, stdout and stderr ("" where unused), the cgroup's directory ("" to stay in the parent's), the
+ * arguments, the environment as NAME=VALUE.
  */
 #ifndef MEMGUARD_GUARD_H
 #define MEMGUARD_GUARD_H
@@ -19,6 +20,7 @@ enum guard_flag {
   GUARD_DIE_WITH_PARENT = 8,
   GUARD_SET_OOM_SCORE_ADJ = 16,
   GUARD_REQUIRE_OOM_SCORE_ADJ = 32,
+  GUARD_REQUIRE_CGROUP = 64,
 };
 
 enum guard_stream_kind { GUARD_STREAM_INHERIT = 0, GUARD_STREAM_PIPE = 1, GUARD_STREAM_FILE = 2 };
@@ -42,6 +44,7 @@ enum guard_step {
   GUARD_STEP_CHDIR = 14,
   GUARD_STEP_SIGMASK = 15,
   GUARD_STEP_EXEC = 16,
+  GUARD_STEP_CGROUP = 18, /* 17 is Java's */
   GUARD_STEP_RLIMIT = 32,
 };
 
@@ -74,6 +77,8 @@ struct guard_result {
   int32_t pidfd;
   int32_t stream[3]; /* the parent's ends of stdin, stdout, stderr; -1 where there is no pipe */
   int32_t oom_score_adj_error;
+  int32_t cgroup_error;
+  int32_t reserved;
   int64_t parent_peak_rss_kib; /* ru_maxrss of the child starts from this: see guard_reap */
   int32_t limit_error[GUARD_MAX_LIMITS];
 };

@@ -19,7 +19,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
-#include <sched.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -47,10 +47,12 @@ struct launch {
   const char *directory;
   const char *path; /* the parent's PATH: the JDK searches it, not the child's */
   const char *files[3];
+  const char *cgroup;
   char **argv; /* a free place in front of it, for "/bin/sh script" */
   char **envp;
   long parent;
   int copy_files;
+  int in_cgroup; /* clone3 has put it there */
   int pipe_end[3]; /* the child's ends, as numbered in the parent */
   char pipe_path[3][PROC_FD_PATH];
   struct guard_result *result;
@@ -92,6 +94,27 @@ _Noreturn static void fail(const struct launch *l, enum guard_step step, long er
 static long check(const struct launch *l, enum guard_step step, long answer) {
   if (answer < 0) fail(l, step, answer);
   return answer;
+}
+
+/*
+ * Where clone3 could not put the child into its cgroup, it joins by itself, before exec: its memory is still the JVM's then, and
+ * all that it gets afterwards is charged to the cgroup it is in.
+ */
+static void join_cgroup(const struct launch *l) {
+  char path[PATH_MAX];
+  if (*l->cgroup == '\0' || l->in_cgroup) return;
+  long fd = -ENAMETOOLONG;
+  if (length(l->cgroup) + sizeof "/cgroup.procs" <= sizeof path) {
+    append(append(path, l->cgroup), "/cgroup.procs");
+    fd = sys4(SYS_openat, AT_FDCWD, (long)path, O_WRONLY | O_CLOEXEC, 0);
+  }
+  long answer = fd;
+  if (fd >= 0) {
+    answer = sys3(SYS_write, fd, (long)"0", 1);
+    sys1(SYS_close, fd);
+  }
+  if (answer < 0 && (l->request->flags & GUARD_REQUIRE_CGROUP)) fail(l, GUARD_STEP_CGROUP, answer);
+  l->result->cgroup_error = answer < 0 ? (int32_t)-answer : 0;
 }
 
 /* Death with the parent. The signal follows the *thread* that cloned: the caller uses one that outlives the child. */
@@ -278,6 +301,7 @@ static void child(struct launch *l) {
   default_signals();
   own_group(l);
   leave_shared_files(l);
+  join_cgroup(l);
   connect_streams(l);
   make_killable(l);
   if (*l->directory != '\0') check(l, GUARD_STEP_CHDIR, sys1(SYS_chdir, (long)l->directory));
@@ -286,8 +310,10 @@ static void child(struct launch *l) {
   fail(l, GUARD_STEP_EXEC, execute(l));
 }
 
-/* clone() on another stack, where the child calls `child` and never returns. The parent waits until it has exec'd. */
-static long clone_child(unsigned long flags, char *stack_top, int *pidfd, struct launch *l) {
+/*
+ * clone or clone3 on another stack, where the child calls `child` and never returns. The parent waits until it has exec'd.
+ */
+static long clone_by(long number, long first, long second, long third, struct launch *l) {
 #if defined(__x86_64__)
   long ret;
   register long no_tid __asm__("r10") = 0;
@@ -304,14 +330,14 @@ static long clone_child(unsigned long flags, char *stack_top, int *pidfd, struct
       "hlt\n"
       "1:"
       : "=a"(ret)
-      : "a"((long)SYS_clone), "D"(flags), "S"(stack_top), "d"(pidfd), "r"(no_tid), "r"(no_tls), "r"(entry), "r"(argument)
+      : "a"(number), "D"(first), "S"(second), "d"(third), "r"(no_tid), "r"(no_tls), "r"(entry), "r"(argument)
       : "rcx", "r11", "memory");
   return ret;
 #else
-  register long x8 __asm__("x8") = SYS_clone;
-  register long x0 __asm__("x0") = (long)flags;
-  register char *x1 __asm__("x1") = stack_top;
-  register int *x2 __asm__("x2") = pidfd;
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = first;
+  register long x1 __asm__("x1") = second;
+  register long x2 __asm__("x2") = third;
   register long x3 __asm__("x3") = 0;
   register long x4 __asm__("x4") = 0;
   register void (*entry)(struct launch *) __asm__("x19") = child;
@@ -329,6 +355,33 @@ static long clone_child(unsigned long flags, char *stack_top, int *pidfd, struct
       : "x30", "memory");
   return x0;
 #endif
+}
+
+/* Straight into the cgroup (Linux 5.7); a seccomp profile may answer ENOSYS or EPERM, and cgroup v1 EBADF: the child joins then. */
+static long clone_into_cgroup(unsigned long flags, char *stack, size_t stack_bytes, int *pidfd, struct launch *l) {
+  long directory = sys4(SYS_openat, AT_FDCWD, (long)l->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (directory < 0) return directory;
+  struct clone_args arguments = {
+      .flags = flags | CLONE_INTO_CGROUP,
+      .pidfd = (uintptr_t)pidfd,
+      .exit_signal = SIGCHLD,
+      .stack = (uintptr_t)stack,
+      .stack_size = stack_bytes,
+      .cgroup = (uint64_t)directory,
+  };
+  l->in_cgroup = 1;
+  long pid = clone_by(SYS_clone3, (long)&arguments, sizeof arguments, 0, l);
+  if (pid < 0) l->in_cgroup = 0;
+  sys1(SYS_close, directory);
+  return pid;
+}
+
+static long clone_child(unsigned long flags, char *stack, size_t stack_bytes, int *pidfd, struct launch *l) {
+  long pid = -ENOSYS;
+  l->in_cgroup = 0;
+  if (*l->cgroup != '\0') pid = clone_into_cgroup(flags, stack, stack_bytes, pidfd, l);
+  if (pid < 0) pid = clone_by(SYS_clone, (long)(flags | SIGCHLD), (long)(stack + stack_bytes), (long)pidfd, l);
+  return pid;
 }
 
 static void close_fd(int *fd) {
@@ -358,15 +411,15 @@ static long open_pipes(struct launch *l, int parent_end[3]) {
   return 0;
 }
 
-static long clone_once(struct launch *l, char *stack_top, int *pidfd) {
+static long clone_once(struct launch *l, char *stack, size_t stack_bytes, int *pidfd) {
   const uint64_t all = ~UINT64_C(0);
   uint64_t before;
-  unsigned long flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+  unsigned long flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
   l->copy_files = must_copy_files;
   if (!l->copy_files) flags |= CLONE_FILES;
   l->result->step = GUARD_STEP_NONE;
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, SIGNAL_SET_BYTES);
-  long pid = clone_child(flags, stack_top, pidfd, l);
+  long pid = clone_child(flags, stack, stack_bytes, pidfd, l);
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, SIGNAL_SET_BYTES);
   if (pid > 0 && l->result->step != GUARD_STEP_NONE) {
     siginfo_t ignored;
@@ -380,16 +433,16 @@ static int table_cannot_be_left(const struct guard_result *r) {
   return r->step == GUARD_STEP_UNSHARE_FILES || r->step == GUARD_STEP_REOPEN_PIPE;
 }
 
-static void clone_guarded(struct launch *l, char *stack_top) {
+static void clone_guarded(struct launch *l, char *stack, size_t stack_bytes) {
   struct guard_result *result = l->result;
   int pidfd = -1;
   struct rusage own = {0};
   sys2(SYS_getrusage, RUSAGE_SELF, (long)&own);
   result->parent_peak_rss_kib = own.ru_maxrss;
-  long pid = clone_once(l, stack_top, &pidfd);
+  long pid = clone_once(l, stack, stack_bytes, &pidfd);
   if (pid > 0 && table_cannot_be_left(result) && !must_copy_files) {
     must_copy_files = 1;
-    pid = clone_once(l, stack_top, &pidfd);
+    pid = clone_once(l, stack, stack_bytes, &pidfd);
   }
   if (pid < 0) {
     result->step = GUARD_STEP_CLONE;
@@ -405,7 +458,7 @@ static void lay_out(struct launch *l, char **arrays) {
   const struct guard_request *r = l->request;
   l->limits = (const struct guard_rlimit *)(r + 1);
   const char *at = (const char *)(l->limits + r->limit_count);
-  const char **fixed[] = {&l->directory, &l->path, &l->files[0], &l->files[1], &l->files[2]};
+  const char **fixed[] = {&l->directory, &l->path, &l->files[0], &l->files[1], &l->files[2], &l->cgroup};
   for (unsigned i = 0; i < sizeof fixed / sizeof *fixed; i++) {
     *fixed[i] = at;
     at += length(at) + 1;
@@ -424,7 +477,7 @@ static void lay_out(struct launch *l, char **arrays) {
 GUARD_API int32_t guard_spawn(const struct guard_request *request, struct guard_result *result) {
   struct launch l = {.request = request, .result = result, .pipe_end = {-1, -1, -1}};
   int parent_end[3] = {-1, -1, -1};
-  size_t arrays = ((size_t)request->arg_count + request->env_count + 3) * sizeof(char *);
+  size_t arrays = (((size_t)request->arg_count + request->env_count + 3) * sizeof(char *) + 15) & ~(size_t)15;
   size_t bytes = (arrays + CHILD_STACK + 4095) & ~(size_t)4095;
   *result = (struct guard_result){.pid = -1, .pidfd = -1, .stream = {-1, -1, -1}};
   l.parent = sys0(SYS_getpid);
@@ -440,7 +493,7 @@ GUARD_API int32_t guard_spawn(const struct guard_request *request, struct guard_
     result->step = GUARD_STEP_PIPE;
     result->error = (int32_t)-answer;
   } else {
-    clone_guarded(&l, (char *)memory + bytes);
+    clone_guarded(&l, (char *)memory + arrays, bytes - arrays);
   }
   close_all(l.pipe_end);
   if (result->step != GUARD_STEP_NONE) close_all(parent_end);
