@@ -1,0 +1,99 @@
+package io.memguard.platform.cgroup;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.Predicate;
+
+/**
+ * One cgroup of the hierarchy that accounts memory: a directory of files, which are read anew each
+ * time. What the kernel does not have, or what is set to "no limit", is absent.
+ */
+public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
+  private final String path;
+  private final Path directory;
+
+  Cgroup(String path, Path directory) {
+    this.path = path;
+    this.directory = directory;
+  }
+
+  /** Returns its name as {@code /proc/<pid>/cgroup} shows it to us. */
+  public final String path() {
+    return path;
+  }
+
+  public final Path directory() {
+    return directory;
+  }
+
+  /** Tells whether it still is there. */
+  public final boolean exists() {
+    return Files.isDirectory(directory);
+  }
+
+  /** Returns the size at which the kernel reclaims, and then kills. */
+  public abstract OptionalLong max();
+
+  /** Returns the name of the file that {@link #max} reads. */
+  abstract String maxFile();
+
+  /** Returns the size from which the kernel slows its processes down; v2 only. */
+  public abstract OptionalLong high();
+
+  /**
+   * Returns how much it may swap out (v2), or how large memory and swap may be together (v1): see
+   * {@link #swapKind}.
+   */
+  public abstract OptionalLong swapMax();
+
+  abstract LimitKind swapKind();
+
+  abstract String swapFile();
+
+  /**
+   * Returns the smallest {@link #max} of it and all above it, hidden ones included, where the
+   * kernel tells: v1 only.
+   */
+  abstract OptionalLong hierarchicalMax();
+
+  /** Returns what it and all below it use now, page cache included. */
+  public abstract OptionalLong current();
+
+  /** Returns the most it ever used; v2 since Linux 5.19. */
+  public abstract OptionalLong peak();
+
+  /** Returns how much of {@link #current} is page cache that the kernel can drop at once. */
+  public abstract OptionalLong inactiveFile();
+
+  /** Returns the counters of it and all below it; v2 only. */
+  public abstract Optional<Counters> events();
+
+  /** Returns its own counters; v2 since Linux 5.2. */
+  public abstract Optional<Counters> localEvents();
+
+  /** Tells whether its processes are killed all together; v2 only. */
+  public abstract Optional<Boolean> oomGroup();
+
+  /** Tells whether what the cgroup below uses counts here too. */
+  abstract boolean countsChildren();
+
+  /** Tells whether nothing is above it: it is the machine, and not the root of a namespace. */
+  abstract boolean isRoot();
+
+  /** Returns what is in the way of making a leaf for a child right below it. */
+  abstract Optional<LeafPlace.Obstacle> obstacleToLeaf(Predicate<Path> writable);
+
+  /** Tells whether the memory controller has to be enabled for its children first. */
+  abstract boolean mustEnableMemory();
+
+  final Path file(String name) {
+    return directory.resolve(name);
+  }
+
+  @Override
+  public final String toString() {
+    return path;
+  }
+}

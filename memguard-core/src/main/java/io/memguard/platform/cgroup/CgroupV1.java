@@ -1,0 +1,132 @@
+package io.memguard.platform.cgroup;
+
+import io.memguard.platform.cgroup.LeafPlace.Obstacle;
+import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.Predicate;
+
+/** A cgroup of the memory controller's own hierarchy, as cgroup v1 has it. */
+public final class CgroupV1 extends Cgroup {
+  /**
+   * "No limit" is written as a huge number, which depends on the page size and the kernel's age: up
+   * to 8 EiB - 1. Nobody means a limit this high.
+   */
+  private static final long NO_LIMIT = 1L << 60;
+
+  CgroupV1(String path, Path directory) {
+    super(path, directory);
+  }
+
+  @Override
+  public OptionalLong max() {
+    return limit(KernelFile.number(file(maxFile())));
+  }
+
+  @Override
+  String maxFile() {
+    return "memory.limit_in_bytes";
+  }
+
+  @Override
+  public OptionalLong high() {
+    return OptionalLong.empty();
+  }
+
+  @Override
+  public OptionalLong swapMax() {
+    return limit(KernelFile.number(file(swapFile())));
+  }
+
+  @Override
+  LimitKind swapKind() {
+    return LimitKind.MEMORY_AND_SWAP;
+  }
+
+  @Override
+  String swapFile() {
+    return "memory.memsw.limit_in_bytes";
+  }
+
+  @Override
+  OptionalLong hierarchicalMax() {
+    return limit(KernelFile.entry(file("memory.stat"), "hierarchical_memory_limit"));
+  }
+
+  @Override
+  public OptionalLong current() {
+    return KernelFile.number(file("memory.usage_in_bytes"));
+  }
+
+  @Override
+  public OptionalLong peak() {
+    return KernelFile.number(file("memory.max_usage_in_bytes"));
+  }
+
+  @Override
+  public OptionalLong inactiveFile() {
+    return KernelFile.entry(file("memory.stat"), "total_inactive_file");
+  }
+
+  @Override
+  public Optional<Counters> events() {
+    return Optional.empty();
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>{@code oom_kill} (Linux 4.13) counts processes of this very cgroup that the OOM killer
+   * killed, whoever's limit it was; {@code failcnt} counts how often its limit was reached.
+   */
+  @Override
+  public Optional<Counters> localEvents() {
+    Map<Counter, Long> values = new EnumMap<>(Counter.class);
+    KernelFile.entry(file("memory.oom_control"), "oom_kill")
+        .ifPresent(value -> values.put(Counter.OOM_KILL, value));
+    KernelFile.number(file("memory.failcnt"))
+        .ifPresent(value -> values.put(Counter.FAILCNT, value));
+    return values.isEmpty() ? Optional.empty() : Optional.of(new Counters(values));
+  }
+
+  @Override
+  public Optional<Boolean> oomGroup() {
+    return Optional.empty();
+  }
+
+  /** Before Linux 5.11 a cgroup could be told not to; a cgroup below it then is on its own. */
+  @Override
+  boolean countsChildren() {
+    return KernelFile.number(file("memory.use_hierarchy")).orElse(1) != 0;
+  }
+
+  @Override
+  boolean isRoot() {
+    return Files.exists(file("release_agent"));
+  }
+
+  @Override
+  boolean mustEnableMemory() {
+    return false;
+  }
+
+  @Override
+  Optional<Obstacle> obstacleToLeaf(Predicate<Path> writable) {
+    return writable.test(directory())
+        ? Optional.empty()
+        : Obstacle.of(
+            ObstacleKind.NOT_WRITABLE,
+            "this user may not make directories in " + directory(),
+            "give this user the directory (chown), which on cgroup v1 systemd never does");
+  }
+
+  private static OptionalLong limit(OptionalLong value) {
+    return value.isPresent() && value.getAsLong() >= 0 && value.getAsLong() < NO_LIMIT
+        ? value
+        : OptionalLong.empty();
+  }
+}

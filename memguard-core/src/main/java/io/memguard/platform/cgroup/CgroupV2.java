@@ -1,0 +1,156 @@
+package io.memguard.platform.cgroup;
+
+import io.memguard.platform.cgroup.LeafPlace.Obstacle;
+import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.Predicate;
+
+/** A cgroup of the unified hierarchy. */
+public final class CgroupV2 extends Cgroup {
+  private static final List<String> DOMAINS = List.of("", "domain");
+  private final boolean eventsAreLocal;
+
+  /**
+   * Describes a cgroup.
+   *
+   * @param eventsAreLocal whether the hierarchy is mounted with {@code memory_localevents}, which
+   *     makes {@code memory.events} count what happens in the cgroup itself only
+   */
+  CgroupV2(String path, Path directory, boolean eventsAreLocal) {
+    super(path, directory);
+    this.eventsAreLocal = eventsAreLocal;
+  }
+
+  @Override
+  public OptionalLong max() {
+    return KernelFile.number(file(maxFile()));
+  }
+
+  @Override
+  String maxFile() {
+    return "memory.max";
+  }
+
+  @Override
+  public OptionalLong high() {
+    return KernelFile.number(file("memory.high"));
+  }
+
+  @Override
+  public OptionalLong swapMax() {
+    return KernelFile.number(file(swapFile()));
+  }
+
+  @Override
+  LimitKind swapKind() {
+    return LimitKind.SWAP;
+  }
+
+  @Override
+  String swapFile() {
+    return "memory.swap.max";
+  }
+
+  @Override
+  OptionalLong hierarchicalMax() {
+    return OptionalLong.empty();
+  }
+
+  @Override
+  public OptionalLong current() {
+    return KernelFile.number(file("memory.current"));
+  }
+
+  @Override
+  public OptionalLong peak() {
+    return KernelFile.number(file("memory.peak"));
+  }
+
+  @Override
+  public OptionalLong inactiveFile() {
+    return KernelFile.entry(file("memory.stat"), "inactive_file");
+  }
+
+  @Override
+  public Optional<Counters> events() {
+    return eventsAreLocal ? Optional.empty() : counters("memory.events");
+  }
+
+  @Override
+  public Optional<Counters> localEvents() {
+    return counters(eventsAreLocal ? "memory.events" : "memory.events.local");
+  }
+
+  private Optional<Counters> counters(String name) {
+    return KernelFile.text(file(name)).map(Counters::parse);
+  }
+
+  @Override
+  public Optional<Boolean> oomGroup() {
+    OptionalLong flag = KernelFile.number(file("memory.oom.group"));
+    return flag.isPresent() ? Optional.of(flag.getAsLong() != 0) : Optional.empty();
+  }
+
+  @Override
+  boolean countsChildren() {
+    return true;
+  }
+
+  @Override
+  boolean isRoot() {
+    return !Files.exists(file("cgroup.events"));
+  }
+
+  @Override
+  boolean mustEnableMemory() {
+    return !KernelFile.words(file("cgroup.subtree_control")).contains("memory");
+  }
+
+  @Override
+  Optional<Obstacle> obstacleToLeaf(Predicate<Path> writable) {
+    String type = KernelFile.text(file("cgroup.type")).orElse("").strip();
+    if (!DOMAINS.contains(type)) {
+      return Obstacle.of(
+          ObstacleKind.THREADED,
+          "cgroup " + path() + " is of type \"" + type + "\", and only a domain can account memory",
+          "start the JVM in a cgroup that is a domain");
+    }
+    if (!KernelFile.words(file("cgroup.controllers")).contains("memory")) {
+      return Obstacle.of(
+          ObstacleKind.NO_MEMORY_CONTROLLER,
+          "cgroup " + path() + " was not given the memory controller",
+          "write +memory into cgroup.subtree_control of the cgroup above, or under systemd set Delegate=memory");
+    }
+    if (!writable.test(directory())) {
+      return Obstacle.of(
+          ObstacleKind.NOT_WRITABLE,
+          "this user may not make directories in " + directory(),
+          LeafPlace.DELEGATE);
+    }
+    List<String> needed =
+        mustEnableMemory()
+            ? List.of("cgroup.procs", "cgroup.subtree_control")
+            : List.of("cgroup.procs");
+    for (String name : needed) {
+      if (!writable.test(file(name))) {
+        return Obstacle.of(
+            ObstacleKind.HALF_DELEGATED,
+            "this user may make directories in " + directory() + " but not write its " + name,
+            "give this user that file as well (chown), or " + LeafPlace.DELEGATE);
+      }
+    }
+    if (mustEnableMemory() && !isRoot() && !KernelFile.words(file("cgroup.procs")).isEmpty()) {
+      return Obstacle.of(
+          ObstacleKind.HOLDS_PROCESSES,
+          "cgroup "
+              + path()
+              + " holds processes itself, and the kernel then hands its children no memory controller",
+          "move its processes into a cgroup below it first, and write +memory into its cgroup.subtree_control");
+    }
+    return Optional.empty();
+  }
+}

@@ -1,0 +1,44 @@
+package io.memguard.platform.cgroup;
+
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.OptionalLong;
+
+/**
+ * What a cgroup's counters say; those the kernel does not have are absent.
+ *
+ * @param values each known counter
+ */
+public record Counters(Map<Counter, Long> values) {
+  public Counters {
+    values = Map.copyOf(values);
+  }
+
+  static Counters parse(String text) {
+    Map<Counter, Long> values = new EnumMap<>(Counter.class);
+    for (Counter counter : Counter.values()) {
+      KernelFile.entry(text, counter.key()).ifPresent(value -> values.put(counter, value));
+    }
+    return new Counters(values);
+  }
+
+  /** Returns one counter. */
+  public OptionalLong of(Counter counter) {
+    Long value = values.get(counter);
+    return value == null ? OptionalLong.empty() : OptionalLong.of(value);
+  }
+
+  /** Tells whether a counter is known and above zero. */
+  public boolean any(Counter counter) {
+    return of(counter).orElse(0) > 0;
+  }
+
+  /** Returns how much each counter that both know has risen. */
+  Counters since(Counters earlier) {
+    Map<Counter, Long> risen = new EnumMap<>(Counter.class);
+    values.forEach(
+        (counter, value) ->
+            earlier.of(counter).ifPresent(before -> risen.put(counter, value - before)));
+    return new Counters(risen);
+  }
+}

@@ -1,0 +1,69 @@
+package io.memguard.platform.cgroup;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.Predicate;
+
+/**
+ * Whether a leaf, a cgroup for one child, could be made right below a cgroup.
+ *
+ * @param under the cgroup
+ * @param obstacle what is in the way; empty if nothing is
+ * @param mustEnableMemory whether {@code +memory} has to be written into its {@code
+ *     cgroup.subtree_control} first
+ */
+public record LeafPlace(Cgroup under, Optional<Obstacle> obstacle, boolean mustEnableMemory) {
+  static final String DELEGATE =
+      "have the cgroup delegated: under systemd, Delegate=yes for the service, or start with"
+          + " systemd-run --user --scope -p Delegate=yes";
+
+  /** Looks whether a leaf could be made; changes nothing. */
+  public static LeafPlace under(Cgroup cgroup, CgroupMount mount) {
+    return under(cgroup, mount, Files::isWritable);
+  }
+
+  static LeafPlace under(Cgroup cgroup, CgroupMount mount, Predicate<Path> writable) {
+    Optional<Obstacle> obstacle =
+        mount.readOnly()
+            ? Obstacle.of(
+                ObstacleKind.READ_ONLY,
+                "cgroups are mounted read-only at " + mount.point(),
+                "mount them writable: containerd's cgroup_writable, a privileged container,"
+                    + " or no container")
+            : cgroup.obstacleToLeaf(writable);
+    return new LeafPlace(cgroup, obstacle, cgroup.mustEnableMemory());
+  }
+
+  /** Tells whether nothing is in the way. */
+  public boolean possible() {
+    return obstacle.isEmpty();
+  }
+
+  /** What can be in the way. */
+  public enum ObstacleKind {
+    READ_ONLY,
+    NOT_WRITABLE,
+    HALF_DELEGATED,
+    NO_MEMORY_CONTROLLER,
+    HOLDS_PROCESSES,
+    THREADED
+  }
+
+  /**
+   * What is in the way.
+   *
+   * @param why a clause for people
+   * @param remedy what they can do
+   */
+  public record Obstacle(ObstacleKind kind, String why, String remedy) {
+    static Optional<Obstacle> of(ObstacleKind kind, String why, String remedy) {
+      return Optional.of(new Obstacle(kind, why, remedy));
+    }
+
+    @Override
+    public String toString() {
+      return why + "; " + remedy;
+    }
+  }
+}

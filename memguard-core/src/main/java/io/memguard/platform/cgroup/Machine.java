@@ -1,0 +1,65 @@
+package io.memguard.platform.cgroup;
+
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * A machine's files: those of the one we run on, or a captured tree of another.
+ *
+ * @param root what stands for {@code /}
+ */
+public record Machine(Path root) {
+  private static final String MEMINFO = "/proc/meminfo";
+
+  /** Returns the machine we run on. */
+  public static Machine here() {
+    return new Machine(Path.of("/"));
+  }
+
+  /**
+   * Returns where a file of that machine is.
+   *
+   * @param absolute the file's name there
+   * @return empty if this JVM's encoding of file names cannot express it
+   */
+  Optional<Path> at(String absolute) {
+    try {
+      return Optional.of(root.resolve(absolute.substring(1)));
+    } catch (InvalidPathException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** Reads a file of that machine. */
+  Optional<String> read(String absolute) {
+    return at(absolute).flatMap(KernelFile::text);
+  }
+
+  /** Returns the memory the kernel has to give, in bytes. */
+  public OptionalLong totalMemory() {
+    return kibibytes("MemTotal:");
+  }
+
+  /** Returns the size of all swap space, in bytes. */
+  public OptionalLong totalSwap() {
+    return kibibytes("SwapTotal:");
+  }
+
+  /**
+   * Returns how many processes the OOM killer has killed since boot, in whatever cgroup; absent
+   * before Linux 4.13.
+   */
+  public OptionalLong oomKills() {
+    return read("/proc/vmstat")
+        .map(text -> KernelFile.entry(text, "oom_kill"))
+        .orElse(OptionalLong.empty());
+  }
+
+  private OptionalLong kibibytes(String key) {
+    OptionalLong value =
+        read(MEMINFO).map(text -> KernelFile.entry(text, key)).orElse(OptionalLong.empty());
+    return value.isPresent() ? OptionalLong.of(value.getAsLong() << 10) : value;
+  }
+}

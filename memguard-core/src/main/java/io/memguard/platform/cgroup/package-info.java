@@ -1,0 +1,11 @@
+/**
+ * Where a process's memory is accounted: its control group, those above it, their limits and their
+ * counters. Reads only; nothing here makes or changes a cgroup.
+ *
+ * <p>{@link io.memguard.platform.cgroup.CgroupFinder} is the way in. What is not known is absent,
+ * never a number that looks like one.
+ */
+@NullMarked
+package io.memguard.platform.cgroup;
+
+import org.jspecify.annotations.NullMarked;
