@@ -128,6 +128,8 @@ public final class Linux {
 
   public static native int guard_available(int fd);
 
+  public static native int guard_open_log(byte[] file);
+
   public static native int guard_close(int fd);
 
   public static native int guard_pidfd_open(int pid);
