@@ -25,14 +25,22 @@ public record CounterSnapshot(List<Level> levels, OptionalLong hostOomKills) {
 
   /** Reads the counters; a cgroup that is gone is left out. */
   public static CounterSnapshot take(Machine machine, List<Cgroup> cgroups) {
+    return new CounterSnapshot(read(cgroups), machine.oomKills());
+  }
+
+  /** Reads the cgroups' counters alone: the machine's costs as much as those of three cgroups. */
+  public static CounterSnapshot take(List<Cgroup> cgroups) {
+    return new CounterSnapshot(read(cgroups), OptionalLong.empty());
+  }
+
+  private static List<Level> read(List<Cgroup> cgroups) {
     List<Level> levels = new ArrayList<>();
     for (Cgroup cgroup : cgroups) {
       identity(cgroup)
-          .ifPresent(
-              identity ->
-                  levels.add(new Level(cgroup, identity, cgroup.events(), cgroup.localEvents())));
+          .map(identity -> new Level(cgroup, identity, cgroup.events(), cgroup.localEvents()))
+          .ifPresent(levels::add);
     }
-    return new CounterSnapshot(levels, machine.oomKills());
+    return levels;
   }
 
   /**

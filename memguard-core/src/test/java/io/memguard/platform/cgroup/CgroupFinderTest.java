@@ -84,6 +84,16 @@ class CgroupFinderTest {
   }
 
   @Test
+  void aNamelessLevelIsTheOneThatHoldsTheProcess() {
+    CapturedTree tree = CapturedTree.unpack("v2-namespace-old-mount", root);
+    for (String stranger : List.of("/0/0", "/a/0", "/a/z", "/z/b")) {
+      tree.with("/sys/fs/cgroup" + stranger + "/cgroup.procs", "4711\n");
+    }
+
+    assertThat(tree.ancestry().own().directory()).isEqualTo(tree.at("/sys/fs/cgroup/a/b"));
+  }
+
+  @Test
   void aRuntimeUnderSystemSliceIsNotInItsPod() {
     Ancestry runtime = CapturedTree.unpack("v2-landed-in-system-slice", root).ancestry();
     Path elsewhere = root.resolve("other");
@@ -204,9 +214,11 @@ class CgroupFinderTest {
     tree.with(
         MOUNTS,
         """
-        60 59 0:26 / /rw rw - cgroup2 cgroup2 rw
         59 58 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup2 rw
+        60 59 0:26 / /rw rw - cgroup2 cgroup2 rw
+        61 59 0:26 / /ro ro - cgroup2 cgroup2 rw
         """);
+    tree.with("/ro/cgroup.procs", "");
     tree.with("/rw/cgroup.procs", "").with("/rw/cgroup.controllers", "memory\n");
 
     assertThat(tree.ancestry().mount().point()).isEqualTo("/rw");

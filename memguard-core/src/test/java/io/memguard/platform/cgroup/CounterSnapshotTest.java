@@ -147,6 +147,18 @@ class CounterSnapshotTest {
         .isEmpty();
   }
 
+  @Test
+  void theMachinesCounterCanBeLeftOut() {
+    CapturedTree tree = CapturedTree.unpack("v2-before-oom", root);
+    CounterSnapshot before = CounterSnapshot.take(tree.ancestry().levels());
+
+    CounterChanges changes =
+        CounterSnapshot.take(tree.machine(), tree.ancestry().levels()).since(before);
+
+    assertThat(changes.hostOomKills()).isEmpty();
+    assertThat(changes.levels()).hasSize(3);
+  }
+
   private CounterChanges between(String first, String second) {
     CapturedTree tree = CapturedTree.unpack(first, root);
     List<Cgroup> levels = tree.ancestry().levels();

@@ -109,6 +109,7 @@ class EffectiveLimitsTest {
                 "hierarchical_memory_limit " + unlimited);
 
     assertThat(limits(tree).max().orElseThrow().source()).isEqualTo("/proc/meminfo (MemTotal)");
+    assertThat(tree.ancestry().levels()).allSatisfy(level -> assertThat(level.max()).isEmpty());
   }
 
   /** The form of kernels before 5.11, by their documentation (cgroup-v1/memory.rst, section 6). */

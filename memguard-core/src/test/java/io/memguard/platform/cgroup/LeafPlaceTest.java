@@ -69,6 +69,16 @@ class LeafPlaceTest {
   }
 
   @Test
+  void whereMemoryIsHandedOutAlreadyProcessesAreNoObstacle() {
+    CapturedTree tree =
+        CapturedTree.unpack("v2-container-writable", root)
+            .with("/sys/fs/cgroup/cgroup.subtree_control", "memory pids\n");
+
+    assertThat(ownPlace(tree).possible()).isTrue();
+    assertThat(ownPlace(tree).mustEnableMemory()).isFalse();
+  }
+
+  @Test
   void theRootMayHoldProcessesAndHaveChildren() {
     CapturedTree tree =
         CapturedTree.unpack("v2-plain", root)
