@@ -85,7 +85,8 @@ public final class CgroupFinder {
       return new NotFound(
           "cgroup v2 is mounted at "
               + best.mount().point()
-              + " but has no memory controller; the kernel was started with it disabled, or was given to cgroup v1");
+              + " but has no memory controller: it was not handed down to here, cgroup v1 has it, or it is"
+              + " disabled in the kernel");
     }
     return new Found(best);
   }

@@ -10,8 +10,8 @@ import java.util.Optional;
  * @param source the file that says so
  * @param setBy the cgroup whose limit it is; empty if it is the machine's own size, or that of a
  *     cgroup that cannot be seen from here
- * @param hiddenAncestors why cgroups above the visible ones may have a smaller one; empty if all
- *     were looked at
+ * @param hiddenAncestors why cgroups that cannot be seen may have a smaller one; empty if all were
+ *     looked at
  */
 public record EffectiveLimit(
     long bytes,

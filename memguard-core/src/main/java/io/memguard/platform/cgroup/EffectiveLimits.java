@@ -23,10 +23,7 @@ public record EffectiveLimits(
   /** Reads the limits as they are now. */
   public static EffectiveLimits of(Machine machine, CgroupSearch search) {
     List<Cgroup> levels = binding(search.levels());
-    Optional<String> hidden =
-        search instanceof CgroupSearch.Found found
-            ? found.ancestry().hiddenAncestors()
-            : Optional.empty();
+    Optional<String> hidden = search.unseen();
     Optional<EffectiveLimit> high =
         smallest(levels, Cgroup::high, LimitKind.HIGH, level -> "memory.high", hidden);
     return new EffectiveLimits(max(machine, levels, hidden), high, swap(machine, levels, hidden));

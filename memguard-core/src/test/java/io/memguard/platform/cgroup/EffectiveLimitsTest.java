@@ -177,6 +177,8 @@ class EffectiveLimitsTest {
     EffectiveLimits limits = limits(CapturedTree.unpack("v2-not-mounted", root));
 
     assertThat(limits.max().orElseThrow().source()).isEqualTo("/proc/meminfo (MemTotal)");
+    assertThat(limits.max().orElseThrow().hiddenAncestors())
+        .hasValueSatisfying(why -> assertThat(why).contains("not mounted"));
     assertThat(limits.high()).isEmpty();
   }
 
