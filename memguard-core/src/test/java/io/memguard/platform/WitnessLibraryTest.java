@@ -6,7 +6,9 @@ import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** Runs the native tests of the preloaded library: programs of its own, without a JVM around them. */
+/**
+ * Runs the native tests of the preloaded library: programs of its own, without a JVM around them.
+ */
 @Tag("engine-independent")
 class WitnessLibraryTest {
   @Test
