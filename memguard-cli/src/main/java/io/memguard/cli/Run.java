@@ -155,7 +155,11 @@ final class Run {
       reportFile.write(report);
       return status;
     } catch (IOException e) {
-      Console.say("the report cannot be written: " + e + " (" + report.explanation() + ")");
+      Console.say(
+          "the report cannot be written: "
+              + ReportFile.reason(e)
+              + "; it would say: "
+              + report.explanation());
       return ExitStatus.OWN_ERROR;
     }
   }
