@@ -60,7 +60,7 @@ public final class MemoryGuard implements AutoCloseable {
           "a child cannot get a process group of its own, or be made to die with the parent",
           "the program's argv[0] is its full path",
           "a child may have SIGQUIT blocked and signals 32 and 33 ignored, as the JDK's children do",
-          "the shell in front drops variables it has no name for (my.var), and corrects PWD",
+          "the shell in front drops variables it has no name for (my.var), and sets PWD",
           "a program whose interpreter is missing starts, and exits with 127");
 
   private final Engine engine;
