@@ -3,6 +3,7 @@ package io.memguard.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,6 +40,42 @@ class FirstProcessTest {
 
     assertThat(result.text()).isEqualTo("PPid:\t1\nburied\n");
     assertThat(result.status()).as("the guarded child's own status").isEqualTo(5);
+  }
+
+  /** Many containers have a first process that buries nobody but its own children. */
+  @ParameterizedTest
+  @ValueSource(strings = {"native", "portable"})
+  void zombiesNobodyBuriesHoldNothingUp(String engine, @TempDir Path directory) throws Exception {
+    requireNamespaces();
+    Path careless =
+        Files.writeString(
+            directory.resolve("careless.py"),
+            """
+            import os, sys, time
+            child = os.fork()
+            if child == 0:
+                os.execvp(sys.argv[1], sys.argv[1:])
+            began = time.monotonic()
+            status = os.waitpid(child, 0)[1]
+            print(time.monotonic() - began)
+            sys.exit(os.waitstatus_to_exitcode(status))
+            """);
+
+    Memguard.Result result =
+        new Memguard()
+            .engine(engine)
+            .through(NAMESPACE)
+            .through("python3", careless.toString())
+            .call(
+                "run",
+                "--timeout=200ms",
+                "--grace=100ms",
+                "sh",
+                "-c",
+                "trap '' TERM; sh -c 'sleep 1000' & wait");
+
+    assertThat(result.status()).isEqualTo(124);
+    assertThat(Double.parseDouble(result.text())).as("seconds").isLessThan(8);
   }
 
   /** A machine without namespaces can run the rest; continuous integration must run this too. */
