@@ -61,6 +61,12 @@ public record LaunchPlan(
     if (job.directory() != null) {
       rejectNul("the working directory", job.directory().getPath());
     }
+    for (Redirect redirect :
+        List.of(job.redirectInput(), job.redirectOutput(), job.redirectError())) {
+      if (redirect.file() != null) {
+        rejectNul("the redirected file", redirect.file().getPath());
+      }
+    }
     return new LaunchPlan(
         List.copyOf(command),
         environment,
