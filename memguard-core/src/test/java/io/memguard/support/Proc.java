@@ -1,8 +1,10 @@
 package io.memguard.support;
 
+import java.io.FileInputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,6 +12,9 @@ import java.util.stream.Stream;
 
 /** Looks at processes from outside, through {@code /proc}. */
 public final class Proc {
+  /** In one read: /proc/sys answers one from the second byte on with the end of the file. */
+  private static final int LARGEST = 1 << 20;
+
   private Proc() {}
 
   /** True if a process has this pid and is no zombie. */
@@ -71,12 +76,10 @@ public final class Proc {
 
   /** The text of a file of a process, or an empty text if the process is gone. */
   public static String read(Path file) {
-    try {
-      return Files.readString(file);
-    } catch (NoSuchFileException e) {
-      return "";
+    try (InputStream in = new FileInputStream(file.toFile())) {
+      return new String(in.readNBytes(LARGEST), StandardCharsets.UTF_8);
     } catch (IOException e) {
-      return ""; // ESRCH: it ended while it was read
+      return ""; // ENOENT, or ESRCH if it ended while it was read
     }
   }
 
