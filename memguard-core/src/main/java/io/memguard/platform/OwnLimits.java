@@ -48,9 +48,9 @@ public final class OwnLimits {
 
   /** Tells whether the kernel would let a child of this process have a limit. */
   public static boolean mayRaise(ResourceLimit limit) {
-    return limit.resource() == Rlimit.NOFILE && limit.hard() > mostOpenFiles()
-        ? limit.hard() <= hard(Rlimit.NOFILE.resource())
-        : mayLower() || limit.hard() <= hard(limit.resource().resource());
+    boolean byAnybody = limit.hard() <= hard(limit.resource().resource());
+    boolean beyondAll = limit.resource() == Rlimit.NOFILE && limit.hard() > mostOpenFiles();
+    return byAnybody || (mayLower() && !beyondAll);
   }
 
   /** The one limit with a ceiling that no capability lifts. */
