@@ -30,6 +30,7 @@
 
 #define CHILD_STACK (64 * 1024)
 #define PROC_FD_PATH 40
+#define PEAK_SLACK_KIB 4096
 #define SIGNAL_SET_BYTES 8
 #define LAST_SIGNAL 64
 
@@ -380,12 +381,19 @@ static int table_cannot_be_left(const struct guard_result *r) {
   return r->step == GUARD_STEP_UNSHARE_FILES || r->step == GUARD_STEP_REOPEN_PIPE;
 }
 
+/*
+ * Asked after exec: until then the JVM's other threads go on growing what the child inherits as its peak. The kernel
+ * notes that a moment after it lets the JVM go on, and from counters that are batched for each CPU: hence the slack.
+ */
+static int64_t own_peak_rss_kib(void) {
+  struct rusage own = {0};
+  sys2(SYS_getrusage, RUSAGE_SELF, (long)&own);
+  return own.ru_maxrss;
+}
+
 static void clone_guarded(struct launch *l, char *stack_top) {
   struct guard_result *result = l->result;
   int pidfd = -1;
-  struct rusage own = {0};
-  sys2(SYS_getrusage, RUSAGE_SELF, (long)&own);
-  result->parent_peak_rss_kib = own.ru_maxrss;
   long pid = clone_once(l, stack_top, &pidfd);
   if (pid > 0 && table_cannot_be_left(result) && !must_copy_files) {
     must_copy_files = 1;
@@ -397,6 +405,7 @@ static void clone_guarded(struct launch *l, char *stack_top) {
   } else if (result->step == GUARD_STEP_NONE) {
     result->pid = (int32_t)pid;
     result->pidfd = pidfd;
+    result->parent_peak_rss_kib = own_peak_rss_kib() + PEAK_SLACK_KIB;
   }
 }
 
