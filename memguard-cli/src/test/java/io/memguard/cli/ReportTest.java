@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -86,6 +87,14 @@ class ReportTest {
     assertThat(report.get("outcome").asText()).isEqualTo("timed-out");
     assertThat(report.get("signal").asText()).isEqualTo("SIGTERM");
     assertAbsent(report, "exitCode", "cause");
+  }
+
+  /** What exec leaves in the child's figures is the JVM's, not the child's: tens of MiB. */
+  @RepeatedTest(5)
+  void peakIsTheCommandsOwn() throws Exception {
+    JsonNode report = report("native", 0, "run", "true");
+
+    assertThat(report.path("peakRssBytes").asLong(0)).isLessThan(16 << 20);
   }
 
   @Test

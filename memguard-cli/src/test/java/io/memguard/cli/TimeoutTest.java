@@ -29,7 +29,7 @@ class TimeoutTest {
   }
 
   /** It may still be there as a zombie: who buries orphans is the machine's matter. */
-  private static void assertEnded(long pid) throws IOException {
+  private static void assertEnded(long pid) {
     try {
       assertThat(Files.readString(Path.of("/proc/" + pid + "/stat"))).contains(") Z ");
     } catch (IOException e) {
