@@ -33,7 +33,7 @@ final class LaunchFailure {
   static LaunchException execution(LaunchPlan plan, int errno) {
     String program = "program \"" + plan.program() + "\"";
     File file = onDisk(plan);
-    if (errno == Errno.ENOENT && file.exists()) {
+    if (errno == Errno.ENOENT && plan.program().contains("/") && file.exists()) {
       return exec(
           errno,
           program + " names an interpreter or loader that does not exist",
