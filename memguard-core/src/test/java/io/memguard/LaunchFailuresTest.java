@@ -39,6 +39,14 @@ final class LaunchFailuresTest {
   }
 
   @Test
+  void aProgramThatIsOnlyInTheDirectoryAndNotOnThePath(MemoryGuard guard) throws Exception {
+    Files.writeString(directory.resolve("no-such-program"), "#!/bin/sh\n");
+    LaunchException e =
+        refused(guard, new ProcessBuilder("no-such-program").directory(directory.toFile()));
+    assertIs(e, LaunchStep.EXEC, "ENOENT", "\"no-such-program\" was not found", "PATH");
+  }
+
+  @Test
   void aProgramWithoutAName(MemoryGuard guard) {
     assertIs(refused(guard, new ProcessBuilder("")), LaunchStep.EXEC, "ENOENT", "\"\"", "Check");
   }

@@ -153,7 +153,7 @@ final class LookupAsTheJdksTest {
               return variables(output(start.start(env)));
             });
     assertThat(((Map<?, ?>) seen).entrySet().containsAll(added.entrySet())).isTrue();
-    assertThat(seen.toString()).doesNotContain("HOME=");
+    assertThat(((Map<?, ?>) seen).containsKey("HOME")).isFalse();
   }
 
   @Test

@@ -94,7 +94,10 @@ final class VirtualThreadsTest {
         for (int i = 0; i < WAITING; i++) {
           threads.add(virtual(() -> waitForAChild(guard, how, fifo, started)));
         }
-        started.await();
+        if (!started.await(60, TimeUnit.SECONDS)) {
+          System.out.println(started.getCount() + " could not start: a carrier is pinned");
+          Runtime.getRuntime().halt(1);
+        }
         held.write("go\n".repeat(WAITING).getBytes(java.nio.charset.StandardCharsets.UTF_8));
         for (Thread thread : threads) {
           thread.join();
