@@ -44,7 +44,8 @@ final class Run {
     this.request = request;
     this.people = people;
     this.reportFile = reportFile;
-    this.job = new ProcessBuilder(request.command()).inheritIO();
+    this.job = new ProcessBuilder(request.command());
+    StandardStreams.passTo(job);
     job.environment().remove(Signals.RESERVED_VARIABLE);
   }
 

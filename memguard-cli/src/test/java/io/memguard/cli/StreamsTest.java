@@ -31,6 +31,20 @@ class StreamsTest {
     assertThat(result.error()).isEqualTo("loud\n");
   }
 
+  /** Its number goes to a file of the JVM's, and that is not for the command. */
+  @ParameterizedTest
+  @ValueSource(strings = {"native", "portable"})
+  void closedStdinIsEmpty(String engine) throws Exception {
+    Memguard.Result result =
+        new Memguard()
+            .engine(engine)
+            .through("sh", "-c", "exec \"$@\" <&-", "sh")
+            .call("run", "wc", "-c");
+
+    assertThat(result.text()).isEqualTo("0\n");
+    assertThat(result.status()).isZero();
+  }
+
   @Test
   void everythingFromTheCommandOnIsTheCommands() throws Exception {
     Memguard.Result result =
