@@ -21,14 +21,13 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "syscalls.h"
 
-#define CHILD_STACK (64 * 1024)
+#define CHILD_STACK (16 * 1024) /* a third of it is used, most of that for a path */
 #define PROC_FD_PATH 40
 #define PEAK_SLACK_KIB 4096
 #define SIGNAL_SET_BYTES 8
@@ -409,11 +408,11 @@ static void clone_guarded(struct launch *l, char *stack_top) {
   }
 }
 
-/* Cuts the strings of the request apart into the arrays that execve wants; the arrays lie below the child's stack. */
+/* Cuts the strings of the request apart into the arrays that execve wants. */
 static void lay_out(struct launch *l, char **arrays) {
   const struct guard_request *r = l->request;
   l->limits = (const struct guard_rlimit *)(r + 1);
-  const char *at = (const char *)(l->limits + r->limit_count);
+  const char *at = (const char *)(arrays + r->arg_count + r->env_count + 3);
   const char **fixed[] = {&l->directory, &l->path, &l->files[0], &l->files[1], &l->files[2]};
   for (unsigned i = 0; i < sizeof fixed / sizeof *fixed; i++) {
     *fixed[i] = at;
@@ -430,30 +429,23 @@ static void lay_out(struct launch *l, char **arrays) {
   l->envp[r->env_count] = 0;
 }
 
-GUARD_API int32_t guard_spawn(const struct guard_request *request, struct guard_result *result) {
+/* The child's stack is part of this frame, as vfork's is: the thread stands still, and the JVM keeps 80 KiB free for it. */
+GUARD_API int32_t guard_spawn(struct guard_request *request, struct guard_result *result) {
   struct launch l = {.request = request, .result = result, .pipe_end = {-1, -1, -1}};
   int parent_end[3] = {-1, -1, -1};
-  size_t arrays = ((size_t)request->arg_count + request->env_count + 3) * sizeof(char *);
-  size_t bytes = (arrays + CHILD_STACK + 4095) & ~(size_t)4095;
+  char child_stack[CHILD_STACK] __attribute__((aligned(16)));
   *result = (struct guard_result){.pid = -1, .pidfd = -1, .stream = {-1, -1, -1}};
   l.parent = sys0(SYS_getpid);
-  long memory = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory < 0 && memory > -4096) {
-    result->step = GUARD_STEP_CLONE;
-    result->error = (int32_t)-memory;
-    return result->step;
-  }
-  lay_out(&l, (char **)memory);
+  lay_out(&l, (char **)((struct guard_rlimit *)(request + 1) + request->limit_count));
   long answer = open_pipes(&l, parent_end);
   if (answer < 0) {
     result->step = GUARD_STEP_PIPE;
     result->error = (int32_t)-answer;
   } else {
-    clone_guarded(&l, (char *)memory + bytes);
+    clone_guarded(&l, child_stack + sizeof child_stack);
   }
   close_all(l.pipe_end);
   if (result->step != GUARD_STEP_NONE) close_all(parent_end);
   for (int i = 0; i < 3; i++) result->stream[i] = parent_end[i];
-  sys2(SYS_munmap, memory, (long)bytes);
   return result->step;
 }
