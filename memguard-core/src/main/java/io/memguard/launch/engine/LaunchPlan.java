@@ -11,8 +11,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Everything a launch needs, taken from the {@link ProcessBuilder} and checked. It is used up by the
- * launch: what the caller changes there afterwards has no effect on the child.
+ * Everything a launch needs, taken from the {@link ProcessBuilder} and checked. It is used up by
+ * the launch: what the caller changes there afterwards has no effect on the child.
  *
  * @param command the program and its arguments; at least the program
  * @param environment the child's whole environment; the builder's own map, not to be changed
