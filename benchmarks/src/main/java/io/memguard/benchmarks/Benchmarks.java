@@ -8,8 +8,8 @@ import java.util.Optional;
 
 /** Runs everything and prints the tables; {@code benchmarks/run} calls it. */
 public final class Benchmarks {
-  private static final Effort FULL = new Effort(7, 3, 3, 400);
-  private static final Effort QUICK = new Effort(2, 1, 1, 200);
+  private static final Effort FULL = new Effort(5, 5, 2, 400);
+  private static final Effort QUICK = new Effort(2, 2, 1, 200);
 
   private Benchmarks() {}
 

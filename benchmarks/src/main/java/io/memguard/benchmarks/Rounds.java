@@ -29,7 +29,10 @@ import org.openjdk.jmh.runner.options.VerboseMode;
  * another process on the core), which an average would follow.
  */
 final class Rounds {
-  /** How long to measure. */
+  /**
+   * How long to measure. A warm-up too short shows the interpreter: compilers wait for thousands of
+   * launches.
+   */
   record Effort(int rounds, int warmupSeconds, int seconds, int floorLaunches) {}
 
   /** One way in one setting. */
