@@ -61,7 +61,8 @@ public final class MemoryGuard implements AutoCloseable {
           "the program's argv[0] is its full path",
           "a child may have SIGQUIT blocked and signals 32 and 33 ignored, as the JDK's children do",
           "the shell in front drops variables it has no name for (my.var), and sets PWD",
-          "a program whose interpreter is missing starts, and exits with 127");
+          "a program whose interpreter is missing starts, and exits with 127",
+          "evidence has of a pipe only what the caller had read when the child ended");
 
   private final Engine engine;
   private final String engineReason;
