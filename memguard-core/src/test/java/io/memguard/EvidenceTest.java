@@ -7,6 +7,7 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
 import io.memguard.support.Children;
+import io.memguard.support.Engines;
 import io.memguard.support.WithGuard;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
@@ -33,8 +34,15 @@ final class EvidenceTest {
   @Test
   void theLastOfAPipeTheCallerReads(MemoryGuard guard) throws Exception {
     GuardedProcess child = guard.start(sh(TALKATIVE), MemoryLimits.none());
-    assertThat(Children.output(child)).hasSize(100_004);
-    assertThat(child.outcome().get().evidence().outputTail()).hasSize(KEPT).endsWith("end\n");
+    String all = Children.output(child);
+    assertThat(all).hasSize(100_004);
+    String kept = child.outcome().get().evidence().outputTail();
+    if (Engines.isNative()) {
+      assertThat(kept).hasSize(KEPT).endsWith("end\n");
+    } else {
+      assertThat(guard.capabilities().limitations()).anyMatch(text -> text.contains("had read"));
+      assertThat(all).contains(kept);
+    }
   }
 
   @Test
