@@ -1,5 +1,4 @@
 /** The {@code memguard} command. */
-@SuppressWarnings("requires-automatic") // none here; core's JNA is
 module io.memguard.cli {
   requires com.fasterxml.jackson.databind;
   requires info.picocli;

@@ -1,8 +1,8 @@
 /*
  * What Java and the native code say to each other. Java's twins: LaunchRequest, Linux and LaunchStep.
- * A request is this header, then limit_count limits, then NUL-terminated strings: directory ("" to keep the parent's),
- * PATH, the files of stdin, stdout and stderr ("" where unused), the cgroup's directory ("" to stay in the parent's), the
- * arguments, the environment as NAME=VALUE.
+ * A request is this header, then limit_count limits, then room for arg_count + env_count + 3 pointers, then NUL-terminated
+ * strings: directory ("" to keep the parent's), PATH, the files of stdin, stdout and stderr ("" where unused), the
+ * cgroup's directory ("" to stay in the parent's), the arguments, the environment as NAME=VALUE.
  */
 #ifndef MEMGUARD_GUARD_H
 #define MEMGUARD_GUARD_H

@@ -21,15 +21,15 @@
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "syscalls.h"
 
-#define CHILD_STACK (64 * 1024)
+#define CHILD_STACK (16 * 1024) /* a third of it is used, most of that for a path */
 #define PROC_FD_PATH 40
+#define PEAK_SLACK_KIB 4096
 #define SIGNAL_SET_BYTES 8
 #define LAST_SIGNAL 64
 
@@ -358,7 +358,7 @@ static long clone_by(long number, long first, long second, long third, struct la
 }
 
 /* Straight into the cgroup (Linux 5.7); a seccomp profile may answer ENOSYS or EPERM, and cgroup v1 EBADF: the child joins then. */
-static long clone_into_cgroup(unsigned long flags, char *stack, size_t stack_bytes, int *pidfd, struct launch *l) {
+static long clone_into_cgroup(unsigned long flags, char *stack, int *pidfd, struct launch *l) {
   long directory = sys4(SYS_openat, AT_FDCWD, (long)l->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (directory < 0) return directory;
   struct clone_args arguments = {
@@ -366,7 +366,7 @@ static long clone_into_cgroup(unsigned long flags, char *stack, size_t stack_byt
       .pidfd = (uintptr_t)pidfd,
       .exit_signal = SIGCHLD,
       .stack = (uintptr_t)stack,
-      .stack_size = stack_bytes,
+      .stack_size = CHILD_STACK,
       .cgroup = (uint64_t)directory,
   };
   l->in_cgroup = 1;
@@ -376,11 +376,11 @@ static long clone_into_cgroup(unsigned long flags, char *stack, size_t stack_byt
   return pid;
 }
 
-static long clone_child(unsigned long flags, char *stack, size_t stack_bytes, int *pidfd, struct launch *l) {
+static long clone_child(unsigned long flags, char *stack, int *pidfd, struct launch *l) {
   long pid = -ENOSYS;
   l->in_cgroup = 0;
-  if (*l->cgroup != '\0') pid = clone_into_cgroup(flags, stack, stack_bytes, pidfd, l);
-  if (pid < 0) pid = clone_by(SYS_clone, (long)(flags | SIGCHLD), (long)(stack + stack_bytes), (long)pidfd, l);
+  if (*l->cgroup != '\0') pid = clone_into_cgroup(flags, stack, pidfd, l);
+  if (pid < 0) pid = clone_by(SYS_clone, (long)(flags | SIGCHLD), (long)(stack + CHILD_STACK), (long)pidfd, l);
   return pid;
 }
 
@@ -411,7 +411,7 @@ static long open_pipes(struct launch *l, int parent_end[3]) {
   return 0;
 }
 
-static long clone_once(struct launch *l, char *stack, size_t stack_bytes, int *pidfd) {
+static long clone_once(struct launch *l, char *stack, int *pidfd) {
   const uint64_t all = ~UINT64_C(0);
   uint64_t before;
   unsigned long flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
@@ -419,7 +419,7 @@ static long clone_once(struct launch *l, char *stack, size_t stack_bytes, int *p
   if (!l->copy_files) flags |= CLONE_FILES;
   l->result->step = GUARD_STEP_NONE;
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, SIGNAL_SET_BYTES);
-  long pid = clone_child(flags, stack, stack_bytes, pidfd, l);
+  long pid = clone_child(flags, stack, pidfd, l);
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, SIGNAL_SET_BYTES);
   if (pid > 0 && l->result->step != GUARD_STEP_NONE) {
     siginfo_t ignored;
@@ -433,16 +433,23 @@ static int table_cannot_be_left(const struct guard_result *r) {
   return r->step == GUARD_STEP_UNSHARE_FILES || r->step == GUARD_STEP_REOPEN_PIPE;
 }
 
-static void clone_guarded(struct launch *l, char *stack, size_t stack_bytes) {
-  struct guard_result *result = l->result;
-  int pidfd = -1;
+/*
+ * Asked after exec: until then the JVM's other threads go on growing what the child inherits as its peak. The kernel
+ * notes that a moment after it lets the JVM go on, and from counters that are batched for each CPU: hence the slack.
+ */
+static int64_t own_peak_rss_kib(void) {
   struct rusage own = {0};
   sys2(SYS_getrusage, RUSAGE_SELF, (long)&own);
-  result->parent_peak_rss_kib = own.ru_maxrss;
-  long pid = clone_once(l, stack, stack_bytes, &pidfd);
+  return own.ru_maxrss;
+}
+
+static void clone_guarded(struct launch *l, char *stack) {
+  struct guard_result *result = l->result;
+  int pidfd = -1;
+  long pid = clone_once(l, stack, &pidfd);
   if (pid > 0 && table_cannot_be_left(result) && !must_copy_files) {
     must_copy_files = 1;
-    pid = clone_once(l, stack, stack_bytes, &pidfd);
+    pid = clone_once(l, stack, &pidfd);
   }
   if (pid < 0) {
     result->step = GUARD_STEP_CLONE;
@@ -450,14 +457,15 @@ static void clone_guarded(struct launch *l, char *stack, size_t stack_bytes) {
   } else if (result->step == GUARD_STEP_NONE) {
     result->pid = (int32_t)pid;
     result->pidfd = pidfd;
+    result->parent_peak_rss_kib = own_peak_rss_kib() + PEAK_SLACK_KIB;
   }
 }
 
-/* Cuts the strings of the request apart into the arrays that execve wants; the arrays lie below the child's stack. */
+/* Cuts the strings of the request apart into the arrays that execve wants. */
 static void lay_out(struct launch *l, char **arrays) {
   const struct guard_request *r = l->request;
   l->limits = (const struct guard_rlimit *)(r + 1);
-  const char *at = (const char *)(l->limits + r->limit_count);
+  const char *at = (const char *)(arrays + r->arg_count + r->env_count + 3);
   const char **fixed[] = {&l->directory, &l->path, &l->files[0], &l->files[1], &l->files[2], &l->cgroup};
   for (unsigned i = 0; i < sizeof fixed / sizeof *fixed; i++) {
     *fixed[i] = at;
@@ -474,30 +482,23 @@ static void lay_out(struct launch *l, char **arrays) {
   l->envp[r->env_count] = 0;
 }
 
-GUARD_API int32_t guard_spawn(const struct guard_request *request, struct guard_result *result) {
+/* The child's stack is part of this frame, as vfork's is: the thread stands still, and the JVM keeps 80 KiB free for it. */
+GUARD_API int32_t guard_spawn(struct guard_request *request, struct guard_result *result) {
   struct launch l = {.request = request, .result = result, .pipe_end = {-1, -1, -1}};
   int parent_end[3] = {-1, -1, -1};
-  size_t arrays = (((size_t)request->arg_count + request->env_count + 3) * sizeof(char *) + 15) & ~(size_t)15;
-  size_t bytes = (arrays + CHILD_STACK + 4095) & ~(size_t)4095;
+  char child_stack[CHILD_STACK] __attribute__((aligned(16)));
   *result = (struct guard_result){.pid = -1, .pidfd = -1, .stream = {-1, -1, -1}};
   l.parent = sys0(SYS_getpid);
-  long memory = sys6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory < 0 && memory > -4096) {
-    result->step = GUARD_STEP_CLONE;
-    result->error = (int32_t)-memory;
-    return result->step;
-  }
-  lay_out(&l, (char **)memory);
+  lay_out(&l, (char **)((struct guard_rlimit *)(request + 1) + request->limit_count));
   long answer = open_pipes(&l, parent_end);
   if (answer < 0) {
     result->step = GUARD_STEP_PIPE;
     result->error = (int32_t)-answer;
   } else {
-    clone_guarded(&l, (char *)memory + arrays, bytes - arrays);
+    clone_guarded(&l, child_stack);
   }
   close_all(l.pipe_end);
   if (result->step != GUARD_STEP_NONE) close_all(parent_end);
   for (int i = 0; i < 3; i++) result->stream[i] = parent_end[i];
-  sys2(SYS_munmap, memory, (long)bytes);
   return result->step;
 }

@@ -28,7 +28,14 @@ public record Capabilities(
     PORTABLE
   }
 
-  /** Copies the collections. */
+  /**
+   * Copies the collections.
+   *
+   * @param engine how children are started
+   * @param engineReason why it is this engine
+   * @param protections each protection with what it does here, or why it does not
+   * @param limitations what this engine cannot do that the other can; empty for the native one
+   */
   public Capabilities {
     protections = Map.copyOf(protections);
     limitations = List.copyOf(limitations);

@@ -115,7 +115,7 @@ public final class GuardedProcess extends Process {
   void endAfter(Duration timeout, Duration grace) {
     ended
         .copy()
-        .orTimeout(timeout.toNanos(), TimeUnit.NANOSECONDS)
+        .orTimeout(TimeUnit.NANOSECONDS.convert(timeout), TimeUnit.NANOSECONDS)
         .exceptionally(
             late -> {
               endTree(Ending.TIME_OUT, grace);

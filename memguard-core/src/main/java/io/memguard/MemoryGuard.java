@@ -58,7 +58,11 @@ public final class MemoryGuard implements AutoCloseable {
           "exit(128+n) and death by signal n cannot be told apart",
           "CPU time and peak memory of a child are unknown",
           "a child cannot get a process group of its own, or be made to die with the parent",
-          "the program's argv[0] is its full path");
+          "the program's argv[0] is its full path",
+          "a child may have SIGQUIT blocked and signals 32 and 33 ignored, as the JDK's children do",
+          "the shell in front drops variables it has no name for (my.var), and sets PWD",
+          "a program whose interpreter is missing starts, and exits with 127",
+          "evidence has of a pipe only what the caller had read when the child ended");
 
   private final Engine engine;
   private final String engineReason;

@@ -13,6 +13,7 @@ import io.memguard.watch.PipeInput;
 import io.memguard.watch.PipeOutput;
 import io.memguard.watch.Tail;
 import io.memguard.watch.Watcher;
+import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -31,6 +32,9 @@ import java.util.concurrent.CompletableFuture;
  * closes them all when the child has been reaped.
  */
 final class NativeChild implements Child {
+  /** For marks alone, which callers of the JDK's processes may set: the pipe has its own buffer. */
+  private static final int SMALL = 256;
+
   private final Launched launched;
   private final Tail output = new Tail();
   private final Tail error = new Tail();
@@ -92,7 +96,7 @@ final class NativeChild implements Child {
     }
     PipeInput pipe = new PipeInput(watcher, fd, tail);
     pipes.add(pipe::childEnded);
-    return pipe;
+    return new BufferedInputStream(pipe, SMALL);
   }
 
   private void reaped(Watcher.Exit exit) {

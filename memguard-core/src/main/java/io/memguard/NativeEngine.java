@@ -19,8 +19,7 @@ final class NativeEngine implements Engine {
   @Override
   public Child launch(LaunchPlan plan, Witnesses.Preload preload, boolean unread)
       throws LaunchException {
-    plan.environment().putAll(preload.variables(plan.environment()));
-    Launched launched = launcher.launch(plan);
+    Launched launched = launcher.launch(plan, preload.variables(plan.environment()));
     return new NativeChild(watcher, launched, unread);
   }
 

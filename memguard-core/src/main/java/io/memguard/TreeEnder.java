@@ -3,6 +3,7 @@ package io.memguard;
 import io.memguard.platform.ProcessTree;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,7 +59,7 @@ final class TreeEnder {
    * and again.
    */
   private static void awaitEnd(ProcessTree tree, Duration atMost) {
-    long deadline = System.nanoTime() + atMost.toNanos();
+    long deadline = System.nanoTime() + TimeUnit.NANOSECONDS.convert(atMost);
     while (!tree.living().isEmpty() && System.nanoTime() - deadline < 0) {
       try {
         Thread.sleep(POLL_MILLIS);

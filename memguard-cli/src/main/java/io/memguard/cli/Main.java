@@ -13,7 +13,8 @@ import picocli.CommandLine.Spec;
 /** The command line's entry: finds the subcommand, and lets no exception out. */
 @Command(
     name = "memguard",
-    description = "Runs programs under memory limits, and tells truthfully how they ended.",
+    description = {"Runs programs under memory limits, and tells truthfully how they ended.", ""},
+    commandListHeading = "%nCommands:%n",
     synopsisSubcommandLabel = "COMMAND",
     versionProvider = Main.Version.class,
     subcommands = RunCommand.class,

@@ -4,8 +4,11 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -47,7 +50,7 @@ final class ReportFile {
       Files.delete(file.part());
       Files.deleteIfExists(file.target);
     } catch (IOException e) {
-      throw new IOException("\"" + name + "\" cannot be written: " + e, e);
+      throw new IOException("\"" + name + "\" cannot be written: " + reason(e), e);
     }
     return file;
   }
@@ -84,6 +87,19 @@ final class ReportFile {
       out.write(json);
       out.write('\n');
     }
+  }
+
+  /** Says in words what the exceptions of files say by their types. */
+  static String reason(IOException e) {
+    if (e instanceof NoSuchFileException) {
+      return "its directory does not exist";
+    }
+    if (e instanceof AccessDeniedException) {
+      return "permission denied";
+    }
+    return e instanceof FileSystemException file && file.getReason() != null
+        ? file.getReason()
+        : String.valueOf(e.getMessage());
   }
 
   private Path part() {

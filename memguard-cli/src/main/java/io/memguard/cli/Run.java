@@ -44,7 +44,8 @@ final class Run {
     this.request = request;
     this.people = people;
     this.reportFile = reportFile;
-    this.job = new ProcessBuilder(request.command()).inheritIO();
+    this.job = new ProcessBuilder(request.command());
+    StandardStreams.passTo(job);
     job.environment().remove(Signals.RESERVED_VARIABLE);
   }
 
@@ -155,7 +156,11 @@ final class Run {
       reportFile.write(report);
       return status;
     } catch (IOException e) {
-      Console.say("the report cannot be written: " + e + " (" + report.explanation() + ")");
+      Console.say(
+          "the report cannot be written: "
+              + ReportFile.reason(e)
+              + "; it would say: "
+              + report.explanation());
       return ExitStatus.OWN_ERROR;
     }
   }

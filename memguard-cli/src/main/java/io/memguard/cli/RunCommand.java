@@ -65,8 +65,8 @@ final class RunCommand implements Callable<Integer> {
       paramLabel = "NAME=SOFT[:HARD]",
       converter = Limit.class,
       description =
-          "Set a resource limit: as, core, cpu, data, fsize, nofile, nproc or stack."
-              + " For example nofile=256:1024, core=0, stack=unlimited. May be repeated.")
+          "Set a resource limit, for example core=0 or nofile=256:1024: as, core, cpu, data, fsize,"
+              + " nofile, nproc or stack. May be repeated.")
   private List<ResourceLimit> rlimits = new ArrayList<>();
 
   @Option(

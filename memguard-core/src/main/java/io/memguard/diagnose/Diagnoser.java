@@ -32,10 +32,10 @@ public final class Diagnoser {
   private static final long MIB = 1 << 20;
 
   /**
-   * No dynamically linked program starts in less; measured: the loader and libc alone map about
-   * this much.
+   * Programs start under more. Measured: /bin/true needs 128KiB of RLIMIT_DATA and 2.5MiB of
+   * RLIMIT_AS, python3 more than 1MiB and 8MiB.
    */
-  private static final long SMALLEST_PROGRAM = 4 * MIB;
+  private static final long SMALL = 16 * MIB;
 
   private Diagnoser() {}
 
@@ -104,8 +104,8 @@ public final class Diagnoser {
             || exitValue == WaitStatus.SIGNALLED + SIGKILL
             || exitValue == WaitStatus.SIGNALLED + SIGSEGV;
     boolean saidSo = Signature.of(evidence).filter(Signature.LOADER::equals).isPresent();
-    boolean tiny = evidence.limitBytes().getAsLong() < SMALLEST_PROGRAM;
-    if (!diedLoading || !(saidSo || tiny)) {
+    boolean small = evidence.limitBytes().getAsLong() < SMALL;
+    if (!diedLoading || !(saidSo || small)) {
       return Optional.empty();
     }
     String explanation =
@@ -114,7 +114,7 @@ public final class Diagnoser {
             + " ("
             + evidence.status()
             + "): a dynamically linked program needs a few MiB before it does anything, a managed runtime tens of them.";
-    Confidence confidence = saidSo && tiny ? Confidence.PROBABLE : Confidence.POSSIBLE;
+    Confidence confidence = saidSo && small ? Confidence.PROBABLE : Confidence.POSSIBLE;
     return Optional.of(
         outOfMemory(Cause.LIMIT_TOO_LOW, confidence, OptionalLong.empty(), explanation, evidence));
   }

@@ -25,18 +25,21 @@ enum Signature {
   GO(
       "Go",
       Set.of(2),
-      "(?m)^(fatal error: runtime: (out of memory|cannot allocate memory)|runtime: out of memory:)"),
+      "(?m)^(fatal error: runtime: (out of memory|cannot allocate memory)|runtime: out of"
+          + " memory:)"),
   /** Speaks on stdout for the most part; exits 1, or aborts where it writes a crash report. */
   JVM(
       "JVM",
       Set.of(1, 3, WaitStatus.SIGNALLED + 6),
-      "There is insufficient memory for the Java Runtime Environment to continue|os::commit_memory\\(.*\\(errno=12\\)"),
+      "There is insufficient memory for the Java Runtime Environment to"
+          + " continue|os::commit_memory\\(.*\\(errno=12\\)"),
   /** The dynamic loader gave up before main: the limit is too low to start. */
   LOADER(
       "dynamic loader",
       Set.of(127),
-      "error while loading shared libraries: .*(failed to map segment from shared object|cannot map zero-fill pages"
-          + "|cannot allocate|Cannot allocate memory|cannot create)");
+      "error while loading shared libraries: .*(failed to map segment from shared object|cannot map"
+          + " zero-fill pages|cannot allocate|Cannot allocate memory|cannot create)|(?m)^cannot"
+          + " allocate TLS data structures for initial thread");
 
   private final String runtime;
 

@@ -32,6 +32,11 @@ public record LaunchOptions(
   /**
    * Checks the values.
    *
+   * @param timeout after which the child and its descendants are ended, or empty for never
+   * @param grace how long the tree may take to end itself after SIGTERM before it is sent SIGKILL
+   * @param group the child's process group
+   * @param dieWithParent true to have the kernel send the child SIGKILL when this JVM dies, however
+   *     it dies
    * @throws IllegalArgumentException if the time-out is not positive, or the grace period is
    *     negative
    */

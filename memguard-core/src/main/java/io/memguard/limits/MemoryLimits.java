@@ -32,6 +32,11 @@ public record MemoryLimits(
   /**
    * Copies and checks the values.
    *
+   * @param rlimits the resource limits set in the child before it runs
+   * @param requirements how much each protection is wanted; {@link Requirement#PREFER} where none
+   *     is named
+   * @param oomScoreAdj what is written to the child's {@code oom_score_adj}: -1000 (never killed)
+   *     to 1000 (killed first)
    * @throws IllegalArgumentException if {@code oomScoreAdj} is out of range
    */
   public MemoryLimits {

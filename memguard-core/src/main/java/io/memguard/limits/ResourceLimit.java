@@ -18,6 +18,9 @@ public record ResourceLimit(Rlimit resource, long soft, long hard) {
   /**
    * Checks the values.
    *
+   * @param resource what is limited, which also says the unit
+   * @param soft from 0, or {@link #UNLIMITED}
+   * @param hard from {@code soft}, or {@link #UNLIMITED}
    * @throws IllegalArgumentException if one is negative, or the soft one is above the hard one
    */
   public ResourceLimit {

@@ -52,7 +52,24 @@ public record Evidence(
     CANCEL
   }
 
-  /** Copies the collections. */
+  /**
+   * Copies the collections.
+   *
+   * @param pid the child
+   * @param status how the kernel says it ended
+   * @param ending who ended it
+   * @param timeout what it had been given, or empty for all the time in the world
+   * @param elapsed from launch to end
+   * @param limits what was asked for
+   * @param protections what was in force
+   * @param usage what it used, or empty where the portable engine cannot know
+   * @param witness what the preloaded observer noted, or empty where it was not in force
+   * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and
+   *     files, not an inherited stream)
+   * @param errorTail the same for stderr
+   * @param earlierAttempts how the attempts before this one ended, oldest first; empty without a
+   *     retry
+   */
   public Evidence {
     protections = Map.copyOf(protections);
     earlierAttempts = List.copyOf(earlierAttempts);

@@ -26,6 +26,7 @@ public record Signal(int number) {
   /**
    * Checks the number.
    *
+   * @param number 1 to 64
    * @throws IllegalArgumentException if there is no such signal
    */
   public Signal {

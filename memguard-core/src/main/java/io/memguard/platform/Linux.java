@@ -2,6 +2,7 @@ package io.memguard.platform;
 
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
+import com.sun.jna.Pointer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -108,6 +109,14 @@ public final class Linux {
     }
   }
 
+  /**
+   * Returns where a direct buffer begins. JNA takes buffers too, but asks each for its position at
+   * every call, through the interpreter.
+   */
+  public static long address(ByteBuffer buffer) {
+    return Pointer.nativeValue(Native.getDirectBufferPointer(buffer));
+  }
+
   public static native int guard_spawn(byte[] request, byte[] result);
 
   public static native int guard_epoll_create();
@@ -116,7 +125,7 @@ public final class Linux {
 
   public static native int guard_epoll_ctl(int epoll, int operation, int fd, int events, long key);
 
-  public static native int guard_epoll_wait(int epoll, ByteBuffer events, int capacity, int millis);
+  public static native int guard_epoll_wait(int epoll, long events, int capacity, int millis);
 
   public static native int guard_reap(int epoll, int pidfd, byte[] exit);
 

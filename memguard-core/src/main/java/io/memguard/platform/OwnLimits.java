@@ -1,7 +1,11 @@
 package io.memguard.platform;
 
 import io.memguard.limits.ResourceLimit;
+import io.memguard.limits.Rlimit;
+import java.io.FileInputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -44,7 +48,19 @@ public final class OwnLimits {
 
   /** Tells whether the kernel would let a child of this process have a limit. */
   public static boolean mayRaise(ResourceLimit limit) {
-    return mayLower() || limit.hard() <= hard(limit.resource().resource());
+    boolean byAnybody = limit.hard() <= hard(limit.resource().resource());
+    boolean beyondAll = limit.resource() == Rlimit.NOFILE && limit.hard() > mostOpenFiles();
+    return byAnybody || (mayLower() && !beyondAll);
+  }
+
+  /** The one limit with a ceiling that no capability lifts. */
+  private static long mostOpenFiles() {
+    // in one read: what /proc/sys answers from the second byte on is the end of the file
+    try (InputStream file = new FileInputStream("/proc/sys/fs/nr_open")) {
+      return Long.parseLong(new String(file.readNBytes(64), StandardCharsets.US_ASCII).strip());
+    } catch (IOException e) {
+      return Long.MAX_VALUE;
+    }
   }
 
   private static long hard(int resource) {

@@ -1,6 +1,10 @@
 package io.memguard.platform;
 
 import io.memguard.outcome.Signal;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Deque;
@@ -21,6 +25,11 @@ import java.util.stream.Stream;
 public final class ProcessTree {
   private static final Signal STOP = new Signal(19);
   private static final int MAX_ROUNDS = 100;
+
+  /** Fields of {@code /proc/<pid>/stat}, counted from the one after the name. */
+  private static final int STATE = 0;
+
+  private static final int THREADS = 17;
 
   private final Set<ProcessHandle> members = new LinkedHashSet<>();
 
@@ -46,7 +55,7 @@ public final class ProcessTree {
     Deque<ProcessHandle> toVisit = new ArrayDeque<>(living());
     while (!toVisit.isEmpty()) {
       for (ProcessHandle child : children.getOrDefault(toVisit.pop().pid(), List.of())) {
-        if (members.add(child)) {
+        if (!hasEnded(child) && members.add(child)) {
           fresh.add(child);
           toVisit.push(child);
         }
@@ -57,8 +66,28 @@ public final class ProcessTree {
 
   /** Returns the members that have not ended. */
   public Collection<ProcessHandle> living() {
-    members.removeIf(handle -> !handle.isAlive());
+    members.removeIf(ProcessTree::hasEnded);
     return List.copyOf(members);
+  }
+
+  /**
+   * To the JDK a zombie is alive until its parent asks for its status, and the first process of a
+   * container may never ask. A main thread that left its process running is called a zombie too:
+   * the other threads tell it apart.
+   */
+  private static boolean hasEnded(ProcessHandle handle) {
+    if (!handle.isAlive()) {
+      return true;
+    }
+    try {
+      String stat =
+          Files.readString(
+              Path.of("/proc", String.valueOf(handle.pid()), "stat"), StandardCharsets.ISO_8859_1);
+      String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
+      return fields[STATE].equals("Z") && Integer.parseInt(fields[THREADS]) <= 1;
+    } catch (IOException e) {
+      return !handle.isAlive();
+    }
   }
 
   /** Asks every member to end. */

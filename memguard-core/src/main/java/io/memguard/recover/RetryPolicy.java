@@ -210,7 +210,7 @@ public final class RetryPolicy {
         if (!again) {
           return outcome;
         }
-        earlier.add(outcome);
+        earlier.add(outcome.withEarlierAttempts(List.of())); // each is told of once
         limits = nextLimits;
       }
     }

@@ -95,8 +95,9 @@ public final class PipeInput extends InputStream {
       if (!buffer.isDirect() || buffer.capacity() != BUFFER) {
         buffer = ByteBuffer.allocateDirect(BUFFER);
       }
+      buffer.clear(); // JNA hands the address of its position to the kernel
       int count = Linux.guard_read(pipe.fd(), buffer, BUFFER);
-      buffer.limit(Math.max(0, count)).position(0);
+      buffer.limit(Math.max(0, count));
       if (count > 0) {
         tail.append(buffer);
       } else if (count == 0) {

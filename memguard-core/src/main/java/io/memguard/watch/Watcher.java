@@ -152,9 +152,10 @@ public final class Watcher implements AutoCloseable {
   private void loop() {
     ByteBuffer events =
         ByteBuffer.allocateDirect(BATCH * EVENT_BYTES).order(ByteOrder.nativeOrder());
+    long address = Linux.address(events);
     try {
       while (!closing) {
-        int count = Linux.guard_epoll_wait(epoll, events, BATCH, FOR_EVER);
+        int count = Linux.guard_epoll_wait(epoll, address, BATCH, FOR_EVER);
         if (count < 0) {
           throw new IllegalStateException("epoll_wait answers " + Errno.name(-count));
         }

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Turns strings into the bytes the JDK would hand to a program.
@@ -60,14 +61,11 @@ final class JvmStrings {
     return -1;
   }
 
-  static byte[] encodeVariable(String name, String value) {
-    if (value.indexOf(REPLACEMENT) >= 0 || name.indexOf(REPLACEMENT) >= 0) {
-      byte[] inherited = Inherited.BYTES.get(name + "=" + value);
-      if (inherited != null) {
-        return inherited;
-      }
-    }
-    return encode(name + "=" + value);
+  /** Returns the bytes of a variable that is not text, or empty for what {@link #encode} can do. */
+  static Optional<byte[]> inheritedBytes(String name, String value) {
+    return value.indexOf(REPLACEMENT) >= 0 || name.indexOf(REPLACEMENT) >= 0
+        ? Optional.ofNullable(Inherited.BYTES.get(name + "=" + value))
+        : Optional.empty();
   }
 
   /** Read only when a variable needs it. */

@@ -11,7 +11,8 @@ import java.lang.ProcessBuilder.Redirect;
 final class LaunchFailure {
   private static final int FIRST_RLIMIT = 32;
   private static final String SHORT_OF_MEMORY =
-      "The machine, or this process's cgroup, is short of it: try again later, or with fewer children at a time.";
+      "The machine, or this process's cgroup, is short of it: try again later, or with fewer"
+          + " children at a time.";
 
   private LaunchFailure() {}
 
@@ -32,7 +33,7 @@ final class LaunchFailure {
   static LaunchException execution(LaunchPlan plan, int errno) {
     String program = "program \"" + plan.program() + "\"";
     File file = onDisk(plan);
-    if (errno == Errno.ENOENT && file.exists()) {
+    if (errno == Errno.ENOENT && plan.program().contains("/") && file.exists()) {
       return exec(
           errno,
           program + " names an interpreter or loader that does not exist",
@@ -61,7 +62,8 @@ final class LaunchFailure {
               + " arguments and "
               + plan.environment().size()
               + " environment variables are too long",
-          "Together they may take a quarter of the stack limit (RLIMIT_STACK), and each at most 128KiB; pass a file, or stdin.");
+          "Together they may take a quarter of the stack limit (RLIMIT_STACK), and each at most"
+              + " 128KiB; pass a file, or stdin.");
     }
     return exec(errno, program + " cannot be run", general(errno));
   }
@@ -81,7 +83,7 @@ final class LaunchFailure {
         "Create it, or set another with ProcessBuilder.directory.");
   }
 
-  private static LaunchException file(LaunchStep step, Redirect redirect, int errno) {
+  static LaunchException file(LaunchStep step, Redirect redirect, int errno) {
     return new LaunchException(
         step,
         errno,
@@ -94,7 +96,8 @@ final class LaunchFailure {
         LaunchStep.OOM_SCORE_ADJ,
         errno,
         "oom_score_adj " + plan.limits().oomScoreAdj() + " was refused",
-        "Below the parent's own it needs CAP_SYS_RESOURCE; ask for a higher one, or only prefer it.");
+        "Below the parent's own it needs CAP_SYS_RESOURCE; ask for a higher one, or only prefer"
+            + " it.");
   }
 
   static LaunchException rlimit(ResourceLimit limit, int errno) {
@@ -102,7 +105,8 @@ final class LaunchFailure {
         LaunchStep.RLIMIT,
         errno,
         limit + " was refused",
-        "A hard limit above this process's own needs CAP_SYS_RESOURCE (see ulimit -H -a); stay within it.");
+        "A hard limit above this process's own needs CAP_SYS_RESOURCE (see ulimit -H -a); stay"
+            + " within it.");
   }
 
   private static ResourceLimit limit(LaunchPlan plan, int resource) {

@@ -6,17 +6,16 @@ import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import java.io.File;
 import java.lang.ProcessBuilder.Redirect;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Everything a launch needs, taken from the {@link ProcessBuilder} once and checked: what the
- * caller changes there afterwards has no effect.
+ * Everything a launch needs, taken from the {@link ProcessBuilder} and checked. It is used up by
+ * the launch: what the caller changes there afterwards has no effect on the child.
  *
  * @param command the program and its arguments; at least the program
- * @param environment the child's whole environment
+ * @param environment the child's whole environment; the builder's own map, not to be changed
  * @param directory the child's working directory, or null for the parent's
  * @param stdin where stdin comes from
  * @param stdout where stdout goes
@@ -53,17 +52,18 @@ public record LaunchPlan(
       }
       rejectNul("the argument", argument);
     }
-    Map<String, String> environment = new HashMap<>(job.environment());
-    for (Map.Entry<String, String> variable : environment.entrySet()) {
-      rejectNul("the environment variable", variable.getKey());
-      rejectNul("the value of " + variable.getKey() + ",", variable.getValue());
-    }
     if (job.directory() != null) {
       rejectNul("the working directory", job.directory().getPath());
     }
+    for (Redirect redirect :
+        List.of(job.redirectInput(), job.redirectOutput(), job.redirectError())) {
+      if (redirect.file() != null) {
+        rejectNul("the redirected file", redirect.file().getPath());
+      }
+    }
     return new LaunchPlan(
         List.copyOf(command),
-        environment,
+        job.environment(), // ProcessBuilder lets nothing in that cannot be handed to a program
         job.directory(),
         job.redirectInput(),
         job.redirectOutput(),

@@ -4,6 +4,7 @@ import io.memguard.limits.LaunchOptions.ProcessGroup;
 import io.memguard.limits.Protection;
 import io.memguard.limits.Requirement;
 import io.memguard.limits.ResourceLimit;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
@@ -11,10 +12,10 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 
 /** Writes a plan as {@code struct guard_request} of {@code guard.h}. */
 final class LaunchRequest {
@@ -43,41 +44,60 @@ final class LaunchRequest {
   private static final int PROC_PID = procPid();
 
   /** The JDK looks programs up in the PATH the JVM was started with, not in the child's. */
-  private static final byte[] PATH =
-      JvmStrings.encode(Objects.requireNonNullElse(System.getenv("PATH"), ":/bin:/usr/bin"));
+  private static final String PATH =
+      Objects.requireNonNullElse(System.getenv("PATH"), ":/bin:/usr/bin");
 
-  private ByteBuffer out = ByteBuffer.allocate(8192).order(ByteOrder.nativeOrder());
+  private static final int HEADER_BYTES = 48;
+  private static final int LIMIT_BYTES = 24;
+  private static final int USUAL_STRINGS = 4096;
+
+  /** All strings in one, encoded at once: an environment has dozens of them. */
+  private final StringBuilder strings = new StringBuilder(USUAL_STRINGS);
+
+  /** The variables that are not text; they come last. */
+  private final ByteArrayOutputStream bytes = new ByteArrayOutputStream(0);
 
   private LaunchRequest() {}
 
-  static byte[] encode(LaunchPlan plan, List<ResourceLimit> limits) {
-    return new LaunchRequest().write(plan, limits);
+  /**
+   * Writes a plan.
+   *
+   * @param limits those of its limits that are to be set
+   * @param variables what the child's environment has besides the plan's, or instead of it
+   */
+  static byte[] encode(LaunchPlan plan, List<ResourceLimit> limits, Map<String, String> variables) {
+    return new LaunchRequest().write(plan, limits, variables);
   }
 
-  private byte[] write(LaunchPlan plan, List<ResourceLimit> limits) {
+  private byte[] write(LaunchPlan plan, List<ResourceLimit> limits, Map<String, String> variables) {
+    addString(plan.directory() == null ? "" : plan.directory().getPath());
+    addString(PATH);
+    addFile(plan.stdin());
+    addFile(plan.stdout());
+    addFile(plan.stderr());
+    plan.command().forEach(this::addString);
+    int count = addEnvironment(plan.environment(), variables);
+    int pointers = plan.command().size() + count + 3; // room for argv and envp
+    byte[] text = JvmStrings.encode(strings.toString());
+    ByteBuffer out =
+        ByteBuffer.allocate(
+                HEADER_BYTES
+                    + limits.size() * LIMIT_BYTES
+                    + pointers * Long.BYTES
+                    + text.length
+                    + bytes.size())
+            .order(ByteOrder.nativeOrder());
     out.putInt(flags(plan)).putInt(plan.limits().oomScoreAdj()).putInt(PROC_PID);
-    out.putInt(limits.size()).putInt(plan.command().size()).putInt(plan.environment().size());
-    writeStream(plan.stdin());
-    writeStream(plan.stdout());
-    writeStream(plan.stderr());
+    out.putInt(limits.size()).putInt(plan.command().size()).putInt(count);
+    putStream(out, plan.stdin());
+    putStream(out, plan.stdout());
+    putStream(out, plan.stderr());
     for (ResourceLimit limit : limits) {
       out.putInt(limit.resource().resource()).putInt(isRequired(plan, limit) ? 1 : 0);
       out.putLong(infinity(limit.soft())).putLong(infinity(limit.hard()));
     }
-    writeString(
-        plan.directory() == null ? new byte[0] : JvmStrings.encode(plan.directory().getPath()));
-    writeString(PATH);
-    for (Redirect redirect : List.of(plan.stdin(), plan.stdout(), plan.stderr())) {
-      writeString(
-          redirect.file() == null ? new byte[0] : JvmStrings.encode(redirect.file().getPath()));
-    }
-    for (String argument : plan.command()) {
-      writeString(JvmStrings.encode(argument));
-    }
-    for (Map.Entry<String, String> variable : plan.environment().entrySet()) {
-      writeString(JvmStrings.encodeVariable(variable.getKey(), variable.getValue()));
-    }
-    return Arrays.copyOf(out.array(), out.position());
+    out.position(out.position() + pointers * Long.BYTES);
+    return out.put(text).put(bytes.toByteArray()).array();
   }
 
   private static int flags(LaunchPlan plan) {
@@ -102,7 +122,7 @@ final class LaunchRequest {
     };
   }
 
-  private void writeStream(Redirect redirect) {
+  private static void putStream(ByteBuffer out, Redirect redirect) {
     int kind =
         redirect.file() != null ? FILE : redirect.type() == Redirect.Type.PIPE ? PIPE : INHERIT;
     int openFlags =
@@ -118,12 +138,36 @@ final class LaunchRequest {
     return limit == ResourceLimit.UNLIMITED ? RLIM_INFINITY : limit;
   }
 
-  private void writeString(byte[] bytes) {
-    if (out.remaining() <= bytes.length) {
-      int capacity = Math.addExact(Math.multiplyExact(out.capacity(), 2), bytes.length + 1);
-      out = ByteBuffer.allocate(capacity).order(ByteOrder.nativeOrder()).put(out.flip());
+  private void addString(String text) {
+    strings.append(text).append('\0');
+  }
+
+  private void addFile(Redirect redirect) {
+    addString(redirect.file() == null ? "" : redirect.file().getPath());
+  }
+
+  /** Returns how many variables there are. */
+  private int addEnvironment(Map<String, String> environment, Map<String, String> instead) {
+    int count = instead.size();
+    for (Map.Entry<String, String> variable : environment.entrySet()) {
+      if (!instead.containsKey(variable.getKey())) {
+        addVariable(variable.getKey(), variable.getValue());
+        count++;
+      }
     }
-    out.put(bytes).put((byte) 0);
+    instead.forEach(this::addVariable);
+    return count;
+  }
+
+  private void addVariable(String name, String value) {
+    Optional<byte[]> inherited = JvmStrings.inheritedBytes(name, value);
+    if (inherited.isPresent()) {
+      bytes.writeBytes(inherited.get());
+      bytes.write(0);
+    } else {
+      strings.append(name).append('=');
+      addString(value);
+    }
   }
 
   private static int procPid() {

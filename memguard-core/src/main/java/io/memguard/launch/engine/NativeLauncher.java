@@ -10,6 +10,7 @@ import io.memguard.platform.Errno;
 import io.memguard.platform.Linux;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -42,14 +43,13 @@ public final class NativeLauncher implements AutoCloseable {
   /**
    * Starts a child. It is this caller's to reap, and its descriptors are this caller's to close.
    *
+   * @param variables what its environment has besides the plan's, or instead of it
    * @throws LaunchException if it cannot be started; nothing is left behind then
    */
-  public Launched launch(LaunchPlan plan) throws LaunchException {
-    List<ResourceLimit> limits =
-        plan.limits().rlimits().values().stream()
-            .filter(limit -> plan.limits().armed(limit.resource()))
-            .toList();
-    byte[] request = LaunchRequest.encode(plan, limits);
+  public Launched launch(LaunchPlan plan, Map<String, String> variables) throws LaunchException {
+    List<ResourceLimit> limits = new ArrayList<>(plan.limits().rlimits().values());
+    limits.removeIf(limit -> !plan.limits().armed(limit.resource()));
+    byte[] request = LaunchRequest.encode(plan, limits, variables);
     byte[] answer = new byte[RESULT_BYTES];
     spawn(plan, request, answer);
     ByteBuffer result = ByteBuffer.wrap(answer).order(ByteOrder.nativeOrder());

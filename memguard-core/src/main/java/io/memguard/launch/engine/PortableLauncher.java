@@ -11,6 +11,7 @@ import io.memguard.platform.Errno;
 import io.memguard.platform.OwnLimits;
 import java.io.File;
 import java.io.IOException;
+import java.lang.ProcessBuilder.Redirect;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -86,7 +87,8 @@ public final class PortableLauncher {
           LaunchStep.PREPARE,
           0,
           "the portable engine cannot give a child " + wanted,
-          "Leave it out, or mend what keeps the native engine from loading (see MemoryGuard.capabilities).");
+          "Leave it out, or mend what keeps the native engine from loading (see"
+              + " MemoryGuard.capabilities).");
     }
   }
 
@@ -196,12 +198,39 @@ public final class PortableLauncher {
     LaunchException failure =
         errno.find()
             ? LaunchFailure.execution(plan, Integer.parseInt(errno.group(1)))
-            : new LaunchException(
-                LaunchStep.PREPARE,
-                0,
-                String.valueOf(e.getMessage()),
-                "Check the redirected files.");
+            : redirection(plan, e);
     failure.initCause(e);
     return failure;
+  }
+
+  /** The JDK opens the files itself, in this order, and only says which and why in words. */
+  private static LaunchException redirection(LaunchPlan plan, IOException e) {
+    File in = plan.stdin().file();
+    if (in != null && (!in.exists() || in.isDirectory() || !in.canRead())) {
+      int errno = !in.exists() ? Errno.ENOENT : in.isDirectory() ? Errno.EISDIR : Errno.EACCES;
+      return LaunchFailure.file(LaunchStep.OPEN_STDIN, plan.stdin(), errno);
+    }
+    if (cannotBeWritten(plan.stdout())) {
+      return LaunchFailure.file(LaunchStep.OPEN_STDOUT, plan.stdout(), errno(plan.stdout()));
+    }
+    if (cannotBeWritten(plan.stderr())) {
+      return LaunchFailure.file(LaunchStep.OPEN_STDERR, plan.stderr(), errno(plan.stderr()));
+    }
+    return new LaunchException(
+        LaunchStep.PREPARE, 0, String.valueOf(e.getMessage()), "Check the redirected files.");
+  }
+
+  private static boolean cannotBeWritten(Redirect redirect) {
+    File file = redirect.file();
+    return file != null && (file.isDirectory() || !file.exists() || !file.canWrite());
+  }
+
+  private static int errno(Redirect redirect) {
+    File file = Objects.requireNonNull(redirect.file());
+    if (file.isDirectory()) {
+      return Errno.EISDIR;
+    }
+    File parent = file.getAbsoluteFile().getParentFile();
+    return parent != null && !parent.exists() ? Errno.ENOENT : Errno.EACCES;
   }
 }

@@ -1,0 +1,172 @@
+package io.memguard.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The fields of {@code --report}, which are a promise: what is unknown is absent. */
+@Timeout(60)
+class ReportTest {
+  @TempDir Path directory;
+
+  @Test
+  void exited() throws Exception {
+    JsonNode report = report("native", 3, "run", "sh", "-c", "exit 3");
+
+    assertThat(report.get("outcome").asText()).isEqualTo("exited");
+    assertThat(report.get("exitCode").asInt()).isEqualTo(3);
+    assertThat(report.get("explanation").asText()).isEqualTo("It exited with code 3.");
+    assertAbsent(
+        report,
+        "signal",
+        "cause",
+        "limitBytes",
+        "refusedBytes",
+        "suggestedLimitBytes",
+        "confidence");
+    assertThat(report.get("attempts")).hasSize(1);
+    assertThat(report.get("attempts").get(0).get("exitCode").asInt()).isEqualTo(3);
+    assertAbsent(report.get("attempts").get(0), "attempts");
+  }
+
+  @Test
+  void signalled() throws Exception {
+    JsonNode report = report("native", 137, "run", "sh", "-c", "kill -9 $$");
+
+    assertThat(report.get("outcome").asText()).isEqualTo("signalled");
+    assertThat(report.get("signal").asText()).isEqualTo("SIGKILL");
+    assertAbsent(report, "exitCode", "cause", "confidence");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"native", "portable"})
+  void outOfMemory(String engine) throws Exception {
+    JsonNode report =
+        report(engine, 137, "run", "--memory=64MiB", "python3", "-c", "bytearray(100 << 20)");
+
+    assertThat(report.get("outcome").asText()).isEqualTo("out-of-memory");
+    assertThat(report.get("cause").asText()).isEqualTo("allocation-denied");
+    assertThat(report.get("confidence").asText()).isEqualTo("certain");
+    assertThat(report.get("exitCode").asInt()).isEqualTo(1);
+    assertThat(report.get("limitBytes").asLong()).isEqualTo(64 << 20);
+    assertThat(report.get("refusedBytes").asLong()).isBetween(100L << 20, 101L << 20);
+    assertThat(report.get("suggestedLimitBytes").asLong()).isGreaterThanOrEqualTo(164 << 20);
+    assertThat(report.get("peakRssBytes").asLong()).isPositive();
+    assertThat(report.get("protections").get("rlimit-data").asText()).isEqualTo("active");
+    assertThat(report.get("protections").get("witness").asText()).isEqualTo("active");
+    assertAbsent(report, "signal");
+  }
+
+  @Test
+  void refusedAndCarriedOn() throws Exception {
+    String job = "try: bytearray(100 << 20)\nexcept MemoryError: pass";
+    JsonNode report = report("native", 0, "run", "--memory=64MiB", "python3", "-c", job);
+
+    assertThat(report.get("outcome").asText()).isEqualTo("exited");
+    assertThat(report.get("exitCode").asInt()).isZero();
+    assertThat(report.get("refusedBytes").asLong()).isBetween(100L << 20, 101L << 20);
+    assertAbsent(report, "cause", "confidence", "suggestedLimitBytes");
+  }
+
+  @Test
+  void timedOut() throws Exception {
+    JsonNode report = report("native", 124, "run", "--timeout=300ms", "sleep", "1000");
+
+    assertThat(report.get("outcome").asText()).isEqualTo("timed-out");
+    assertThat(report.get("signal").asText()).isEqualTo("SIGTERM");
+    assertAbsent(report, "exitCode", "cause");
+  }
+
+  /** What exec leaves in the child's figures is the JVM's, not the child's: tens of MiB. */
+  @RepeatedTest(5)
+  void peakIsTheCommandsOwn() throws Exception {
+    JsonNode report = report("native", 0, "run", "true");
+
+    assertThat(report.path("peakRssBytes").asLong(0)).isLessThan(16 << 20);
+  }
+
+  @Test
+  void protectionThatIsOff() throws Exception {
+    JsonNode report = report("native", 0, "run", "--memory=64M", "--witness=off", "true");
+
+    assertThat(report.get("protections").get("rlimit-data").asText()).isEqualTo("active");
+    assertAbsent(report.get("protections"), "witness");
+  }
+
+  @Test
+  void launchFailed() throws Exception {
+    JsonNode report = report("native", 127, "run", "no-such-program");
+
+    assertThat(report.get("outcome").asText()).isEqualTo("launch-failed");
+    assertThat(report.get("step").asText()).isEqualTo("exec");
+    assertThat(report.get("errno").asText()).isEqualTo("ENOENT");
+    assertThat(report.get("explanation").asText()).contains("no-such-program");
+    assertThat(report.get("attempts")).hasSize(1);
+    assertAbsent(report, "exitCode", "signal", "limitBytes", "protections");
+  }
+
+  /** A pipe or a device is written to; it must not be replaced by a file. */
+  @Test
+  void intoAPipe() throws Exception {
+    Path pipe = directory.resolve("pipe");
+    assertThat(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor()).isZero();
+    CompletableFuture<JsonNode> reader =
+        CompletableFuture.supplyAsync(() -> read(pipe)); // opening it waits for the writer
+
+    Memguard.Result result = Memguard.run("run", "--report", pipe.toString(), "true");
+
+    assertThat(result.status()).isZero();
+    assertThat(reader.get().get("outcome").asText()).isEqualTo("exited");
+    assertThat(Files.isRegularFile(pipe)).isFalse();
+  }
+
+  /** The file of an earlier run must not pass for this one's, whatever happens to memguard. */
+  @Test
+  void anOldReportIsGoneWhileTheCommandRuns() throws Exception {
+    Path file = Files.writeString(directory.resolve("r.json"), "{\"outcome\":\"old\"}");
+
+    Memguard.Result result =
+        Memguard.run("run", "--report", file.toString(), "test", "-e", file.toString());
+
+    assertThat(result.status()).isEqualTo(1);
+    assertThat(read(file).get("exitCode").asInt()).isEqualTo(1);
+  }
+
+  private JsonNode report(String engine, int status, String... args) throws Exception {
+    Path file = directory.resolve("r.json");
+    List<String> all = new ArrayList<>(List.of(args));
+    all.addAll(1, List.of("--report", file.toString()));
+    Memguard.Result result = new Memguard().engine(engine).call(all.toArray(String[]::new));
+    assertThat(result.status()).as(result.error()).isEqualTo(status);
+    try (var files = Files.list(directory)) {
+      assertThat(files).containsExactly(file); // nothing else is left behind
+    }
+    return read(file);
+  }
+
+  private static JsonNode read(Path file) {
+    try {
+      return new ObjectMapper().readTree(file.toFile());
+    } catch (java.io.IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  private static void assertAbsent(JsonNode report, String... fields) {
+    for (String field : fields) {
+      assertThat(report.has(field)).as("%s in %s", field, report).isFalse();
+    }
+  }
+}

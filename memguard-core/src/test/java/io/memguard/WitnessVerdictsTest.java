@@ -1,0 +1,145 @@
+package io.memguard;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.memguard.limits.MemoryLimits;
+import io.memguard.outcome.AllocationDeniedException;
+import io.memguard.outcome.Cause;
+import io.memguard.outcome.ChildExitException;
+import io.memguard.outcome.Confidence;
+import io.memguard.outcome.Outcome;
+import io.memguard.outcome.WaitStatus;
+import io.memguard.outcome.WitnessRecord;
+import io.memguard.support.Children;
+import io.memguard.support.WithGuard;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A refusal that was seen is out of memory, certainly; a text that speaks of one is nothing. */
+@ExtendWith(WithGuard.class)
+final class WitnessVerdictsTest {
+  private static final long GIB = 1L << 30;
+  private static final MemoryLimits LIMITS = MemoryLimits.of("128MiB");
+  private static final String MALLOC =
+      """
+      import ctypes, sys
+      libc = ctypes.CDLL(None)
+      libc.malloc.restype = ctypes.c_void_p
+      libc.malloc.argtypes = [ctypes.c_size_t]
+      sys.exit(7 if libc.malloc(int(sys.argv[1])) is None else 0)
+      """;
+
+  @ParameterizedTest
+  @ValueSource(longs = {GIB, GIB + 1, 3 * GIB + 12_345, 200_000_003})
+  void theSizeThatWasRefusedIsToldToTheByte(long size, MemoryGuard guard) throws Exception {
+    Outcome.OutOfMemory outcome = denied(guard, Children.python(MALLOC, "" + size));
+    assertThat(outcome.refusedBytes()).hasValue(size);
+    assertThat(outcome.evidence().status()).isEqualTo(new WaitStatus.Exit(7));
+    assertThat(outcome.limitBytes()).hasValue(128L << 20);
+    assertThat(outcome.suggestedLimitBytes().orElseThrow())
+        .isBetween(size + (128L << 20), size + (129L << 20));
+    assertThat(outcome.hung()).isFalse();
+  }
+
+  @Test
+  void pythonThatDiesOfMemoryErrorGetsItsException(MemoryGuard guard) throws Exception {
+    Outcome.OutOfMemory outcome = denied(guard, Children.python("bytearray(1 << 30)"));
+    assertThat(outcome.refusedBytes().orElseThrow()).isBetween(GIB, GIB + 64);
+    assertThat(outcome.evidence().errorTail()).contains("MemoryError");
+    assertThatExceptionOfType(AllocationDeniedException.class)
+        .isThrownBy(outcome::orThrow)
+        .withMessageContaining("RLIMIT_DATA 128MiB")
+        .withMessageContaining("MemoryError")
+        .satisfies(e -> assertThat(e.outcome()).isSameAs(outcome));
+  }
+
+  @Test
+  void perlTheSame(MemoryGuard guard) throws Exception {
+    Outcome.OutOfMemory outcome =
+        denied(guard, new ProcessBuilder("perl", "-e", "my $x = 'x' x (1 << 30);"));
+    assertThat(outcome.refusedBytes().orElseThrow()).isBetween(GIB, GIB + 4096);
+  }
+
+  @Test
+  void aProgramOfTheSystemTheSame(MemoryGuard guard) throws Exception {
+    Outcome.OutOfMemory outcome =
+        denied(guard, new ProcessBuilder("dd", "if=/dev/zero", "of=/dev/null", "bs=1G", "count=1"));
+    assertThat(outcome.refusedBytes().orElseThrow()).isBetween(GIB, GIB + (1 << 20));
+  }
+
+  @Test
+  void theWordsAloneAreAnOrdinaryExit(MemoryGuard guard) throws Exception {
+    Outcome outcome = guard.run(Children.sh("echo MemoryError >&2; exit 1"), LIMITS);
+    assertThat(outcome).isEqualTo(new Outcome.Exited(1, outcome.evidence()));
+    assertThat(outcome.evidence().errorTail()).isEqualTo("MemoryError\n");
+    assertThat(outcome.evidence().witness().orElseThrow().attached()).isTrue();
+    assertThatExceptionOfType(ChildExitException.class).isThrownBy(outcome::orThrow);
+  }
+
+  @Test
+  void aPythonThatRaisesTheErrorItselfIsAnOrdinaryExit(MemoryGuard guard) throws Exception {
+    Outcome outcome = guard.run(Children.python("raise MemoryError()"), LIMITS);
+    assertThat(outcome).isEqualTo(new Outcome.Exited(1, outcome.evidence()));
+  }
+
+  @Test
+  void whoeverCarriesOnAndSucceedsSucceeded(MemoryGuard guard) throws Exception {
+    String swallows = "try: bytearray(1 << 30)\nexcept MemoryError: pass";
+    Outcome outcome = guard.run(Children.python(swallows), LIMITS);
+    assertThat(outcome).isEqualTo(new Outcome.Exited(0, outcome.evidence()));
+    assertThat(outcome.orThrow()).isSameAs(outcome);
+    assertThat(outcome.evidence().witness()).get().matches(WitnessRecord::sawRefusal);
+    assertThat(outcome.explanation()).contains("refused memory before, and carried on");
+  }
+
+  @Test
+  void aKillAfterARefusalIsForMemory(MemoryGuard guard) throws Exception {
+    String aborts = "import os\ntry: bytearray(1 << 30)\nexcept MemoryError: os.abort()";
+    Outcome.OutOfMemory outcome = denied(guard, Children.python(aborts));
+    assertThat(outcome.evidence().status()).isInstanceOf(WaitStatus.Kill.class);
+    assertThat(outcome.explanation()).contains("SIGABRT");
+  }
+
+  @Test
+  void aKillWithoutARefusalIsNot(MemoryGuard guard) throws Exception {
+    Outcome outcome = guard.run(Children.sh("kill -9 $$"), LIMITS);
+    assertThat(outcome).isInstanceOf(Outcome.Signalled.class);
+  }
+
+  @Test
+  void whatIsRefusedToAGrandchildCounts(MemoryGuard guard) throws Exception {
+    ProcessBuilder python = Children.python(MALLOC, "" + GIB);
+    ProcessBuilder shell =
+        Children.sh("\"$@\"; echo $?; exit 9", python.command().toArray(String[]::new));
+    Outcome.OutOfMemory outcome = denied(guard, shell);
+    assertThat(outcome.evidence().outputTail()).isEqualTo("7\n");
+    assertThat(outcome.refusedBytes()).hasValue(GIB);
+    WitnessRecord record = outcome.evidence().witness().orElseThrow();
+    assertThat(record.lastPid().orElseThrow()).isNotEqualTo((int) outcome.evidence().pid());
+    assertThat(record.programs()).isGreaterThanOrEqualTo(2);
+  }
+
+  @Test
+  void theLargestAndTheLastRefusalAreKeptApart(MemoryGuard guard) throws Exception {
+    String twice =
+        "for n in (3 << 30, 1 << 30):\n  try: bytearray(n)\n  except MemoryError: pass\nexit(2)";
+    Outcome.OutOfMemory outcome = denied(guard, Children.python(twice));
+    WitnessRecord record = outcome.evidence().witness().orElseThrow();
+    assertThat(record.refusals()).isEqualTo(2);
+    assertThat(record.largestRefusedBytes().orElseThrow()).isBetween(3 * GIB, 3 * GIB + 64);
+    assertThat(record.lastRefusedBytes().orElseThrow()).isBetween(GIB, GIB + 64);
+  }
+
+  private static Outcome.OutOfMemory denied(MemoryGuard guard, ProcessBuilder job)
+      throws Exception {
+    Outcome outcome = guard.run(job, LIMITS);
+    assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
+    Outcome.OutOfMemory memory = (Outcome.OutOfMemory) outcome;
+    assertThat(memory.cause()).isEqualTo(Cause.ALLOCATION_DENIED);
+    assertThat(memory.confidence()).isEqualTo(Confidence.CERTAIN);
+    return memory;
+  }
+}

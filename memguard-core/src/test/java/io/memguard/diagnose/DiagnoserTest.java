@@ -1,0 +1,110 @@
+package io.memguard.diagnose;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.memguard.outcome.Cause;
+import io.memguard.outcome.Confidence;
+import io.memguard.outcome.Evidence.Ending;
+import io.memguard.outcome.Outcome;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The rules of the diagnosis, one by one, and which goes before which. */
+@Tag("engine-independent")
+final class DiagnoserTest {
+  private static final long MIB = 1 << 20;
+  private static final String LIMIT = "data=500MiB";
+
+  @Test
+  void whatMemguardEndedWasEndedByMemguardWhateverElseIsTrue() {
+    Played refused = Played.killed(9).under(LIMIT).watched(3, 600 * MIB);
+    assertThat(refused.endedBy(Ending.TIME_OUT).diagnosed()).isInstanceOf(Outcome.TimedOut.class);
+    assertThat(refused.endedBy(Ending.CANCEL).diagnosed()).isInstanceOf(Outcome.Cancelled.class);
+  }
+
+  @Test
+  void exitCode0IsASuccessWhateverWasRefused() {
+    Outcome outcome = Played.exit(0).under(LIMIT).watched(5, 600 * MIB).diagnosed();
+    assertThat(outcome).isInstanceOf(Outcome.Exited.class);
+    assertThat(outcome.isSuccess()).isTrue();
+    assertThat(outcome.explanation()).contains("carried on");
+  }
+
+  @Test
+  void aRefusalThatWasSeenIsCertain() {
+    Outcome.OutOfMemory outcome =
+        memory(Played.exit(1).under(LIMIT).watched(1, 600 * MIB).diagnosed());
+    assertThat(outcome.cause()).isEqualTo(Cause.ALLOCATION_DENIED);
+    assertThat(outcome.confidence()).isEqualTo(Confidence.CERTAIN);
+    assertThat(outcome.refusedBytes()).hasValue(600 * MIB);
+    assertThat(outcome.suggestedLimitBytes()).hasValue(1100 * MIB);
+    assertThat(outcome.explanation())
+        .isEqualTo(
+            "It asked for 600MiB and was refused under RLIMIT_DATA 500MiB, then ended (exit 1).");
+  }
+
+  @Test
+  void aRefusalWithoutALimitOfOursIsOneToo() {
+    Outcome.OutOfMemory outcome = memory(Played.killed(6).watched(1, MIB).diagnosed());
+    assertThat(outcome.limitBytes()).isEmpty();
+    assertThat(outcome.suggestedLimitBytes()).isEmpty();
+    assertThat(outcome.explanation()).doesNotContain("RLIMIT");
+  }
+
+  @Test
+  void aSmallRefusalSuggestsHalfAsMuchAgain() {
+    assertThat(memory(Played.exit(1).under(LIMIT).watched(1, 64).diagnosed()).suggestedLimitBytes())
+        .hasValue(750 * MIB);
+  }
+
+  @Test
+  void noSuggestionOverflows() {
+    Played huge = Played.exit(1).under("data=9223372036854775000").watched(1, Long.MAX_VALUE);
+    assertThat(memory(huge.diagnosed()).suggestedLimitBytes().orElseThrow()).isPositive();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 127, 134, 137, 139, 255})
+  void anExitWithoutAnySignIsAnExit(int code) {
+    assertThat(Played.exit(code).under(LIMIT).diagnosed()).isInstanceOf(Outcome.Exited.class);
+    assertThat(Played.exit(code).under(LIMIT).watched(0, 0).diagnosed())
+        .isInstanceOf(Outcome.Exited.class);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {6, 9, 11, 15})
+  void aSignalWithoutAnySignIsASignal(int signal) {
+    assertThat(Played.killed(signal).diagnosed()).isInstanceOf(Outcome.Signalled.class);
+    assertThat(Played.killed(signal).under(LIMIT).watched(0, 0).diagnosed())
+        .isInstanceOf(Outcome.Signalled.class);
+  }
+
+  @Test
+  void aKillUnderALimitLargeEnoughIsNoMemoryEvent() {
+    assertThat(Played.killed(9).under("data=64MiB").withAnIdleWitness().diagnosed())
+        .isInstanceOf(Outcome.Signalled.class);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {9, 11})
+  void aDeathWithinExecUnderATinyLimitIsALimitTooLow(int signal) {
+    Outcome.OutOfMemory outcome =
+        memory(Played.killed(signal).under("as=1MiB").withAnIdleWitness().diagnosed());
+    assertThat(outcome.cause()).isEqualTo(Cause.LIMIT_TOO_LOW);
+    assertThat(outcome.confidence()).isEqualTo(Confidence.POSSIBLE);
+    assertThat(outcome.explanation()).contains("could not start under RLIMIT_AS 1MiB");
+  }
+
+  @Test
+  void whoeverGotAsFarAsItsWitnessHadStarted() {
+    assertThat(Played.killed(9).under("as=1MiB").watched(0, 0).diagnosed())
+        .isInstanceOf(Outcome.Signalled.class);
+  }
+
+  private static Outcome.OutOfMemory memory(Outcome outcome) {
+    assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
+    return (Outcome.OutOfMemory) outcome;
+  }
+}

@@ -1,0 +1,122 @@
+package io.memguard.diagnose;
+
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.limits.ResourceLimit;
+import io.memguard.outcome.Evidence;
+import io.memguard.outcome.Evidence.Ending;
+import io.memguard.outcome.Outcome;
+import io.memguard.outcome.ResourceUsage;
+import io.memguard.outcome.Signal;
+import io.memguard.outcome.WaitStatus;
+import io.memguard.outcome.WitnessRecord;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/** Evidence that is put together piece by piece. */
+record Played(
+    WaitStatus status,
+    Ending ending,
+    String limit,
+    Optional<WitnessRecord> witness,
+    OptionalLong peak,
+    String out,
+    String err) {
+
+  static Played exit(int code) {
+    return new Played(
+        new WaitStatus.Exit(code),
+        Ending.ITS_OWN,
+        "",
+        Optional.empty(),
+        OptionalLong.empty(),
+        "",
+        "");
+  }
+
+  static Played killed(int signal) {
+    return new Played(
+        new WaitStatus.Kill(new Signal(signal), false),
+        Ending.ITS_OWN,
+        "",
+        Optional.empty(),
+        OptionalLong.empty(),
+        "",
+        "");
+  }
+
+  /** A limit as {@link ResourceLimit#parse} reads it; it was in force. */
+  Played under(String value) {
+    return new Played(status, ending, value, witness, peak, out, err);
+  }
+
+  Played endedBy(Ending value) {
+    return new Played(status, value, limit, witness, peak, out, err);
+  }
+
+  Played printing(String value) {
+    return new Played(status, ending, limit, witness, peak, value, err);
+  }
+
+  Played complaining(String value) {
+    return new Played(status, ending, limit, witness, peak, out, value);
+  }
+
+  Played withPeak(long bytes) {
+    return new Played(status, ending, limit, witness, OptionalLong.of(bytes), out, err);
+  }
+
+  /** A witness was loaded into a program, and saw so many refusals of one size. */
+  Played watched(int refusals, long bytes) {
+    boolean any = refusals > 0;
+    WitnessRecord record =
+        new WitnessRecord(
+            1,
+            refusals,
+            any ? OptionalLong.of(bytes) : OptionalLong.empty(),
+            any ? OptionalLong.of(bytes) : OptionalLong.empty(),
+            any ? OptionalInt.of(7) : OptionalInt.empty(),
+            OptionalLong.empty());
+    return new Played(status, ending, limit, Optional.of(record), peak, out, err);
+  }
+
+  /** A witness was handed to the child, and never loaded. */
+  Played withAnIdleWitness() {
+    WitnessRecord idle =
+        new WitnessRecord(
+            0,
+            0,
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            OptionalInt.empty(),
+            OptionalLong.empty());
+    return new Played(status, ending, limit, Optional.of(idle), peak, out, err);
+  }
+
+  Outcome diagnosed() {
+    MemoryLimits limits =
+        limit.isEmpty()
+            ? MemoryLimits.none()
+            : MemoryLimits.none().withRlimit(ResourceLimit.parse(limit));
+    Protection protection = limit.startsWith("as") ? Protection.RLIMIT_AS : Protection.RLIMIT_DATA;
+    return Diagnoser.diagnose(
+        new Evidence(
+            1,
+            status,
+            ending,
+            Optional.of(Duration.ofSeconds(3)),
+            Duration.ofSeconds(1),
+            limits,
+            limit.isEmpty() ? Map.of() : Map.of(protection, ProtectionState.active(limit)),
+            Optional.of(new ResourceUsage(Duration.ZERO, Duration.ZERO, peak)),
+            witness,
+            out,
+            err,
+            List.of()));
+  }
+}

@@ -1,0 +1,66 @@
+package io.memguard.limits;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
+
+import io.memguard.limits.LaunchOptions.ProcessGroup;
+import java.time.Duration;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** How a child lives, as a value. */
+@Tag("engine-independent")
+final class LaunchOptionsTest {
+  private static final LaunchOptions DEFAULTS = LaunchOptions.defaults();
+
+  @Test
+  void byDefaultAChildLivesAsAnyOther() {
+    assertThat(DEFAULTS.timeout()).isEmpty();
+    assertThat(DEFAULTS.grace()).isEqualTo(Duration.ofSeconds(5));
+    assertThat(DEFAULTS.group()).isEqualTo(ProcessGroup.INHERITED);
+    assertThat(DEFAULTS.dieWithParent()).isFalse();
+  }
+
+  @Test
+  void eachOptionChangesItselfAlone() {
+    LaunchOptions all =
+        DEFAULTS
+            .withTimeout(Duration.ofMillis(1))
+            .withGrace(Duration.ZERO)
+            .withGroup(ProcessGroup.NEW_SESSION)
+            .withDieWithParent(true);
+    assertThat(all.timeout()).contains(Duration.ofMillis(1));
+    assertThat(all.grace()).isZero();
+    assertThat(all.group()).isEqualTo(ProcessGroup.NEW_SESSION);
+    assertThat(all.dieWithParent()).isTrue();
+    assertThat(DEFAULTS).isEqualTo(LaunchOptions.defaults());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"PT0S", "PT-1S", "PT-0.000000001S"})
+  void refusesATimeoutThatIsNotPositive(Duration timeout) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> DEFAULTS.withTimeout(timeout))
+        .withMessageContaining("timeout " + timeout + " is not positive");
+  }
+
+  @Test
+  void refusesANegativeGracePeriod() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> DEFAULTS.withGrace(Duration.ofMillis(-1)))
+        .withMessageContaining("grace period PT-0.001S is negative")
+        .withMessageContaining("allowed is zero or more");
+  }
+
+  @Test
+  void refusesNull() {
+    assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withTimeout(null));
+    assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withGrace(null));
+    assertThatNullPointerException()
+        .isThrownBy(() -> DEFAULTS.withGroup(null))
+        .withMessage("group");
+  }
+}

@@ -1,0 +1,135 @@
+package io.memguard.limits;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
+
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What a child may use, as a value. */
+@Tag("engine-independent")
+final class MemoryLimitsTest {
+  private static final long MIB = 1 << 20;
+
+  @Test
+  void anAmountLimitsDataSoftAndHard() {
+    assertThat(MemoryLimits.of("512MiB").rlimits())
+        .containsExactly(
+            Map.entry(Rlimit.DATA, new ResourceLimit(Rlimit.DATA, 512 * MIB, 512 * MIB)));
+    assertThat(MemoryLimits.of("512MiB").bytes()).hasValue(512 * MIB);
+    assertThat(MemoryLimits.of(512 * MIB)).isEqualTo(MemoryLimits.of("512MiB"));
+  }
+
+  @Test
+  void noneLimitsNothingAndStillLetsTheKernelTakeTheChildFirst() {
+    assertThat(MemoryLimits.none().rlimits()).isEmpty();
+    assertThat(MemoryLimits.none().bytes()).isEmpty();
+    assertThat(MemoryLimits.none().oomScoreAdj()).isEqualTo(1000);
+  }
+
+  @Test
+  void everythingIsPreferredUnlessItIsSaid() {
+    assertThat(Protection.values())
+        .allSatisfy(
+            protection ->
+                assertThat(MemoryLimits.none().requirement(protection))
+                    .isEqualTo(Requirement.PREFER));
+    assertThat(
+            MemoryLimits.none()
+                .with(Protection.WITNESS, Requirement.REQUIRE)
+                .requirement(Protection.WITNESS))
+        .isEqualTo(Requirement.REQUIRE);
+  }
+
+  @Test
+  void whatIsSwitchedOffIsNotArmedAndDoesNotCount() {
+    MemoryLimits off = MemoryLimits.of("1GiB").with(Protection.RLIMIT_DATA, Requirement.OFF);
+    assertThat(off.armed(Rlimit.DATA)).isFalse();
+    assertThat(off.bytes()).isEmpty();
+    MemoryLimits both = MemoryLimits.of("1GiB").withRlimit(ResourceLimit.parse("as=2GiB"));
+    assertThat(both.bytes()).hasValue(1024 * MIB);
+    assertThat(both.with(Protection.RLIMIT_DATA, Requirement.OFF).bytes()).hasValue(2048 * MIB);
+  }
+
+  @Test
+  void theSmallestSoftLimitIsTheOneThatRefuses() {
+    assertThat(MemoryLimits.none().withRlimit(ResourceLimit.parse("data=5MiB:9MiB")).bytes())
+        .hasValue(5 * MIB);
+    assertThat(MemoryLimits.none().withRlimit(ResourceLimit.parse("data=unlimited")).bytes())
+        .isEmpty();
+  }
+
+  @Test
+  void moreMemoryReplacesTheLimitThatIsThereAndKeepsTheRest() {
+    MemoryLimits before =
+        MemoryLimits.of("1GiB")
+            .withRlimit(ResourceLimit.parse("core=0"))
+            .with(Protection.WITNESS, Requirement.OFF)
+            .withOomScoreAdj(7);
+    MemoryLimits after = before.withMemory(2048 * MIB);
+    assertThat(after.bytes()).hasValue(2048 * MIB);
+    assertThat(after.rlimits()).containsKey(Rlimit.CORE);
+    assertThat(after.requirement(Protection.WITNESS)).isEqualTo(Requirement.OFF);
+    assertThat(after.oomScoreAdj()).isEqualTo(7);
+    assertThat(before.bytes()).hasValue(1024 * MIB);
+  }
+
+  @Test
+  void whereOnlyAddressSpaceIsLimitedThatIsReplaced() {
+    MemoryLimits limits = MemoryLimits.none().withRlimit(ResourceLimit.parse("as=1GiB"));
+    assertThat(limits.withMemory(5).rlimits()).containsOnlyKeys(Rlimit.AS);
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0, -1, Long.MIN_VALUE})
+  void refusesAmountsThatAreNotPositive(long bytes) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> MemoryLimits.of(bytes))
+        .withMessageContaining("memory limit " + bytes + " is not positive")
+        .withMessageContaining("allowed is 1 to");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1001, 1001, Integer.MIN_VALUE, Integer.MAX_VALUE})
+  void refusesAnOomScoreAdjTheKernelDoesNotKnow(int adj) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> MemoryLimits.none().withOomScoreAdj(adj))
+        .withMessageContaining("oom_score_adj " + adj)
+        .withMessageContaining("-1000 to 1000");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1000, 0, 1000})
+  void takesEveryOomScoreAdjTheKernelKnows(int adj) {
+    assertThat(MemoryLimits.none().withOomScoreAdj(adj).oomScoreAdj()).isEqualTo(adj);
+  }
+
+  @Test
+  void refusesNull() {
+    assertThatNullPointerException()
+        .isThrownBy(() -> MemoryLimits.of(null))
+        .withMessageContaining("for example 512MiB");
+    assertThatNullPointerException().isThrownBy(() -> MemoryLimits.none().withRlimit(null));
+    assertThatNullPointerException()
+        .isThrownBy(() -> MemoryLimits.none().with(null, Requirement.OFF))
+        .withMessage("protection");
+    assertThatNullPointerException()
+        .isThrownBy(() -> MemoryLimits.none().with(Protection.WITNESS, null))
+        .withMessage("requirement");
+  }
+
+  @Test
+  void doesNotChangeWhenTheMapItWasMadeFromDoes() {
+    Map<Protection, Requirement> wanted = new HashMap<>();
+    MemoryLimits limits = new MemoryLimits(Map.of(), wanted, 0);
+    wanted.put(Protection.WITNESS, Requirement.OFF);
+    assertThat(limits.requirements()).isEmpty();
+    assertThat(limits.requirements()).isUnmodifiable();
+    assertThat(MemoryLimits.of("1GiB").rlimits()).isUnmodifiable();
+  }
+}

@@ -1,0 +1,95 @@
+package io.memguard.platform;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.memguard.outcome.WitnessRecord;
+import io.memguard.support.Children;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** A slot of the shared memory belongs to one launch at a time. */
+@Tag("engine-independent")
+final class WitnessPageTest {
+  private static final String REFUSED =
+      "import resource as r\nr.setrlimit(r.RLIMIT_DATA, (1 << 27, 1 << 27))\nbytearray(1 << 30)";
+
+  @Test
+  void aRefusedChildWritesIntoItsSlot() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      WitnessPage.Slot slot = page.acquire().orElseThrow();
+      refuseTo(slot.address());
+      WitnessRecord record = slot.read();
+      assertThat(record.refusals()).isEqualTo(1);
+      assertThat(record.attached()).isTrue();
+      assertThat(record.largestRefusedBytes().orElseThrow()).isBetween(1L << 30, (1L << 30) + 64);
+    }
+  }
+
+  @Test
+  void aLateDescendantOfAnEarlierLaunchDoesNotSpoilTheNext() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      WitnessPage.Slot first = page.acquire().orElseThrow();
+      String late = first.address();
+      first.release();
+      WitnessPage.Slot again = nextOfTheSamePlace(page, late);
+      refuseTo(late);
+      assertThat(again.read().sawRefusal()).isFalse();
+      assertThat(again.read().attached()).isFalse();
+      refuseTo(again.address());
+      assertThat(again.read().refusals()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void aSlotBeginsEmptyWhateverItsLastLaunchLeft() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      WitnessPage.Slot first = page.acquire().orElseThrow();
+      refuseTo(first.address());
+      first.release();
+      WitnessRecord record = nextOfTheSamePlace(page, first.address()).read();
+      assertThat(record.refusals()).isZero();
+      assertThat(record.programs()).isZero();
+      assertThat(record.largestRefusedBytes()).isEmpty();
+      assertThat(record.lastPid()).isEmpty();
+    }
+  }
+
+  @Test
+  void whenAllAreTakenThereIsNoneUntilOneComesBack() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      List<WitnessPage.Slot> taken = new ArrayList<>();
+      Optional<WitnessPage.Slot> next = page.acquire();
+      while (next.isPresent()) {
+        taken.add(next.get());
+        next = page.acquire();
+      }
+      assertThat(taken).hasSizeGreaterThan(1000);
+      assertThat(taken.stream().map(WitnessPage.Slot::address).distinct()).hasSameSizeAs(taken);
+      taken.get(7).release();
+      assertThat(page.acquire()).isPresent();
+      assertThat(page.acquire()).isEmpty();
+    }
+  }
+
+  /** Slots are handed out in turn: this takes all before it. */
+  private static WitnessPage.Slot nextOfTheSamePlace(WitnessPage page, String address) {
+    String place = address.substring(0, address.lastIndexOf(':') + 1);
+    while (true) {
+      WitnessPage.Slot slot = page.acquire().orElseThrow();
+      if (slot.address().startsWith(place)) {
+        assertThat(slot.address()).isNotEqualTo(address);
+        return slot;
+      }
+    }
+  }
+
+  private static void refuseTo(String address) throws Exception {
+    ProcessBuilder python = Children.python(REFUSED);
+    python.environment().put("LD_PRELOAD", NativeFiles.locate().witness().toString());
+    python.environment().put(WitnessPage.VARIABLE, address);
+    assertThat(python.start().waitFor()).isEqualTo(1);
+  }
+}
