@@ -10,9 +10,11 @@ interface Engine extends AutoCloseable {
    *
    * @param plan what to start
    * @param preload the witness to load into it, or an inactive one
+   * @param lease the cgroup for it to live in, or none
    * @param unread true if the caller does not read its pipes: the engine empties them then
    */
-  Child launch(LaunchPlan plan, Witnesses.Preload preload, boolean unread) throws LaunchException;
+  Child launch(LaunchPlan plan, Witnesses.Preload preload, Leaves.Lease lease, boolean unread)
+      throws LaunchException;
 
   Capabilities.Engine kind();
 

@@ -10,6 +10,9 @@ import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Outcome;
 import io.memguard.platform.Linux;
 import io.memguard.platform.OwnLimits;
+import io.memguard.platform.cgroup.CgroupFinder;
+import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.Machine;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.time.Duration;
@@ -67,6 +70,8 @@ public final class MemoryGuard implements AutoCloseable {
   private final Engine engine;
   private final String engineReason;
   private final Witnesses witnesses;
+  private final Leaves leaves;
+  private final OomCounters counters;
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
@@ -75,6 +80,9 @@ public final class MemoryGuard implements AutoCloseable {
     this.engine = engine;
     this.engineReason = engineReason;
     this.witnesses = witnesses;
+    CgroupSearch search = CgroupFinder.findOwn(Machine.here());
+    this.leaves = Leaves.look(search);
+    this.counters = new OomCounters(search);
   }
 
   /**
@@ -254,15 +262,22 @@ public final class MemoryGuard implements AutoCloseable {
   private GuardedProcess launch(LaunchPlan plan, boolean unread) throws LaunchException {
     Postmortem.Files files = Postmortem.Files.of(plan);
     long began = System.nanoTime();
-    Witnesses.Preload preload = witnesses.arm(plan.limits());
+    Postmortem.Kernel kernel = Postmortem.Kernel.before(counters);
+    Leaves.Lease lease = leaves.arm(plan.limits());
+    Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     GuardedProcess process;
     try {
-      Child child = engine.launch(plan, preload, unread);
+      preload = witnesses.arm(plan.limits());
+      Child child = engine.launch(plan, preload, lease, unread);
+      lease.verify(child.protections().get(Protection.CGROUP_LEAF), child.pid(), isNative());
       process =
           new GuardedProcess(
-              child, new Postmortem(plan, preload, child, files, began), plan.limits());
+              child,
+              new Postmortem(plan, preload, lease, child, files, kernel, began),
+              plan.limits());
     } catch (LaunchException | RuntimeException | Error e) {
       preload.release();
+      lease.release();
       throw e;
     }
     living.add(process);
@@ -279,7 +294,7 @@ public final class MemoryGuard implements AutoCloseable {
    * @return what was found when this guard was made
    */
   public Capabilities capabilities() {
-    boolean portable = engine.kind() == Capabilities.Engine.PORTABLE;
+    boolean portable = !isNative();
     ProtectionState limits =
         ProtectionState.active(
             portable ? "set by a shell in front of the program" : "set between clone and exec");
@@ -292,9 +307,15 @@ public final class MemoryGuard implements AutoCloseable {
             Protection.OOM_SCORE_ADJ,
             ProtectionState.active("this process has " + OwnLimits.oomScoreAdj()),
             Protection.WITNESS,
-            witnesses.state());
+            witnesses.state(),
+            Protection.CGROUP_LEAF,
+            leaves.state());
     return new Capabilities(
         engine.kind(), engineReason, protections, portable ? PORTABLE_LIMITATIONS : List.of());
+  }
+
+  private boolean isNative() {
+    return engine.kind() == Capabilities.Engine.NATIVE;
   }
 
   /**
@@ -318,6 +339,8 @@ public final class MemoryGuard implements AutoCloseable {
             .map(process -> process.destroyTree(CLOSING_GRACE))
             .toArray(CompletableFuture<?>[]::new);
     CompletableFuture.allOf(ending).join();
+    leaves.close();
+    counters.close();
     witnesses.close();
     engine.close();
   }

@@ -17,9 +17,11 @@ final class NativeEngine implements Engine {
   }
 
   @Override
-  public Child launch(LaunchPlan plan, Witnesses.Preload preload, boolean unread)
+  public Child launch(
+      LaunchPlan plan, Witnesses.Preload preload, Leaves.Lease lease, boolean unread)
       throws LaunchException {
-    Launched launched = launcher.launch(plan, preload.variables(plan.environment()));
+    Launched launched =
+        launcher.launch(plan, preload.variables(plan.environment()), lease.directory());
     return new NativeChild(watcher, launched, unread);
   }
 

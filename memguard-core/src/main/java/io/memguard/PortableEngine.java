@@ -9,9 +9,11 @@ final class PortableEngine implements Engine {
   private final PortableLauncher launcher = new PortableLauncher();
 
   @Override
-  public Child launch(LaunchPlan plan, Witnesses.Preload preload, boolean unread)
+  public Child launch(
+      LaunchPlan plan, Witnesses.Preload preload, Leaves.Lease lease, boolean unread)
       throws LaunchException {
-    return new PortableChild(launcher.launch(plan, preload.variables(plan.environment())), unread);
+    return new PortableChild(
+        launcher.launch(plan, preload.variables(plan.environment()), lease.directory()), unread);
   }
 
   @Override

@@ -5,21 +5,28 @@ import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
+import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Signal;
+import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.FileTail;
+import io.memguard.platform.cgroup.CounterFiles;
 import java.lang.ProcessBuilder.Redirect;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** Gathers the evidence of one child's death, once, and has it judged. */
 final class Postmortem {
   private final LaunchPlan plan;
   private final Witnesses.Preload preload;
   private final Child child;
+  private final Leaves.Lease lease;
+  private final Kernel kernel;
   private final Files files;
   private final long began;
   private Ending ending = Ending.ITS_OWN;
@@ -36,11 +43,32 @@ final class Postmortem {
     }
   }
 
-  Postmortem(LaunchPlan plan, Witnesses.Preload preload, Child child, Files files, long began) {
+  /** What the kernel's memory counters said before it was started. */
+  record Kernel(OomCounters counters, CounterFiles.Reading baseline) {
+    static Kernel before(OomCounters counters) {
+      return new Kernel(counters, counters.now());
+    }
+
+    private CgroupRecord look(Leaves.Lease lease, WaitStatus status) {
+      boolean killed = status instanceof WaitStatus.Kill kill && kill.signal().equals(Signal.KILL);
+      return counters.since(baseline, lease.leaf(), killed);
+    }
+  }
+
+  Postmortem(
+      LaunchPlan plan,
+      Witnesses.Preload preload,
+      Leaves.Lease lease,
+      Child child,
+      Files files,
+      Kernel kernel,
+      long began) {
     this.plan = plan;
     this.preload = preload;
+    this.lease = lease;
     this.child = child;
     this.files = files;
+    this.kernel = kernel;
     this.began = began;
   }
 
@@ -55,19 +83,28 @@ final class Postmortem {
     return ending;
   }
 
-  /** Returns what is in force, the witness included. */
+  /** Returns what is in force, the witness and the leaf included. */
   Map<Protection, ProtectionState> protections() {
     Map<Protection, ProtectionState> all = new EnumMap<>(Protection.class);
     all.putAll(child.protections());
     if (plan.limits().requirement(Protection.WITNESS) != Requirement.OFF) {
       all.put(Protection.WITNESS, preload.state());
     }
+    if (plan.limits().requirement(Protection.CGROUP_LEAF) != Requirement.OFF) {
+      all.put(Protection.CGROUP_LEAF, lease.state());
+    }
     return all;
   }
 
-  /** Gathers and judges. It gives the witness's slot back, so it may be called once. */
+  /**
+   * Gathers and judges. It gives the witness's slot back and removes the leaf, so it may be called
+   * once.
+   */
   Outcome examine(Child.End end) {
     boolean success = end.status().isSuccess();
+    Optional<CgroupRecord> cgroups =
+        success ? Optional.empty() : Optional.of(kernel.look(lease, end.status()));
+    lease.release();
     Evidence evidence =
         new Evidence(
             child.pid(),
@@ -79,6 +116,7 @@ final class Postmortem {
             protections(),
             end.usage(),
             preload.read(),
+            cgroups,
             success ? "" : text(child.outputTail(), files.output()),
             success ? "" : text(child.errorTail(), files.error()),
             List.of());

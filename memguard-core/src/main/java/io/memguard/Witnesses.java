@@ -118,7 +118,11 @@ final class Witnesses implements AutoCloseable {
             .redirectError(ProcessBuilder.Redirect.DISCARD);
     MemoryLimits limits = MemoryLimits.none().with(Protection.OOM_SCORE_ADJ, Requirement.OFF);
     Child child =
-        engine.launch(LaunchPlan.of(probe, limits, LaunchOptions.defaults()), preload, true);
+        engine.launch(
+            LaunchPlan.of(probe, limits, LaunchOptions.defaults()),
+            preload,
+            Leaves.Lease.none("a probe"),
+            true);
     child.end().copy().completeOnTimeout(null, PROBE_SECONDS, TimeUnit.SECONDS).join();
     child.signal(Signal.KILL);
   }

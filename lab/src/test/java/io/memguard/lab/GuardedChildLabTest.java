@@ -44,7 +44,7 @@ class GuardedChildLabTest {
     LabContainer.Result container = POD.with("--oom-group", "0").run(supervisor("none"));
 
     assertThat(container.exitStatus()).isZero();
-    assertThat(container.output()).contains("outcome: Signalled", "SIGKILL");
+    assertThat(container.output()).contains("outcome: OutOfMemory", "reached its limit");
     assertThat(container.count("oom_kill")).hasValue(1);
   }
 

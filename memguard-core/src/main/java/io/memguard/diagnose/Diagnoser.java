@@ -18,6 +18,8 @@ import java.util.OptionalLong;
  *   <li>memguard ended it: it timed out, or was cancelled;
  *   <li>it exited with 0: it succeeded, whatever it was refused on the way;
  *   <li>the witness noted a refusal: {@link Cause#ALLOCATION_DENIED}, certain;
+ *   <li>the kernel's counters say that it was killed for lack of memory: whose, see {@link
+ *       KernelKill};
  *   <li>under a limit, and without ever getting as far as the witness, it died as a program does
  *       that cannot be loaded: {@link Cause#LIMIT_TOO_LOW};
  *   <li>under a limit and unwatched, it ended as its runtime does when refused memory: {@link
@@ -58,6 +60,7 @@ public final class Diagnoser {
       return new Outcome.Exited(0, evidence);
     }
     return refused(evidence)
+        .or(() -> killed(evidence))
         .or(() -> tooLow(evidence))
         .or(() -> unwatched(evidence))
         .orElseGet(() -> unrelated(evidence));
@@ -94,7 +97,7 @@ public final class Diagnoser {
    * with 127.
    */
   private static Optional<Outcome> tooLow(Evidence evidence) {
-    if (evidence.limitBytes().isEmpty()
+    if (rlimit(evidence).isEmpty()
         || evidence.witness().filter(WitnessRecord::attached).isPresent()) {
       return Optional.empty();
     }
@@ -104,7 +107,7 @@ public final class Diagnoser {
             || exitValue == WaitStatus.SIGNALLED + SIGKILL
             || exitValue == WaitStatus.SIGNALLED + SIGSEGV;
     boolean saidSo = Signature.of(evidence).filter(Signature.LOADER::equals).isPresent();
-    boolean small = evidence.limitBytes().getAsLong() < SMALL;
+    boolean small = rlimit(evidence).getAsLong() < SMALL;
     if (!diedLoading || !(saidSo || small)) {
       return Optional.empty();
     }
@@ -121,7 +124,7 @@ public final class Diagnoser {
 
   private static Optional<Outcome> unwatched(Evidence evidence) {
     boolean watched = evidence.witness().filter(WitnessRecord::attached).isPresent();
-    if (watched || evidence.limitBytes().isEmpty()) {
+    if (watched || rlimit(evidence).isEmpty()) {
       return Optional.empty();
     }
     return Signature.of(evidence).map(signature -> unwatched(evidence, signature));
@@ -149,7 +152,7 @@ public final class Diagnoser {
   /** Half of it resident is near: what is mapped counts against the limit, touched or not. */
   private static boolean isNearLimit(Evidence evidence) {
     OptionalLong peak = evidence.peakRssBytes();
-    return peak.isPresent() && peak.getAsLong() >= evidence.limitBytes().orElse(Long.MAX_VALUE) / 2;
+    return peak.isPresent() && peak.getAsLong() >= rlimit(evidence).orElse(Long.MAX_VALUE) / 2;
   }
 
   private static Outcome outOfMemory(
@@ -168,6 +171,22 @@ public final class Diagnoser {
         evidence);
   }
 
+  private static Optional<Outcome> killed(Evidence evidence) {
+    return KernelKill.in(evidence)
+        .map(
+            kill ->
+                outOfMemory(
+                    kill.cause(),
+                    kill.confidence(),
+                    OptionalLong.empty(),
+                    kill.explanation(),
+                    evidence));
+  }
+
+  private static OptionalLong rlimit(Evidence evidence) {
+    return evidence.rlimited() ? evidence.limitBytes() : OptionalLong.empty();
+  }
+
   /** Room for what was refused on top of the limit, and at least half as much again; whole MiB. */
   private static OptionalLong suggestedLimit(Evidence evidence, OptionalLong refused) {
     if (evidence.limitBytes().isEmpty()) {
@@ -180,10 +199,10 @@ public final class Diagnoser {
   }
 
   private static String under(Evidence evidence) {
-    if (evidence.limitBytes().isEmpty()) {
+    if (rlimit(evidence).isEmpty()) {
       return "";
     }
     String which = evidence.active(Protection.RLIMIT_DATA) ? "RLIMIT_DATA" : "RLIMIT_AS";
-    return " under " + which + " " + MemorySize.format(evidence.limitBytes().getAsLong());
+    return " under " + which + " " + MemorySize.format(rlimit(evidence).getAsLong());
   }
 }

@@ -16,6 +16,8 @@ public enum LaunchStep {
   SETPGID(5, "starting a new process group"),
   /** Leaving the parent's descriptor table: close_range(2). */
   UNSHARE_FILES(6, "leaving the parent's descriptor table"),
+  /** Entering the child's own cgroup, where it was not made in it: {@code cgroup.procs}. */
+  CGROUP(18, "entering its cgroup"),
   /** Opening a pipe's end in the child. */
   REOPEN_PIPE(7, "opening a pipe in the child"),
   /** Opening the file that stdin is redirected from. */

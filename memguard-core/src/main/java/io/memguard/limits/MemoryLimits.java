@@ -16,8 +16,8 @@ import java.util.OptionalLong;
  * }</pre>
  *
  * @param rlimits the resource limits set in the child before it runs
- * @param requirements how much each protection is wanted; {@link Requirement#PREFER} where none is
- *     named
+ * @param requirements how much each protection is wanted; where none is named, {@link
+ *     Requirement#PREFER}, and for {@link Protection#CGROUP_LEAF} {@link Requirement#OFF}
  * @param oomScoreAdj what is written to the child's {@code oom_score_adj}: -1000 (never killed) to
  *     1000 (killed first)
  */
@@ -33,8 +33,8 @@ public record MemoryLimits(
    * Copies and checks the values.
    *
    * @param rlimits the resource limits set in the child before it runs
-   * @param requirements how much each protection is wanted; {@link Requirement#PREFER} where none
-   *     is named
+   * @param requirements how much each protection is wanted; where none is named, {@link
+   *     Requirement#PREFER}, and for {@link Protection#CGROUP_LEAF} {@link Requirement#OFF}
    * @param oomScoreAdj what is written to the child's {@code oom_score_adj}: -1000 (never killed)
    *     to 1000 (killed first)
    * @throws IllegalArgumentException if {@code oomScoreAdj} is out of range
@@ -146,10 +146,12 @@ public record MemoryLimits(
    * Returns how much a protection is wanted.
    *
    * @param protection which one
-   * @return how much
+   * @return how much; what was not named is preferred, but for {@link Protection#CGROUP_LEAF},
+   *     which changes more than the child and is off
    */
   public Requirement requirement(Protection protection) {
-    return requirements.getOrDefault(protection, Requirement.PREFER);
+    return requirements.getOrDefault(
+        protection, protection == Protection.CGROUP_LEAF ? Requirement.OFF : Requirement.PREFER);
   }
 
   /**

@@ -23,7 +23,13 @@ public enum Protection {
    * takes the child and not the supervisor (<a
    * href="https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html">proc(5)</a>).
    */
-  OOM_SCORE_ADJ;
+  OOM_SCORE_ADJ,
+  /**
+   * A cgroup of the child's own, with a limit of its own: where the kernel has to kill, the kill
+   * stays inside it, and its counters say whose limit it was. Used only when asked for, since it
+   * changes the cgroup tree; the system property {@code memguard.cgroup.leaf=off} forbids it.
+   */
+  CGROUP_LEAF;
 
   /**
    * Returns the name in kebab-case, as the command line and its report write it.

@@ -7,7 +7,10 @@ public enum Requirement {
    * what to do.
    */
   REQUIRE,
-  /** It is used where it can be had; where not, the process says why. The default. */
+  /**
+   * It is used where it can be had; where not, the process says why. The default, but for {@link
+   * Protection#CGROUP_LEAF}.
+   */
   PREFER,
   /** It is not used. */
   OFF

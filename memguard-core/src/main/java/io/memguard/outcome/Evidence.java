@@ -22,6 +22,7 @@ import java.util.stream.Stream;
  * @param protections what was in force
  * @param usage what it used, or empty where the portable engine cannot know
  * @param witness what the preloaded observer noted, or empty where it was not in force
+ * @param cgroups what the kernel's memory counters say; empty if it exited with 0
  * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and files,
  *     not an inherited stream)
  * @param errorTail the same for stderr
@@ -38,6 +39,7 @@ public record Evidence(
     Map<Protection, ProtectionState> protections,
     Optional<ResourceUsage> usage,
     Optional<WitnessRecord> witness,
+    Optional<CgroupRecord> cgroups,
     String outputTail,
     String errorTail,
     List<Outcome> earlierAttempts) {
@@ -64,6 +66,7 @@ public record Evidence(
    * @param protections what was in force
    * @param usage what it used, or empty where the portable engine cannot know
    * @param witness what the preloaded observer noted, or empty where it was not in force
+   * @param cgroups what the kernel's memory counters say; empty if it exited with 0
    * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and
    *     files, not an inherited stream)
    * @param errorTail the same for stderr
@@ -105,9 +108,21 @@ public record Evidence(
    * @return bytes, or empty if none was
    */
   public OptionalLong limitBytes() {
-    return active(Protection.RLIMIT_DATA) || active(Protection.RLIMIT_AS)
+    return rlimited()
         ? limits.bytes()
-        : OptionalLong.empty();
+        : cgroups
+            .flatMap(CgroupRecord::leaf)
+            .map(CgroupRecord.Leaf::limitBytes)
+            .orElse(OptionalLong.empty());
+  }
+
+  /**
+   * Tells whether a resource limit on memory was in force, under which allocations fail.
+   *
+   * @return true for {@code RLIMIT_DATA} or {@code RLIMIT_AS}
+   */
+  public boolean rlimited() {
+    return active(Protection.RLIMIT_DATA) || active(Protection.RLIMIT_AS);
   }
 
   /**
@@ -127,6 +142,7 @@ public record Evidence(
         protections,
         usage,
         witness,
+        cgroups,
         outputTail,
         errorTail,
         earlier);

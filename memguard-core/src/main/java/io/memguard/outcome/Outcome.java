@@ -57,7 +57,9 @@ public sealed interface Outcome {
     public String explanation() {
       return "It was killed by "
           + signal
-          + "; nothing that memguard watches shows a lack of memory, and who sent it is unknown.";
+          + "; nothing that memguard watches"
+          + evidence.cgroups().map(CgroupRecord::lookedAt).orElse("")
+          + " shows a lack of memory, and who sent it is unknown.";
     }
 
     @Override

@@ -4,6 +4,7 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.ResourceLimit;
+import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.Outcome;
@@ -24,6 +25,7 @@ record Played(
     Ending ending,
     String limit,
     Optional<WitnessRecord> witness,
+    Optional<CgroupRecord> cgroups,
     OptionalLong peak,
     String out,
     String err) {
@@ -33,6 +35,7 @@ record Played(
         new WaitStatus.Exit(code),
         Ending.ITS_OWN,
         "",
+        Optional.empty(),
         Optional.empty(),
         OptionalLong.empty(),
         "",
@@ -45,6 +48,7 @@ record Played(
         Ending.ITS_OWN,
         "",
         Optional.empty(),
+        Optional.empty(),
         OptionalLong.empty(),
         "",
         "");
@@ -52,23 +56,23 @@ record Played(
 
   /** A limit as {@link ResourceLimit#parse} reads it; it was in force. */
   Played under(String value) {
-    return new Played(status, ending, value, witness, peak, out, err);
+    return new Played(status, ending, value, witness, cgroups, peak, out, err);
   }
 
   Played endedBy(Ending value) {
-    return new Played(status, value, limit, witness, peak, out, err);
+    return new Played(status, value, limit, witness, cgroups, peak, out, err);
   }
 
   Played printing(String value) {
-    return new Played(status, ending, limit, witness, peak, value, err);
+    return new Played(status, ending, limit, witness, cgroups, peak, value, err);
   }
 
   Played complaining(String value) {
-    return new Played(status, ending, limit, witness, peak, out, value);
+    return new Played(status, ending, limit, witness, cgroups, peak, out, value);
   }
 
   Played withPeak(long bytes) {
-    return new Played(status, ending, limit, witness, OptionalLong.of(bytes), out, err);
+    return new Played(status, ending, limit, witness, cgroups, OptionalLong.of(bytes), out, err);
   }
 
   /** A witness was loaded into a program, and saw so many refusals of one size. */
@@ -82,7 +86,7 @@ record Played(
             any ? OptionalLong.of(bytes) : OptionalLong.empty(),
             any ? OptionalInt.of(7) : OptionalInt.empty(),
             OptionalLong.empty());
-    return new Played(status, ending, limit, Optional.of(record), peak, out, err);
+    return new Played(status, ending, limit, Optional.of(record), cgroups, peak, out, err);
   }
 
   /** A witness was handed to the child, and never loaded. */
@@ -95,7 +99,12 @@ record Played(
             OptionalLong.empty(),
             OptionalInt.empty(),
             OptionalLong.empty());
-    return new Played(status, ending, limit, Optional.of(idle), peak, out, err);
+    return new Played(status, ending, limit, Optional.of(idle), cgroups, peak, out, err);
+  }
+
+  /** What the kernel counted. */
+  Played counted(CgroupRecord value) {
+    return new Played(status, ending, limit, witness, Optional.of(value), peak, out, err);
   }
 
   Outcome diagnosed() {
@@ -115,6 +124,7 @@ record Played(
             limit.isEmpty() ? Map.of() : Map.of(protection, ProtectionState.active(limit)),
             Optional.of(new ResourceUsage(Duration.ZERO, Duration.ZERO, peak)),
             witness,
+            cgroups,
             out,
             err,
             List.of()));

@@ -33,12 +33,14 @@ final class MemoryLimitsTest {
   }
 
   @Test
-  void everythingIsPreferredUnlessItIsSaid() {
+  void everythingThatConcernsTheChildAloneIsPreferredUnlessItIsSaid() {
     assertThat(Protection.values())
+        .filteredOn(protection -> protection != Protection.CGROUP_LEAF)
         .allSatisfy(
             protection ->
                 assertThat(MemoryLimits.none().requirement(protection))
                     .isEqualTo(Requirement.PREFER));
+    assertThat(MemoryLimits.of(MIB).requirement(Protection.CGROUP_LEAF)).isEqualTo(Requirement.OFF);
     assertThat(
             MemoryLimits.none()
                 .with(Protection.WITNESS, Requirement.REQUIRE)

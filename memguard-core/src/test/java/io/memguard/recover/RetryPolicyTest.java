@@ -341,6 +341,7 @@ final class RetryPolicyTest {
         Map.of(),
         Optional.empty(),
         Optional.empty(),
+        Optional.empty(),
         "",
         "",
         List.of());

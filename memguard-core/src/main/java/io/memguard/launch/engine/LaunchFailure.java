@@ -26,6 +26,7 @@ final class LaunchFailure {
       case OPEN_STDERR -> file(step, plan.stderr(), errno);
       case RLIMIT -> rlimit(limit(plan, stepCode - FIRST_RLIMIT), errno);
       case OOM_SCORE_ADJ -> oomScoreAdj(plan, errno);
+      case CGROUP -> cgroup(errno);
       default -> new LaunchException(step, errno, "the kernel refused", general(errno));
     };
   }
@@ -98,6 +99,17 @@ final class LaunchFailure {
         "oom_score_adj " + plan.limits().oomScoreAdj() + " was refused",
         "Below the parent's own it needs CAP_SYS_RESOURCE; ask for a higher one, or only prefer"
             + " it.");
+  }
+
+  private static LaunchException cgroup(int errno) {
+    String remedy =
+        errno == Errno.EACCES || errno == Errno.EPERM
+            ? "This user has to be able to write cgroup.procs of the leaf, and of the nearest cgroup"
+                + " above both it and this process; or only prefer Protection.CGROUP_LEAF."
+            : "Look whether somebody else removes cgroups there; or only prefer"
+                + " Protection.CGROUP_LEAF.";
+    return new LaunchException(
+        LaunchStep.CGROUP, errno, "the child could not enter its cgroup", remedy);
   }
 
   static LaunchException rlimit(ResourceLimit limit, int errno) {

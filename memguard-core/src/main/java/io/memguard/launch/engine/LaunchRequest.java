@@ -25,6 +25,7 @@ final class LaunchRequest {
   private static final int DIE_WITH_PARENT = 8;
   private static final int SET_OOM_SCORE_ADJ = 16;
   private static final int REQUIRE_OOM_SCORE_ADJ = 32;
+  private static final int REQUIRE_CGROUP = 64;
 
   private static final int INHERIT = 0;
   private static final int PIPE = 1;
@@ -64,17 +65,27 @@ final class LaunchRequest {
    *
    * @param limits those of its limits that are to be set
    * @param variables what the child's environment has besides the plan's, or instead of it
+   * @param cgroup the directory of the cgroup that it is to live in; empty for the parent's own
    */
-  static byte[] encode(LaunchPlan plan, List<ResourceLimit> limits, Map<String, String> variables) {
-    return new LaunchRequest().write(plan, limits, variables);
+  static byte[] encode(
+      LaunchPlan plan,
+      List<ResourceLimit> limits,
+      Map<String, String> variables,
+      Optional<Path> cgroup) {
+    return new LaunchRequest().write(plan, limits, variables, cgroup);
   }
 
-  private byte[] write(LaunchPlan plan, List<ResourceLimit> limits, Map<String, String> variables) {
+  private byte[] write(
+      LaunchPlan plan,
+      List<ResourceLimit> limits,
+      Map<String, String> variables,
+      Optional<Path> cgroup) {
     addString(plan.directory() == null ? "" : plan.directory().getPath());
     addString(PATH);
     addFile(plan.stdin());
     addFile(plan.stdout());
     addFile(plan.stderr());
+    addString(cgroup.map(Path::toString).orElse(""));
     plan.command().forEach(this::addString);
     int count = addEnvironment(plan.environment(), variables);
     int pointers = plan.command().size() + count + 3; // room for argv and envp
@@ -102,12 +113,14 @@ final class LaunchRequest {
 
   private static int flags(LaunchPlan plan) {
     Requirement oomScoreAdj = plan.limits().requirement(Protection.OOM_SCORE_ADJ);
+    Requirement leaf = plan.limits().requirement(Protection.CGROUP_LEAF);
     return (plan.redirectErrorStream() ? REDIRECT_ERROR_STREAM : 0)
         | (plan.options().group() == ProcessGroup.NEW_GROUP ? NEW_PROCESS_GROUP : 0)
         | (plan.options().group() == ProcessGroup.NEW_SESSION ? NEW_SESSION : 0)
         | (plan.options().dieWithParent() ? DIE_WITH_PARENT : 0)
         | (oomScoreAdj != Requirement.OFF ? SET_OOM_SCORE_ADJ : 0)
-        | (oomScoreAdj == Requirement.REQUIRE ? REQUIRE_OOM_SCORE_ADJ : 0);
+        | (oomScoreAdj == Requirement.REQUIRE ? REQUIRE_OOM_SCORE_ADJ : 0)
+        | (leaf == Requirement.REQUIRE ? REQUIRE_CGROUP : 0);
   }
 
   /**

@@ -10,6 +10,7 @@ import io.memguard.platform.Errno;
 import io.memguard.platform.Linux;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -26,7 +27,7 @@ import java.util.concurrent.RejectedExecutionException;
  * <p>Safe to share between threads. {@link #close} ends the one thread it may own.
  */
 public final class NativeLauncher implements AutoCloseable {
-  private static final int RESULT_BYTES = 40 + 4 * 16;
+  private static final int RESULT_BYTES = 48 + 4 * 16;
 
   /**
    * The kernel ties a child's death to the thread that cloned it: this one lives as long as the
@@ -44,12 +45,14 @@ public final class NativeLauncher implements AutoCloseable {
    * Starts a child. It is this caller's to reap, and its descriptors are this caller's to close.
    *
    * @param variables what its environment has besides the plan's, or instead of it
+   * @param cgroup the directory of the cgroup that it is to live in; empty for this process's own
    * @throws LaunchException if it cannot be started; nothing is left behind then
    */
-  public Launched launch(LaunchPlan plan, Map<String, String> variables) throws LaunchException {
+  public Launched launch(LaunchPlan plan, Map<String, String> variables, Optional<Path> cgroup)
+      throws LaunchException {
     List<ResourceLimit> limits = new ArrayList<>(plan.limits().rlimits().values());
     limits.removeIf(limit -> !plan.limits().armed(limit.resource()));
-    byte[] request = LaunchRequest.encode(plan, limits, variables);
+    byte[] request = LaunchRequest.encode(plan, limits, variables, cgroup);
     byte[] answer = new byte[RESULT_BYTES];
     spawn(plan, request, answer);
     ByteBuffer result = ByteBuffer.wrap(answer).order(ByteOrder.nativeOrder());
@@ -64,10 +67,13 @@ public final class NativeLauncher implements AutoCloseable {
     int stdout = result.getInt();
     int stderr = result.getInt();
     int oomScoreAdjError = result.getInt();
+    int cgroupError = result.getInt();
+    result.getInt(); // reserved
     long parentPeakRssBytes = result.getLong() * 1024;
     Map<Protection, ProtectionState> protections = new EnumMap<>(Protection.class);
     oomScoreAdj(plan, oomScoreAdjError)
         .ifPresent(state -> protections.put(Protection.OOM_SCORE_ADJ, state));
+    cgroup.ifPresent(leaf -> protections.put(Protection.CGROUP_LEAF, leaf(leaf, cgroupError)));
     for (ResourceLimit limit : limits) {
       rlimit(limit, result.getInt(), protections);
     }
@@ -101,6 +107,13 @@ public final class NativeLauncher implements AutoCloseable {
                     + " ("
                     + Errno.name(error)
                     + "); below the parent's own it needs CAP_SYS_RESOURCE"));
+  }
+
+  private static ProtectionState leaf(Path cgroup, int error) {
+    return error == 0
+        ? ProtectionState.active("it lives in " + cgroup)
+        : ProtectionState.inactive(
+            "the child could not enter " + cgroup + " (" + Errno.name(error) + ")");
   }
 
   private static void rlimit(

@@ -12,6 +12,7 @@ import io.memguard.platform.OwnLimits;
 import java.io.File;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -45,9 +46,11 @@ public final class PortableLauncher {
    * @param plan what to start
    * @param variables what only the program is to find in its environment, not the shell in front of
    *     it
+   * @param cgroup the directory of the cgroup that it is to live in; empty for this process's own
    * @throws LaunchException if it cannot be started
    */
-  public Started launch(LaunchPlan plan, Map<String, String> variables) throws LaunchException {
+  public Started launch(LaunchPlan plan, Map<String, String> variables, Optional<Path> cgroup)
+      throws LaunchException {
     refuseWhatOnlyTheNativeEngineCan(plan);
     File directory = plan.directory();
     if (directory != null && !directory.isDirectory()) {
@@ -55,7 +58,9 @@ public final class PortableLauncher {
     }
     File program = findProgram(plan);
     Map<Protection, ProtectionState> protections = new EnumMap<>(Protection.class);
-    String script = script(plan, variables, protections);
+    String script =
+        cgroup.map(leaf -> join(plan, leaf, protections)).orElse("")
+            + script(plan, variables, protections);
     List<String> command =
         new ArrayList<>(List.of("/bin/sh", "-c", script, "memguard", program.getPath()));
     command.addAll(plan.command().subList(1, plan.command().size()));
@@ -92,6 +97,21 @@ public final class PortableLauncher {
     }
   }
 
+  /** The shell's own echo joins, so "0" is the shell, which becomes the program. */
+  private static String join(
+      LaunchPlan plan, Path cgroup, Map<Protection, ProtectionState> protections) {
+    boolean required = plan.limits().requirement(Protection.CGROUP_LEAF) == Requirement.REQUIRE;
+    protections.put(Protection.CGROUP_LEAF, ProtectionState.active("it lives in " + cgroup));
+    return "{ echo 0 >"
+        + quoted(cgroup + "/cgroup.procs")
+        + "; } 2>/dev/null"
+        + (required ? " || exit 125; " : "; ");
+  }
+
+  private static String quoted(String text) {
+    return "'" + text.replace("'", "'\\''") + "'";
+  }
+
   private static String script(
       LaunchPlan plan, Map<String, String> variables, Map<Protection, ProtectionState> protections)
       throws LaunchException {
@@ -109,12 +129,7 @@ public final class PortableLauncher {
     }
     variables.forEach(
         (name, value) ->
-            script
-                .append("export ")
-                .append(name)
-                .append("='")
-                .append(value.replace("'", "'\\''"))
-                .append("'; "));
+            script.append("export ").append(name).append('=').append(quoted(value)).append("; "));
     return script
         .append(
             plan.options().group() == ProcessGroup.NEW_SESSION

@@ -2,8 +2,11 @@ package io.memguard.platform.cgroup;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.Function;
 import java.util.function.Predicate;
 
 /**
@@ -73,6 +76,15 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   /** Returns its own counters; v2 since Linux 5.2. */
   public abstract Optional<Counters> localEvents();
 
+  /** Returns the files that {@link #localEvents} reads, and how each is understood. */
+  abstract Map<String, Function<String, Counters>> localCounterFiles();
+
+  /** Returns those of them that tell whether its own limit was reached; the root has none. */
+  abstract Map<String, Function<String, Counters>> limitCounterFiles();
+
+  /** Returns the file that {@link #events} reads. */
+  abstract Optional<String> hierarchicalCounterFile();
+
   /** Tells whether its processes are killed all together; v2 only. */
   public abstract Optional<Boolean> oomGroup();
 
@@ -85,8 +97,21 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   /** Returns what is in the way of making a leaf for a child right below it. */
   abstract Optional<LeafPlace.Obstacle> obstacleToLeaf(Predicate<Path> writable);
 
+  /** Describes a cgroup right below. */
+  abstract Cgroup child(String name);
+
+  final String childPath(String name) {
+    return path.equals("/") ? "/" + name : path + "/" + name;
+  }
+
+  /** Returns what is written where to limit a leaf, in this order, and whether it must be there. */
+  abstract List<Setting> leafSettings(OptionalLong limit);
+
   /** Tells whether the memory controller has to be enabled for its children first. */
   abstract boolean mustEnableMemory();
+
+  /** What is written to one of a leaf's files. */
+  record Setting(String file, String value, boolean required) {}
 
   final Path file(String name) {
     return directory.resolve(name);

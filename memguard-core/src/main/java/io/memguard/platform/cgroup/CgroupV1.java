@@ -5,9 +5,11 @@ import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.Function;
 import java.util.function.Predicate;
 
 /** A cgroup of the memory controller's own hierarchy, as cgroup v1 has it. */
@@ -96,6 +98,40 @@ public final class CgroupV1 extends Cgroup {
   @Override
   public Optional<Boolean> oomGroup() {
     return Optional.empty();
+  }
+
+  @Override
+  Map<String, Function<String, Counters>> localCounterFiles() {
+    return Map.of("memory.oom_control", Counters::parse, "memory.failcnt", CgroupV1::failures);
+  }
+
+  @Override
+  Map<String, Function<String, Counters>> limitCounterFiles() {
+    return isRoot() ? Map.of() : Map.of("memory.failcnt", CgroupV1::failures);
+  }
+
+  private static Counters failures(String number) {
+    return Counters.parse(Counter.FAILCNT.key() + " " + number);
+  }
+
+  @Override
+  Optional<String> hierarchicalCounterFile() {
+    return Optional.empty();
+  }
+
+  @Override
+  Cgroup child(String name) {
+    return new CgroupV1(childPath(name), file(name));
+  }
+
+  @Override
+  List<Setting> leafSettings(OptionalLong limit) {
+    if (limit.isEmpty()) {
+      return List.of();
+    }
+    String bytes = Long.toString(limit.getAsLong());
+    // memory and swap together may be as much as memory alone: nothing is swapped out
+    return List.of(new Setting(maxFile(), bytes, true), new Setting(swapFile(), bytes, false));
   }
 
   /** Before Linux 5.11 a cgroup could be told not to; a cgroup below it then is on its own. */

@@ -5,8 +5,10 @@ import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.Function;
 import java.util.function.Predicate;
 
 /** A cgroup of the unified hierarchy. */
@@ -93,6 +95,35 @@ public final class CgroupV2 extends Cgroup {
   public Optional<Boolean> oomGroup() {
     OptionalLong flag = KernelFile.number(file("memory.oom.group"));
     return flag.isPresent() ? Optional.of(flag.getAsLong() != 0) : Optional.empty();
+  }
+
+  @Override
+  Map<String, Function<String, Counters>> localCounterFiles() {
+    return Map.of(eventsAreLocal ? "memory.events" : "memory.events.local", Counters::parse);
+  }
+
+  @Override
+  Map<String, Function<String, Counters>> limitCounterFiles() {
+    return localCounterFiles(); // the root has no such file
+  }
+
+  @Override
+  Optional<String> hierarchicalCounterFile() {
+    return eventsAreLocal ? Optional.empty() : Optional.of("memory.events");
+  }
+
+  @Override
+  Cgroup child(String name) {
+    return new CgroupV2(childPath(name), file(name), eventsAreLocal);
+  }
+
+  @Override
+  List<Setting> leafSettings(OptionalLong limit) {
+    String bytes = limit.isPresent() ? Long.toString(limit.getAsLong()) : "max";
+    return List.of(
+        new Setting(maxFile(), bytes, true),
+        new Setting(swapFile(), limit.isPresent() ? "0" : "max", false),
+        new Setting("memory.oom.group", "1", false));
   }
 
   @Override

@@ -14,9 +14,25 @@ import java.util.function.Predicate;
  *     cgroup.subtree_control} first
  */
 public record LeafPlace(Cgroup under, Optional<Obstacle> obstacle, boolean mustEnableMemory) {
+  /** What systemd's {@code DelegateSubgroup=} is usually set to. */
+  static final String SUPERVISOR = "supervisor";
+
   static final String DELEGATE =
       "have the cgroup delegated: under systemd, Delegate=yes for the service, or start with"
           + " systemd-run --user --scope -p Delegate=yes";
+
+  /**
+   * Finds the place for this process's children, and moves nobody: below its own cgroup or, where
+   * that is named {@value #SUPERVISOR}, beside it. Such a one was made to hold the parent, so that
+   * the cgroup above it holds no process and can have leaves.
+   */
+  public static LeafPlace forChildrenOf(Ancestry ancestry) {
+    Cgroup own = ancestry.own();
+    boolean beside = own.path().endsWith("/" + SUPERVISOR);
+    return under(
+        ancestry.parent().filter(parent -> beside && own instanceof CgroupV2).orElse(own),
+        ancestry.mount());
+  }
 
   /** Looks whether a leaf could be made; changes nothing. */
   public static LeafPlace under(Cgroup cgroup, CgroupMount mount) {

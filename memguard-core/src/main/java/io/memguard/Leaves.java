@@ -1,0 +1,250 @@
+package io.memguard;
+
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
+import io.memguard.limits.ResourceLimit;
+import io.memguard.limits.Rlimit;
+import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.cgroup.LeafPlace;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Gives each launch that asks for it a cgroup of its own, where one can be made; whether it can is
+ * looked up once, and changes nothing.
+ *
+ * <p>A lease owns its leaf from before the launch until it was removed; those of JVMs that were
+ * killed are removed before the first one is made.
+ */
+final class Leaves implements AutoCloseable {
+  /** The system property that forbids leaves, whatever a launch asks for: {@code off}. */
+  static final String PROPERTY = "memguard.cgroup.leaf";
+
+  private static final Logger LOG = LoggerFactory.getLogger(Leaves.class);
+  private static final long MIB = 1L << 20;
+  private static final long PAGE = 64 << 10; // the largest there is
+
+  /** Above the resource limit by this much at least, or by this part of it. */
+  private static final long SLACK_BYTES = 32 * MIB;
+
+  private static final int SLACK_PART = 4;
+  private static final long POLL_MILLIS = 10;
+  private static final int POLLS = 1000;
+
+  private final @Nullable LeafPlace place;
+  private final ProtectionState state;
+  private CompletableFuture<Void> removals = CompletableFuture.completedFuture(null);
+  private boolean cleaned;
+
+  private Leaves(@Nullable LeafPlace place, ProtectionState state) {
+    this.place = place;
+    this.state = state;
+  }
+
+  /** Looks where leaves could be made. */
+  static Leaves look(CgroupSearch search) {
+    if ("off".equals(System.getProperty(PROPERTY))) {
+      return none("forbidden by -D" + PROPERTY + "=off");
+    }
+    if (search instanceof CgroupSearch.Found found) {
+      LeafPlace place = LeafPlace.forChildrenOf(found.ancestry());
+      return place.obstacle().isPresent()
+          ? none(place.obstacle().get().toString())
+          : new Leaves(
+              place,
+              ProtectionState.active(
+                  "made below " + place.under().directory() + " when asked for"));
+    }
+    return none(search.unseen().orElse("this process's cgroup was not found"));
+  }
+
+  private static Leaves none(String why) {
+    return new Leaves(null, ProtectionState.inactive(why));
+  }
+
+  /** Tells whether leaves can be made here, or why not. */
+  ProtectionState state() {
+    return state;
+  }
+
+  /**
+   * Prepares the leaf of one launch.
+   *
+   * @throws LaunchException if it is required and cannot be had
+   */
+  Lease arm(MemoryLimits limits) throws LaunchException {
+    Requirement wanted = limits.requirement(Protection.CGROUP_LEAF);
+    OptionalLong limit = limit(limits);
+    if (wanted == Requirement.OFF) {
+      return Lease.none("switched off for this launch");
+    }
+    if (wanted == Requirement.PREFER && limit.isEmpty()) {
+      return Lease.none("not needed: no memory limit is set");
+    }
+    Lease lease = place == null ? new Lease(this, Optional.empty(), state) : make(place, limit);
+    if (wanted == Requirement.REQUIRE && lease.leaf.isEmpty()) {
+      throw new LaunchException(
+          LaunchStep.PREPARE,
+          0,
+          "a cgroup of its own is required and cannot be had: " + lease.state.reason(),
+          "Mend that, or only prefer Protection.CGROUP_LEAF.");
+    }
+    return lease;
+  }
+
+  private Lease make(LeafPlace where, OptionalLong limit) {
+    try {
+      cleanUpOnce(where);
+      return new Lease(this, Optional.of(Leaf.make(where, limit)), state);
+    } catch (IOException e) {
+      return new Lease(
+          this,
+          Optional.empty(),
+          ProtectionState.inactive(
+              "no cgroup could be made below " + where.under().directory() + ": " + e));
+    }
+  }
+
+  private synchronized void cleanUpOnce(LeafPlace where) {
+    if (!cleaned) {
+      cleaned = true;
+      Leaf.abandoned(where).forEach(this::remove);
+    }
+  }
+
+  /**
+   * What the leaf may use: a little more than the resource limit, so that an allocation is refused,
+   * which the child can report, before the kernel kills. Where none is in force, exactly the limit.
+   */
+  private static OptionalLong limit(MemoryLimits limits) {
+    OptionalLong asked =
+        limits.rlimits().values().stream()
+            .filter(limit -> limit.resource() == Rlimit.DATA || limit.resource() == Rlimit.AS)
+            .mapToLong(ResourceLimit::soft)
+            .filter(soft -> soft != ResourceLimit.UNLIMITED)
+            .min();
+    if (asked.isEmpty()) {
+      return asked;
+    }
+    long limit = asked.getAsLong();
+    long slack = limits.bytes().isPresent() ? Math.max(SLACK_BYTES, limit / SLACK_PART) : 0;
+    long sum = limit > Long.MAX_VALUE - slack - PAGE ? Long.MAX_VALUE - PAGE : limit + slack;
+    return OptionalLong.of((sum + PAGE - 1) / PAGE * PAGE);
+  }
+
+  /** Removes a leaf at once, or, where what is in it needs time to end, on a thread of its own. */
+  private void remove(Leaf leaf) {
+    if (leaf.remove()) {
+      return;
+    }
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    synchronized (this) {
+      removals = CompletableFuture.allOf(removals, done);
+    }
+    Thread thread = new Thread(() -> removePatiently(leaf, done), "memguard-removing-leaf");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private static void removePatiently(Leaf leaf, CompletableFuture<Void> done) {
+    try {
+      for (int poll = 0; poll < POLLS; poll++) {
+        if (leaf.remove()) {
+          return;
+        }
+        TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+      }
+      LOG.warn(
+          "cgroup {} cannot be removed: what is in it does not end; the next guard will try again",
+          leaf.directory());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      done.complete(null);
+    }
+  }
+
+  /** Waits until the leaves of children that ended are gone. */
+  @Override
+  public void close() {
+    CompletableFuture<Void> waiting;
+    synchronized (this) {
+      waiting = removals;
+    }
+    waiting.join();
+  }
+
+  /** The leaf of one launch, or the reason why there is none. */
+  static final class Lease {
+    private final @Nullable Leaves owner;
+    private final Optional<Leaf> leaf;
+    private volatile ProtectionState state;
+
+    private Lease(@Nullable Leaves owner, Optional<Leaf> leaf, ProtectionState state) {
+      this.owner = owner;
+      this.leaf = leaf;
+      this.state = state;
+    }
+
+    static Lease none(String why) {
+      return new Lease(null, Optional.empty(), ProtectionState.inactive(why));
+    }
+
+    Optional<Path> directory() {
+      return leaf.map(Leaf::directory);
+    }
+
+    /** Returns the leaf, if the child is in it. */
+    Optional<Leaf> leaf() {
+      return state.active() ? leaf : Optional.empty();
+    }
+
+    ProtectionState state() {
+      return state;
+    }
+
+    /**
+     * Notes whether the child really got there.
+     *
+     * @param entered what the engine says
+     * @param pid the child, which is looked for; the portable engine's may not have arrived yet
+     */
+    void verify(@Nullable ProtectionState entered, long pid, boolean arrived) {
+      if (leaf.isEmpty() || entered == null) {
+        return;
+      }
+      boolean elsewhere = arrived && !leaf.get().holds(pid).orElse(true);
+      state =
+          elsewhere
+              ? ProtectionState.inactive(
+                  "the kernel left the child outside of " + leaf.get().directory())
+              : entered.active() ? ProtectionState.active(text(leaf.get())) : entered;
+    }
+
+    private static String text(Leaf leaf) {
+      return leaf.directory()
+          + (leaf.limit().isPresent()
+              ? " with a limit of " + leaf.limit().getAsLong() + " bytes"
+              : "");
+    }
+
+    /** Ends what is left in the leaf, and removes it; after its counters were read. */
+    void release() {
+      if (owner != null) {
+        leaf.ifPresent(owner::remove);
+      }
+    }
+  }
+}

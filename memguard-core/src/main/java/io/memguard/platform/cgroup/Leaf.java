@@ -1,0 +1,121 @@
+package io.memguard.platform.cgroup;
+
+import io.memguard.platform.cgroup.Cgroup.Setting;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.stream.Stream;
+
+/**
+ * A cgroup made for one child: with a limit of its own, no swap, and killed as a whole.
+ *
+ * <p>Whoever made it removes it.
+ *
+ * @param cgroup the cgroup
+ * @param limit its limit; empty for none
+ */
+public record Leaf(Cgroup cgroup, OptionalLong limit) {
+  /**
+   * Makes a leaf, named after this JVM.
+   *
+   * @throws IOException if the kernel refuses; nothing is left then
+   */
+  public static Leaf make(LeafPlace place, OptionalLong limit) throws IOException {
+    if (place.mustEnableMemory() && place.under().mustEnableMemory()) {
+      Files.writeString(place.under().file("cgroup.subtree_control"), "+memory");
+    }
+    Leaf leaf = new Leaf(place.under().child(LeafName.next().toString()), limit);
+    Files.createDirectory(leaf.directory());
+    try {
+      for (Setting setting : leaf.cgroup.leafSettings(limit)) {
+        Path file = leaf.cgroup.file(setting.file());
+        if (setting.required() || Files.exists(file)) {
+          Files.writeString(file, setting.value());
+        }
+      }
+      return leaf;
+    } catch (IOException e) {
+      leaf.remove();
+      throw e;
+    }
+  }
+
+  /** Returns its directory. */
+  public Path directory() {
+    return cgroup.directory();
+  }
+
+  /**
+   * Tells whether a process is in it, as the kernel tells.
+   *
+   * @return empty if the process has ended
+   */
+  public Optional<Boolean> holds(long pid) {
+    return Machine.here()
+        .read("/proc/" + pid + "/cgroup")
+        .filter(lines -> !lines.isEmpty())
+        .map(
+            lines ->
+                lines
+                    .lines()
+                    .anyMatch(line -> line.endsWith(directory().getFileName().toString())));
+  }
+
+  /**
+   * Kills what is left in it and removes it.
+   *
+   * @return true if it is gone; false if what was killed needs time to end: try again
+   */
+  public boolean remove() {
+    if (gone()) {
+      return true;
+    }
+    kill();
+    return gone();
+  }
+
+  private boolean gone() {
+    try {
+      Files.delete(directory());
+      return true;
+    } catch (NoSuchFileException e) {
+      return true;
+    } catch (IOException e) {
+      return false; // somebody is in it
+    }
+  }
+
+  private void kill() {
+    Path all = cgroup.file("cgroup.kill"); // cgroup v2 since Linux 5.14
+    try {
+      if (Files.exists(all)) {
+        Files.writeString(all, "1");
+        return;
+      }
+    } catch (IOException e) {
+      // then one by one
+    }
+    for (String pid : KernelFile.words(cgroup.file("cgroup.procs"))) {
+      ProcessHandle.of(Long.parseLong(pid))
+          .filter(handle -> !handle.equals(ProcessHandle.current()))
+          .ifPresent(ProcessHandle::destroyForcibly);
+    }
+  }
+
+  /** Finds the leaves that JVMs left which are gone. Never one of a JVM that lives. */
+  public static Stream<Leaf> abandoned(LeafPlace place) {
+    try (Stream<Path> entries = Files.list(place.under().directory())) {
+      return entries
+          .map(entry -> entry.getFileName().toString())
+          .filter(name -> LeafName.parse(name).filter(LeafName::isAbandoned).isPresent())
+          .map(name -> new Leaf(place.under().child(name), OptionalLong.empty()))
+          .toList()
+          .stream();
+    } catch (IOException e) {
+      return Stream.empty();
+    }
+  }
+}

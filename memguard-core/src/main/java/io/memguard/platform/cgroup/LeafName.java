@@ -1,0 +1,87 @@
+package io.memguard.platform.cgroup;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * A leaf's name, which says whose it is: {@code memguard-<pid namespace>-<pid>-<start time>-<n>} of
+ * the JVM. The start time tells it from a later process with the same pid; and in another pid
+ * namespace the same pid is somebody else, so about leaves from there nothing is known.
+ *
+ * @param namespace the inode of the JVM's pid namespace
+ * @param pid the JVM, as its {@code /proc} names it
+ * @param start when it was started, in the kernel's ticks
+ * @param number which of its leaves
+ */
+record LeafName(long namespace, long pid, long start, long number) {
+  private static final Pattern FORM =
+      Pattern.compile("memguard-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})");
+  private static final Pattern NAMESPACE = Pattern.compile("pid:\\[(\\d{1,18})\\]");
+  private static final int STATE = 0;
+  private static final int START_TIME = 19;
+  private static final AtomicLong LAST = new AtomicLong();
+
+  static Optional<LeafName> parse(String name) {
+    Matcher parts = FORM.matcher(name);
+    return parts.matches()
+        ? Optional.of(
+            new LeafName(
+                Long.parseLong(parts.group(1)),
+                Long.parseLong(parts.group(2)),
+                Long.parseLong(parts.group(3)),
+                Long.parseLong(parts.group(4))))
+        : Optional.empty();
+  }
+
+  /** Returns the next name of this JVM's. */
+  static LeafName next() throws IOException {
+    Path self = Path.of("/proc/self");
+    long pid = Long.parseLong(Files.readSymbolicLink(self).toString());
+    String[] fields = fields(self);
+    return new LeafName(
+        ownNamespace(), pid, Long.parseLong(fields[START_TIME]), LAST.incrementAndGet());
+  }
+
+  /** Tells whether its JVM is known to be gone; never of what cannot be known. */
+  boolean isAbandoned() {
+    try {
+      if (namespace != ownNamespace() || !Files.isReadable(Path.of("/proc/1/stat"))) {
+        return false; // another's pids, or a /proc that hides processes
+      }
+      String[] fields = fields(Path.of("/proc", Long.toString(pid)));
+      return Long.parseLong(fields[START_TIME]) != start || fields[STATE].equals("X");
+    } catch (NoSuchFileException e) {
+      return true;
+    } catch (IOException | RuntimeException e) {
+      return false;
+    }
+  }
+
+  private static long ownNamespace() throws IOException {
+    Matcher link =
+        NAMESPACE.matcher(Files.readSymbolicLink(Path.of("/proc/self/ns/pid")).toString());
+    if (!link.matches()) {
+      throw new IOException("/proc/self/ns/pid names no namespace");
+    }
+    return Long.parseLong(link.group(1));
+  }
+
+  /** The fields after the process's name, which may hold anything. */
+  private static String[] fields(Path process) throws IOException {
+    String stat =
+        new String(Files.readAllBytes(process.resolve("stat")), StandardCharsets.ISO_8859_1);
+    return stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
+  }
+
+  @Override
+  public String toString() {
+    return "memguard-" + namespace + "-" + pid + "-" + start + "-" + number;
+  }
+}

@@ -1,0 +1,100 @@
+package io.memguard;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.memguard.outcome.CgroupRecord;
+import io.memguard.platform.cgroup.CgroupFinder;
+import io.memguard.platform.cgroup.CounterFiles.Reading;
+import io.memguard.platform.cgroup.Machine;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Which of several children a risen counter is put down to. */
+@Tag("engine-independent")
+final class OomCountersTest {
+  @TempDir Path machine;
+  private Path app;
+
+  @BeforeEach
+  void makeMachine() throws IOException {
+    Path proc = Files.createDirectories(machine.resolve("proc/self"));
+    Files.writeString(proc.resolve("cgroup"), "0::/app\n");
+    Files.writeString(
+        proc.resolve("mountinfo"),
+        "30 23 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+    app = Files.createDirectories(machine.resolve("sys/fs/cgroup/app"));
+    Files.writeString(app.getParent().resolve("cgroup.controllers"), "memory\n");
+    Files.writeString(app.getParent().resolve("cgroup.procs"), "");
+    Files.writeString(app.resolve("cgroup.procs"), "");
+    Files.writeString(app.resolve("cgroup.events"), "populated 1\n");
+    killed(4);
+  }
+
+  @Test
+  void whatRoseBetweenLaunchAndDeathCounts() throws Exception {
+    try (OomCounters counters = counters()) {
+      Reading launch = counters.now();
+      killed(5);
+      CgroupRecord record = counters.since(launch, Optional.empty(), true);
+      assertThat(record.killedInContainer()).isTrue();
+      assertThat(record.outOfMemory()).map(CgroupRecord.Container::path).contains("/app");
+      assertThat(record.shared()).isFalse();
+      assertThat(record.leaf()).isEmpty();
+    }
+  }
+
+  @Test
+  void whatRoseBeforeTheLaunchDoesNot() throws Exception {
+    try (OomCounters counters = counters()) {
+      Reading first = counters.now();
+      killed(5);
+      counters.since(first, Optional.empty(), true);
+      CgroupRecord record = counters.since(counters.now(), Optional.empty(), true);
+      assertThat(record.wouldTell()).isTrue();
+      assertThat(record.killedInContainer()).isFalse();
+      assertThat(record.outOfMemory()).isEmpty();
+      assertThat(record.shared()).isFalse();
+    }
+  }
+
+  @Test
+  void twoThatAreKilledAtTheSameTimeShareIt() throws Exception {
+    try (OomCounters counters = counters()) {
+      Reading first = counters.now();
+      Reading second = counters.now();
+      killed(5);
+      assertThat(counters.since(first, Optional.empty(), true).shared()).isFalse();
+      CgroupRecord record = counters.since(second, Optional.empty(), true);
+      assertThat(record.killedInContainer()).isTrue();
+      assertThat(record.shared()).isTrue();
+    }
+  }
+
+  @Test
+  void oneThatEndsByItselfTakesNothingFromOneThatIsKilled() throws Exception {
+    try (OomCounters counters = counters()) {
+      Reading launch = counters.now();
+      killed(5);
+      counters.since(launch, Optional.empty(), false);
+      CgroupRecord record = counters.since(launch, Optional.empty(), true);
+      assertThat(record.killedInContainer()).isTrue();
+      assertThat(record.shared()).isFalse();
+    }
+  }
+
+  private OomCounters counters() {
+    return new OomCounters(CgroupFinder.findOwn(new Machine(machine)));
+  }
+
+  private void killed(int times) throws IOException {
+    String text = "max 9\noom " + times + "\noom_kill " + times + "\n";
+    Files.writeString(app.resolve("memory.events"), text);
+    Files.writeString(app.resolve("memory.events.local"), text);
+  }
+}

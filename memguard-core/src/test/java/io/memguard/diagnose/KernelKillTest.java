@@ -1,0 +1,214 @@
+package io.memguard.diagnose;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.memguard.outcome.Cause;
+import io.memguard.outcome.CgroupRecord;
+import io.memguard.outcome.CgroupRecord.Container;
+import io.memguard.outcome.CgroupRecord.Leaf;
+import io.memguard.outcome.Confidence;
+import io.memguard.outcome.Evidence.Ending;
+import io.memguard.outcome.Outcome;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** Whose limit it was, from counters put together for each rule. */
+@Tag("engine-independent")
+final class KernelKillTest {
+  private static final OptionalLong UNKNOWN = OptionalLong.empty();
+  private static final Optional<Leaf> OUT_OF_MEMORY = leaf(1, 1);
+  private static final Optional<Leaf> KILLED_FROM_ABOVE = leaf(0, 1);
+  private static final Optional<Leaf> QUIET = leaf(0, 0);
+  private static final Container POD_AT_ITS_LIMIT = container("/pod", 1, 0);
+  private static final Container POD_QUIET = container("/pod", 0, 0);
+
+  @Test
+  void itsOwnLimitIsCertain() {
+    Outcome.OutOfMemory outcome = memory(record(OUT_OF_MEMORY, POD_QUIET));
+    assertVerdict(outcome, Cause.OWN_CGROUP, Confidence.CERTAIN);
+    assertThat(outcome.explanation())
+        .isEqualTo("It was killed, and its own cgroup /pod/leaf reached its limit of 64MiB.");
+    assertThat(outcome.limitBytes()).hasValue(64L << 20);
+    assertThat(outcome.suggestedLimitBytes()).hasValue(96L << 20);
+  }
+
+  @Test
+  void itsOwnLimitStaysCertainWhateverHappensToOthers() {
+    CgroupRecord busy =
+        new CgroupRecord(
+            OUT_OF_MEMORY, List.of(POD_AT_ITS_LIMIT), Optional.of("hidden"), UNKNOWN, true);
+    assertVerdict(memory(busy), Cause.OWN_CGROUP, Confidence.CERTAIN);
+  }
+
+  @Test
+  void aKillFromAboveNamesTheCgroupWhoseLimitItWas() {
+    Outcome.OutOfMemory outcome = memory(record(KILLED_FROM_ABOVE, POD_QUIET, POD_AT_ITS_LIMIT));
+    assertVerdict(outcome, Cause.CONTAINER, Confidence.CERTAIN);
+    assertThat(outcome.explanation()).contains("cgroup /pod around it reached its limit");
+  }
+
+  @Test
+  void anAncestorsLimitIsOnlyProbableWhenAnotherChildWasKilledToo() {
+    CgroupRecord shared =
+        new CgroupRecord(
+            KILLED_FROM_ABOVE, List.of(POD_AT_ITS_LIMIT), Optional.empty(), UNKNOWN, true);
+    assertVerdict(memory(shared), Cause.CONTAINER, Confidence.PROBABLE);
+  }
+
+  @Test
+  void aKillFromAHiddenPlaceIsPossiblyTheContainers() {
+    CgroupRecord hidden =
+        new CgroupRecord(
+            KILLED_FROM_ABOVE, List.of(POD_QUIET), Optional.of("a namespace"), UNKNOWN, false);
+    assertVerdict(memory(hidden), Cause.CONTAINER, Confidence.POSSIBLE);
+  }
+
+  @Test
+  void aKillFromAboveWithAllInSightIsTheMachines() {
+    assertVerdict(memory(record(KILLED_FROM_ABOVE, POD_QUIET)), Cause.HOST, Confidence.PROBABLE);
+  }
+
+  @Test
+  void aQuietLeafClearsTheKernelWhateverHappensToOthers() {
+    CgroupRecord others =
+        new CgroupRecord(
+            QUIET,
+            List.of(container("/pod", 3, 3)),
+            Optional.of("hidden"),
+            OptionalLong.of(7),
+            true);
+    assertThat(Played.killed(9).counted(others).diagnosed()).isInstanceOf(Outcome.Signalled.class);
+  }
+
+  @Test
+  void withoutALeafTheContainersLimitIsProbable() {
+    CgroupRecord one = record(Optional.empty(), container("/", 1, 1));
+    assertVerdict(memory(one), Cause.CONTAINER, Confidence.PROBABLE);
+  }
+
+  @Test
+  void withoutALeafAndWithAnotherKillAtTheSameTimeItIsPossible() {
+    CgroupRecord shared =
+        new CgroupRecord(
+            Optional.empty(),
+            List.of(container("/", 1, 1)),
+            Optional.empty(),
+            OptionalLong.of(1),
+            true);
+    assertVerdict(memory(shared), Cause.CONTAINER, Confidence.POSSIBLE);
+  }
+
+  @Test
+  void withoutALeafAKillWithNoLimitReachedIsTheMachines() {
+    assertVerdict(
+        memory(record(Optional.empty(), container("/", 0, 1))), Cause.HOST, Confidence.PROBABLE);
+  }
+
+  @Test
+  void withoutALeafAKillOfAnotherLevelsOwnIsNotOurs() {
+    CgroupRecord above =
+        record(
+            Optional.empty(),
+            container("/pod/app", 0, 0),
+            new Container("/pod", OptionalLong.of(1), UNKNOWN, UNKNOWN));
+    assertThat(Played.killed(9).counted(above).diagnosed()).isInstanceOf(Outcome.Signalled.class);
+  }
+
+  @Test
+  void theMachinesCounterAloneIsPossible() {
+    CgroupRecord host =
+        new CgroupRecord(
+            Optional.empty(), List.of(), Optional.of("not mounted"), OptionalLong.of(1), false);
+    assertVerdict(memory(host), Cause.HOST, Confidence.POSSIBLE);
+  }
+
+  @Test
+  void theMachinesCounterDoesNotCountWhereTheCgroupsIsQuiet() {
+    CgroupRecord host =
+        new CgroupRecord(
+            Optional.empty(),
+            List.of(container("/app", 0, 0)),
+            Optional.empty(),
+            OptionalLong.of(5),
+            false);
+    Outcome outcome = Played.killed(9).counted(host).diagnosed();
+    assertThat(outcome).isInstanceOf(Outcome.Signalled.class);
+    assertThat(outcome.explanation()).contains("counters of /app");
+  }
+
+  @Test
+  void withoutALeafOnlyAKillIsAskedAbout() {
+    CgroupRecord busy = record(Optional.empty(), container("/", 1, 1));
+    assertThat(Played.killed(11).counted(busy).diagnosed()).isInstanceOf(Outcome.Signalled.class);
+    assertThat(Played.exit(137).counted(busy).diagnosed()).isInstanceOf(Outcome.Exited.class);
+  }
+
+  @Test
+  void aShellWhoseChildWasKilledInTheLeafProbablyEndedBecauseOfIt() {
+    assertVerdict(
+        (Outcome.OutOfMemory) Played.exit(137).counted(record(OUT_OF_MEMORY)).diagnosed(),
+        Cause.OWN_CGROUP,
+        Confidence.PROBABLE);
+  }
+
+  @Test
+  void cgroupV1KnowsOnlyThatTheLimitWasReached() {
+    Optional<Leaf> v1 =
+        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
+    assertVerdict(memory(record(v1)), Cause.OWN_CGROUP, Confidence.PROBABLE);
+    Container above = new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN);
+    assertVerdict(memory(record(v1, above)), Cause.OWN_CGROUP, Confidence.POSSIBLE);
+  }
+
+  @Test
+  void aRefusalThatWasSeenGoesFirst() {
+    Outcome outcome =
+        Played.killed(9)
+            .under("data=64MiB")
+            .watched(1, 5)
+            .counted(record(OUT_OF_MEMORY))
+            .diagnosed();
+    assertVerdict((Outcome.OutOfMemory) outcome, Cause.ALLOCATION_DENIED, Confidence.CERTAIN);
+  }
+
+  @Test
+  void whatMemguardEndedAndWhatSucceededAreNotAskedAbout() {
+    Played killed = Played.killed(9).counted(record(OUT_OF_MEMORY));
+    assertThat(killed.endedBy(Ending.CANCEL).diagnosed()).isInstanceOf(Outcome.Cancelled.class);
+    assertThat(Played.exit(0).counted(record(OUT_OF_MEMORY)).diagnosed())
+        .isInstanceOf(Outcome.Exited.class);
+  }
+
+  private static Optional<Leaf> leaf(long oom, long kills) {
+    return Optional.of(
+        new Leaf(
+            "/pod/leaf",
+            OptionalLong.of(64L << 20),
+            OptionalLong.of(oom),
+            OptionalLong.of(oom),
+            OptionalLong.of(kills)));
+  }
+
+  private static Container container(String path, long oom, long kills) {
+    return new Container(path, OptionalLong.of(oom), OptionalLong.of(oom), OptionalLong.of(kills));
+  }
+
+  private static CgroupRecord record(Optional<Leaf> leaf, Container... containers) {
+    return new CgroupRecord(leaf, List.of(containers), Optional.empty(), UNKNOWN, false);
+  }
+
+  private static Outcome.OutOfMemory memory(CgroupRecord record) {
+    Outcome outcome = Played.killed(9).counted(record).diagnosed();
+    assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
+    return (Outcome.OutOfMemory) outcome;
+  }
+
+  private static void assertVerdict(
+      Outcome.OutOfMemory outcome, Cause cause, Confidence confidence) {
+    assertThat(outcome.cause()).isEqualTo(cause);
+    assertThat(outcome.confidence()).isEqualTo(confidence);
+  }
+}
