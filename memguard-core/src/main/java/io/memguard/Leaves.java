@@ -8,6 +8,7 @@ import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.limits.ResourceLimit;
 import io.memguard.limits.Rlimit;
+import io.memguard.outcome.Signal;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Leaf;
 import io.memguard.platform.cgroup.LeafPlace;
@@ -33,6 +34,7 @@ final class Leaves implements AutoCloseable {
   static final String PROPERTY = "memguard.cgroup.leaf";
 
   private static final Logger LOG = LoggerFactory.getLogger(Leaves.class);
+  private static final String REMEDY = "Mend that, or only prefer Protection.CGROUP_LEAF.";
   private static final long MIB = 1L << 20;
   private static final long PAGE = 64 << 10; // the largest there is
 
@@ -93,27 +95,32 @@ final class Leaves implements AutoCloseable {
     if (wanted == Requirement.PREFER && limit.isEmpty()) {
       return Lease.none("not needed: no memory limit is set");
     }
-    Lease lease = place == null ? new Lease(this, Optional.empty(), state) : make(place, limit);
+    Lease lease =
+        place == null
+            ? new Lease(this, Optional.empty(), state, false)
+            : make(place, limit, wanted);
     if (wanted == Requirement.REQUIRE && lease.leaf.isEmpty()) {
       throw new LaunchException(
           LaunchStep.PREPARE,
           0,
           "a cgroup of its own is required and cannot be had: " + lease.state.reason(),
-          "Mend that, or only prefer Protection.CGROUP_LEAF.");
+          REMEDY);
     }
     return lease;
   }
 
-  private Lease make(LeafPlace where, OptionalLong limit) {
+  private Lease make(LeafPlace where, OptionalLong limit, Requirement wanted) {
     try {
       cleanUpOnce(where);
-      return new Lease(this, Optional.of(Leaf.make(where, limit)), state);
+      return new Lease(
+          this, Optional.of(Leaf.make(where, limit)), state, wanted == Requirement.REQUIRE);
     } catch (IOException e) {
       return new Lease(
           this,
           Optional.empty(),
           ProtectionState.inactive(
-              "no cgroup could be made below " + where.under().directory() + ": " + e));
+              "no cgroup could be made below " + where.under().directory() + ": " + e),
+          false);
     }
   }
 
@@ -190,16 +197,19 @@ final class Leaves implements AutoCloseable {
   static final class Lease {
     private final @Nullable Leaves owner;
     private final Optional<Leaf> leaf;
+    private final boolean required;
     private volatile ProtectionState state;
 
-    private Lease(@Nullable Leaves owner, Optional<Leaf> leaf, ProtectionState state) {
+    private Lease(
+        @Nullable Leaves owner, Optional<Leaf> leaf, ProtectionState state, boolean required) {
       this.owner = owner;
       this.leaf = leaf;
       this.state = state;
+      this.required = required;
     }
 
     static Lease none(String why) {
-      return new Lease(null, Optional.empty(), ProtectionState.inactive(why));
+      return new Lease(null, Optional.empty(), ProtectionState.inactive(why), false);
     }
 
     Optional<Path> directory() {
@@ -216,21 +226,28 @@ final class Leaves implements AutoCloseable {
     }
 
     /**
-     * Notes whether the child really got there.
+     * Looks whether the child really got there.
      *
-     * @param entered what the engine says
-     * @param pid the child, which is looked for; the portable engine's may not have arrived yet
+     * @param child just started; ended if the leaf is required, and it is not in it
+     * @param arrived whether it is there by now if it ever is; the portable engine cannot tell
      */
-    void verify(@Nullable ProtectionState entered, long pid, boolean arrived) {
+    void verify(Child child, boolean arrived) throws LaunchException {
+      ProtectionState entered = child.protections().get(Protection.CGROUP_LEAF);
       if (leaf.isEmpty() || entered == null) {
         return;
       }
-      boolean elsewhere = arrived && !leaf.get().holds(pid).orElse(true);
-      state =
-          elsewhere
-              ? ProtectionState.inactive(
-                  "the kernel left the child outside of " + leaf.get().directory())
-              : entered.active() ? ProtectionState.active(text(leaf.get())) : entered;
+      boolean elsewhere = arrived && !leaf.get().holds(child.pid()).orElse(true);
+      if (elsewhere) {
+        state =
+            ProtectionState.inactive(
+                "the kernel left the child outside of " + leaf.get().directory());
+      } else {
+        state = entered.active() ? ProtectionState.active(text(leaf.get())) : entered;
+      }
+      if (required && elsewhere) {
+        child.signal(Signal.KILL);
+        throw new LaunchException(LaunchStep.CGROUP, 0, state.reason(), REMEDY);
+      }
     }
 
     private static String text(Leaf leaf) {

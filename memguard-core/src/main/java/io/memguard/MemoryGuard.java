@@ -269,7 +269,7 @@ public final class MemoryGuard implements AutoCloseable {
     try {
       preload = witnesses.arm(plan.limits());
       Child child = engine.launch(plan, preload, lease, unread);
-      lease.verify(child.protections().get(Protection.CGROUP_LEAF), child.pid(), isNative());
+      lease.verify(child, isNative());
       process =
           new GuardedProcess(
               child,

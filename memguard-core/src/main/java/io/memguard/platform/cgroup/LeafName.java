@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A leaf's name, which says whose it is: {@code memguard-<pid namespace>-<pid>-<start time>-<n>} of
@@ -28,6 +29,9 @@ record LeafName(long namespace, long pid, long start, long number) {
   private static final int START_TIME = 19;
   private static final AtomicLong LAST = new AtomicLong();
 
+  /** What all names of this JVM's have in common, once it was read. */
+  private static volatile @Nullable LeafName own;
+
   static Optional<LeafName> parse(String name) {
     Matcher parts = FORM.matcher(name);
     return parts.matches()
@@ -42,11 +46,14 @@ record LeafName(long namespace, long pid, long start, long number) {
 
   /** Returns the next name of this JVM's. */
   static LeafName next() throws IOException {
-    Path self = Path.of("/proc/self");
-    long pid = Long.parseLong(Files.readSymbolicLink(self).toString());
-    String[] fields = fields(self);
-    return new LeafName(
-        ownNamespace(), pid, Long.parseLong(fields[START_TIME]), LAST.incrementAndGet());
+    LeafName first = own;
+    if (first == null) {
+      Path self = Path.of("/proc/self");
+      long pid = Long.parseLong(Files.readSymbolicLink(self).toString());
+      first = new LeafName(ownNamespace(), pid, Long.parseLong(fields(self)[START_TIME]), 0);
+      own = first;
+    }
+    return new LeafName(first.namespace, first.pid, first.start, LAST.incrementAndGet());
   }
 
   /** Tells whether its JVM is known to be gone; never of what cannot be known. */
