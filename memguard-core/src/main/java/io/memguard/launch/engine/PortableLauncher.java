@@ -29,7 +29,7 @@ import java.util.regex.Pattern;
  * <p>Safe to share between threads.
  */
 public final class PortableLauncher {
-  private static final Pattern JDK_ERRNO = Pattern.compile("error=([0-9]+)");
+  private static final Pattern JDK_ERRNO = Pattern.compile("error(?:=|: )([0-9]+)");
 
   /**
    * A child, just started.
