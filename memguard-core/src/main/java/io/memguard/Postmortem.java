@@ -9,11 +9,14 @@ import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.Outcome;
 import io.memguard.platform.FileTail;
+import io.memguard.platform.WitnessPage;
 import java.lang.ProcessBuilder.Redirect;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 
 /** Gathers the evidence of one child's death, once, and has it judged. */
 final class Postmortem {
@@ -25,14 +28,15 @@ final class Postmortem {
   private Ending ending = Ending.ITS_OWN;
 
   /** Where the child's output goes if it goes to files; noted before it is started. */
-  record Files(FileTail output, FileTail error) {
+  record Files(Optional<FileTail> output, Optional<FileTail> error) {
     static Files of(LaunchPlan plan) {
-      FileTail output = tail(plan.stdout());
+      Optional<FileTail> output = tail(plan.stdout());
       return new Files(output, plan.redirectErrorStream() ? output : tail(plan.stderr()));
     }
 
-    private static FileTail tail(Redirect redirect) {
-      return FileTail.of(redirect.file(), redirect.type() == Redirect.Type.APPEND);
+    private static Optional<FileTail> tail(Redirect redirect) {
+      return Optional.ofNullable(redirect.file())
+          .flatMap(file -> FileTail.of(file, redirect.type() == Redirect.Type.APPEND));
     }
   }
 
@@ -65,8 +69,23 @@ final class Postmortem {
     return all;
   }
 
-  /** Gathers and judges. It gives the witness's slot back, so it may be called once. */
-  Outcome examine(Child.End end) {
+  /** Returns what every descendant of the child has in its environment, or empty. */
+  Optional<String> mark() {
+    return preload.slot().map(slot -> WitnessPage.VARIABLE + "=" + slot.address());
+  }
+
+  /**
+   * Gathers and judges. It gives the witness's slot back, so it may be called once. Files are read
+   * on another thread: the child may have put a FIFO, or a network that does not answer, there.
+   */
+  CompletableFuture<Outcome> examine(Child.End end) {
+    boolean inFiles = files.output().isPresent() || files.error().isPresent();
+    return end.status().isSuccess() || !inFiles
+        ? CompletableFuture.completedFuture(judge(end))
+        : CompletableFuture.supplyAsync(() -> judge(end));
+  }
+
+  private Outcome judge(Child.End end) {
     boolean success = end.status().isSuccess();
     Evidence evidence =
         new Evidence(
@@ -86,7 +105,7 @@ final class Postmortem {
     return Diagnoser.diagnose(evidence);
   }
 
-  private static String text(String piped, FileTail file) {
-    return piped.isEmpty() ? file.text() : piped;
+  private static String text(String piped, Optional<FileTail> file) {
+    return piped.isEmpty() ? file.map(FileTail::text).orElse("") : piped;
   }
 }

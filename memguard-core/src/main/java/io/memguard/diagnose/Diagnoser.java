@@ -2,6 +2,7 @@ package io.memguard.diagnose;
 
 import io.memguard.limits.MemorySize;
 import io.memguard.limits.Protection;
+import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
@@ -98,11 +99,10 @@ public final class Diagnoser {
         || evidence.witness().filter(WitnessRecord::attached).isPresent()) {
       return Optional.empty();
     }
-    int exitValue = evidence.status().exitValue();
     boolean diedLoading =
-        exitValue == CANNOT_EXECUTE
-            || exitValue == WaitStatus.SIGNALLED + SIGKILL
-            || exitValue == WaitStatus.SIGNALLED + SIGSEGV;
+        evidence.status() instanceof WaitStatus.Kill kill
+            ? kill.signal().number() == SIGKILL || kill.signal().number() == SIGSEGV
+            : evidence.status().exitValue() == CANNOT_EXECUTE;
     boolean saidSo = Signature.of(evidence).filter(Signature.LOADER::equals).isPresent();
     boolean small = evidence.limitBytes().getAsLong() < SMALL;
     if (!diedLoading || !(saidSo || small)) {
@@ -183,7 +183,12 @@ public final class Diagnoser {
     if (evidence.limitBytes().isEmpty()) {
       return "";
     }
-    String which = evidence.active(Protection.RLIMIT_DATA) ? "RLIMIT_DATA" : "RLIMIT_AS";
-    return " under " + which + " " + MemorySize.format(evidence.limitBytes().getAsLong());
+    long limit = evidence.limitBytes().getAsLong();
+    boolean data =
+        evidence.active(Protection.RLIMIT_DATA)
+            && evidence.limits().rlimits().values().stream()
+                .anyMatch(one -> one.resource() == Rlimit.DATA && one.soft() == limit);
+    String which = data ? "RLIMIT_DATA" : "RLIMIT_AS";
+    return " under " + which + " " + MemorySize.format(limit);
   }
 }

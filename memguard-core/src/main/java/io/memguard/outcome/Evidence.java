@@ -3,6 +3,8 @@ package io.memguard.outcome;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
+import io.memguard.limits.ResourceLimit;
+import io.memguard.limits.Rlimit;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -105,9 +107,14 @@ public record Evidence(
    * @return bytes, or empty if none was
    */
   public OptionalLong limitBytes() {
-    return active(Protection.RLIMIT_DATA) || active(Protection.RLIMIT_AS)
-        ? limits.bytes()
-        : OptionalLong.empty();
+    return limits.rlimits().values().stream()
+        .filter(
+            limit ->
+                (limit.resource() == Rlimit.DATA && active(Protection.RLIMIT_DATA))
+                    || (limit.resource() == Rlimit.AS && active(Protection.RLIMIT_AS)))
+        .mapToLong(ResourceLimit::soft)
+        .filter(soft -> soft != ResourceLimit.UNLIMITED)
+        .min();
   }
 
   /**
