@@ -117,11 +117,19 @@ static void join_cgroup(const struct launch *l) {
   l->result->cgroup_error = answer < 0 ? (int32_t)-answer : 0;
 }
 
-/* Death with the parent. The signal follows the *thread* that cloned: the caller uses one that outlives the child. */
+/*
+ * Until it execs, the child holds all of the JVM's memory, with every signal blocked, and opening a FIFO can keep it for ever:
+ * so far it always dies with the JVM. Afterwards only if asked to. The signal follows the *thread* that cloned: for a child
+ * that is to die with its parent, the caller uses one that outlives it.
+ */
 static void die_with_parent(const struct launch *l) {
-  if ((l->request->flags & GUARD_DIE_WITH_PARENT) == 0) return;
   check(l, GUARD_STEP_PDEATHSIG, sys5(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
   if (sys0(SYS_getppid) != l->parent) fail(l, GUARD_STEP_PDEATHSIG, -ESRCH); /* it died before the prctl */
+}
+
+static void outlive_parent(const struct launch *l) {
+  if (l->request->flags & GUARD_DIE_WITH_PARENT) return;
+  check(l, GUARD_STEP_PDEATHSIG, sys5(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0));
 }
 
 /*
@@ -306,6 +314,7 @@ static void child(struct launch *l) {
   make_killable(l);
   if (*l->directory != '\0') check(l, GUARD_STEP_CHDIR, sys1(SYS_chdir, (long)l->directory));
   set_limits(l);
+  outlive_parent(l);
   check(l, GUARD_STEP_SIGMASK, sys4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, SIGNAL_SET_BYTES));
   fail(l, GUARD_STEP_EXEC, execute(l));
 }
@@ -429,8 +438,10 @@ static long clone_once(struct launch *l, char *stack, int *pidfd) {
   return pid;
 }
 
+/* For reasons that stay: no descriptor being left at this moment is none. */
 static int table_cannot_be_left(const struct guard_result *r) {
-  return r->step == GUARD_STEP_UNSHARE_FILES || r->step == GUARD_STEP_REOPEN_PIPE;
+  return (r->step == GUARD_STEP_UNSHARE_FILES || r->step == GUARD_STEP_REOPEN_PIPE) &&
+         (r->error == ENOSYS || r->error == EINVAL || r->error == EPERM || r->error == EACCES || r->error == ENOENT);
 }
 
 /*
@@ -447,7 +458,7 @@ static void clone_guarded(struct launch *l, char *stack) {
   struct guard_result *result = l->result;
   int pidfd = -1;
   long pid = clone_once(l, stack, &pidfd);
-  if (pid > 0 && table_cannot_be_left(result) && !must_copy_files) {
+  if (pid > 0 && !l->copy_files && table_cannot_be_left(result)) {
     must_copy_files = 1;
     pid = clone_once(l, stack, &pidfd);
   }

@@ -34,8 +34,11 @@ interface Child {
   /** Sends a signal, to this child and no other; without effect once it has ended. */
   void signal(Signal signal);
 
-  /** Sends a signal to the process group it leads; without effect once it has ended. */
-  void signalGroup(Signal signal);
+  /** Tells whether it has ended, even if that is not known to everybody yet. */
+  boolean hasEnded();
+
+  /** Closes the caller's ends of its pipes, without writing what is still buffered. */
+  void closeStreams();
 
   /** Returns the JDK's view of it, or empty if it has been reaped. */
   Optional<ProcessHandle> handle();

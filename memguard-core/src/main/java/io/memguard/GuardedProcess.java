@@ -41,8 +41,8 @@ public final class GuardedProcess extends Process {
     this.child = child;
     this.postmortem = postmortem;
     this.limits = limits;
-    this.ended = child.end().thenApply(postmortem::examine);
-    this.treeEnder = new TreeEnder(this);
+    this.ended = child.end().thenCompose(postmortem::examine);
+    this.treeEnder = new TreeEnder(this, child, postmortem.mark());
   }
 
   /**
@@ -105,9 +105,16 @@ public final class GuardedProcess extends Process {
 
   CompletableFuture<Outcome> endTree(Ending ending, Duration grace) {
     Objects.requireNonNull(grace, "grace");
-    postmortem.endedBy(ending);
+    noteEnding(ending);
     treeEnder.end(grace);
     return outcome();
+  }
+
+  /** A child that has ended by itself was not ended by us, even if that was meant to happen. */
+  private void noteEnding(Ending ending) {
+    if (!child.hasEnded()) {
+      postmortem.endedBy(ending);
+    }
   }
 
   /** Ends the tree when its time is over; the timer is forgotten when the child ends before. */
@@ -209,8 +216,9 @@ public final class GuardedProcess extends Process {
 
   private void endItself(Signal signal) {
     if (isAlive()) {
-      postmortem.endedBy(Ending.CANCEL);
+      noteEnding(Ending.CANCEL);
       child.signal(signal);
+      child.closeStreams(); // as the JDK's processes do
     }
   }
 

@@ -65,7 +65,8 @@ public final class MemoryGuard implements AutoCloseable {
           "a child may have SIGQUIT blocked and signals 32 and 33 ignored, as the JDK's children do",
           "the shell in front drops variables it has no name for (my.var), and sets PWD",
           "a program whose interpreter is missing starts, and exits with 127",
-          "evidence has of a pipe only what the caller had read when the child ended");
+          "evidence has of a pipe only what the caller had read when the child ended",
+          "a reader of a pipe that a grandchild holds can hold up waitFor too");
 
   private final Engine engine;
   private final String engineReason;
@@ -114,7 +115,7 @@ public final class MemoryGuard implements AutoCloseable {
       Engine engine = new NativeEngine();
       try {
         return new MemoryGuard(engine, "the native library was loaded", Witnesses.probe(engine));
-      } catch (LaunchException e) {
+      } catch (LaunchException | RuntimeException | Error e) {
         engine.close();
         throw e;
       }
@@ -282,9 +283,14 @@ public final class MemoryGuard implements AutoCloseable {
     }
     living.add(process);
     process.whenEnded(() -> living.remove(process));
-    plan.options()
-        .timeout()
-        .ifPresent(timeout -> process.endAfter(timeout, plan.options().grace()));
+    try {
+      plan.options()
+          .timeout()
+          .ifPresent(timeout -> process.endAfter(timeout, plan.options().grace()));
+    } catch (RuntimeException | Error e) { // nobody would end it when its time is over
+      process.destroyForcibly();
+      throw e;
+    }
     return process;
   }
 

@@ -38,20 +38,21 @@ final class NativeChild implements Child {
   private final Launched launched;
   private final Tail output = new Tail();
   private final Tail error = new Tail();
-  private final List<Runnable> pipes = new ArrayList<>(3);
-  private final OutputStream stdin;
-  private final InputStream stdout;
-  private final InputStream stderr;
+  private final List<Runnable> whenEnded = new ArrayList<>(3);
+  private final List<Runnable> whenDestroyed = new ArrayList<>(3);
+  private OutputStream stdin = NoPipe.SINK;
+  private InputStream stdout = NoPipe.SOURCE;
+  private InputStream stderr = NoPipe.SOURCE;
   private final CompletableFuture<End> end = new CompletableFuture<>();
   private boolean reaped;
 
   /** Ends the child if the kernel refuses to watch it. */
   NativeChild(Watcher watcher, Launched launched, boolean unread) throws LaunchException {
     this.launched = launched;
-    this.stdin = stdin(watcher, launched.stdin(), unread);
-    this.stdout = source(watcher, launched.stdout(), output, unread);
-    this.stderr = source(watcher, launched.stderr(), error, unread);
     try {
+      stdin = stdin(watcher, launched.stdin(), unread);
+      stdout = source(watcher, launched.stdout(), output, unread);
+      stderr = source(watcher, launched.stderr(), error, unread);
       watcher.watchExit(launched.pidfd(), this::reaped);
     } catch (IOException e) {
       Linux.guard_abandon(launched.pidfd());
@@ -69,7 +70,7 @@ final class NativeChild implements Child {
       reaped = true;
       Linux.guard_close(launched.pidfd());
     }
-    pipes.forEach(Runnable::run);
+    whenEnded.forEach(Runnable::run);
   }
 
   private OutputStream stdin(Watcher watcher, int fd, boolean unread) {
@@ -81,46 +82,55 @@ final class NativeChild implements Child {
       pipe.close(); // nobody will write
       return NoPipe.SINK;
     }
-    pipes.add(pipe::childEnded);
+    whenEnded.add(pipe::childEnded);
+    whenDestroyed.add(pipe::close);
     return new BufferedOutputStream(pipe);
   }
 
-  private InputStream source(Watcher watcher, int fd, Tail tail, boolean unread) {
+  private InputStream source(Watcher watcher, int fd, Tail tail, boolean unread)
+      throws IOException {
     if (fd < 0) {
       return NoPipe.SOURCE;
     }
     if (unread) {
       PipeDrain drain = new PipeDrain(watcher, fd, tail);
-      pipes.add(drain::childEnded);
+      whenEnded.add(drain::childEnded);
       return NoPipe.SOURCE;
     }
     PipeInput pipe = new PipeInput(watcher, fd, tail);
-    pipes.add(pipe::childEnded);
+    whenEnded.add(pipe::childEnded);
+    whenDestroyed.add(pipe::close);
     return new BufferedInputStream(pipe, SMALL);
   }
 
   private void reaped(Watcher.Exit exit) {
-    closeAll();
     boolean ownPeak = exit.peakRssBytes() > launched.parentPeakRssBytes();
     ResourceUsage usage =
         new ResourceUsage(
             Duration.of(exit.userMicros(), ChronoUnit.MICROS),
             Duration.of(exit.systemMicros(), ChronoUnit.MICROS),
             ownPeak ? OptionalLong.of(exit.peakRssBytes()) : OptionalLong.empty());
-    end.complete(new End(exit.status(), Optional.of(usage)));
+    try {
+      closeAll();
+    } finally { // whatever became of its last output, nobody may wait for the child for ever
+      end.complete(new End(exit.status(), Optional.of(usage)));
+    }
+  }
+
+  @Override
+  public synchronized boolean hasEnded() {
+    return reaped || Linux.guard_has_ended(launched.pidfd()) != 0;
+  }
+
+  @Override
+  public void closeStreams() {
+    whenDestroyed.forEach(Runnable::run);
   }
 
   @Override
   public synchronized void signal(Signal signal) {
     if (!reaped) {
       Linux.guard_pidfd_signal(launched.pidfd(), signal.number());
-    }
-  }
-
-  @Override
-  public synchronized void signalGroup(Signal signal) {
-    if (isUnreaped()) {
-      Linux.guard_group_signal(launched.pid(), signal.number());
     }
   }
 

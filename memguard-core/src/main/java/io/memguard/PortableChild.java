@@ -116,9 +116,13 @@ final class PortableChild implements Child {
   }
 
   @Override
-  public void signalGroup(Signal signal) {
-    signal(signal);
+  public boolean hasEnded() {
+    return !process.isAlive();
   }
+
+  /** The JDK's process closes them itself when it is destroyed. */
+  @Override
+  public void closeStreams() {}
 
   @Override
   public Optional<ProcessHandle> handle() {

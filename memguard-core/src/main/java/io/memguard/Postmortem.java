@@ -12,6 +12,7 @@ import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.FileTail;
+import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.CounterFiles;
 import java.lang.ProcessBuilder.Redirect;
 import java.time.Duration;
@@ -19,6 +20,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 
 /** Gathers the evidence of one child's death, once, and has it judged. */
 final class Postmortem {
@@ -32,14 +34,15 @@ final class Postmortem {
   private Ending ending = Ending.ITS_OWN;
 
   /** Where the child's output goes if it goes to files; noted before it is started. */
-  record Files(FileTail output, FileTail error) {
+  record Files(Optional<FileTail> output, Optional<FileTail> error) {
     static Files of(LaunchPlan plan) {
-      FileTail output = tail(plan.stdout());
+      Optional<FileTail> output = tail(plan.stdout());
       return new Files(output, plan.redirectErrorStream() ? output : tail(plan.stderr()));
     }
 
-    private static FileTail tail(Redirect redirect) {
-      return FileTail.of(redirect.file(), redirect.type() == Redirect.Type.APPEND);
+    private static Optional<FileTail> tail(Redirect redirect) {
+      return Optional.ofNullable(redirect.file())
+          .flatMap(file -> FileTail.of(file, redirect.type() == Redirect.Type.APPEND));
     }
   }
 
@@ -96,15 +99,29 @@ final class Postmortem {
     return all;
   }
 
+  /** Returns what every descendant of the child has in its environment, or empty. */
+  Optional<String> mark() {
+    return preload.slot().map(slot -> WitnessPage.VARIABLE + "=" + slot.address());
+  }
+
   /**
    * Gathers and judges. It gives the witness's slot back and removes the leaf, so it may be called
-   * once.
+   * once. Files are read on another thread: the child may have put a FIFO, or a network that does
+   * not answer, there. The kernel's counters are read at once: they go on counting.
    */
-  Outcome examine(Child.End end) {
+  CompletableFuture<Outcome> examine(Child.End end) {
     boolean success = end.status().isSuccess();
     Optional<CgroupRecord> cgroups =
         success ? Optional.empty() : Optional.of(kernel.look(lease, end.status()));
     lease.release();
+    boolean inFiles = files.output().isPresent() || files.error().isPresent();
+    return success || !inFiles
+        ? CompletableFuture.completedFuture(judge(end, cgroups))
+        : CompletableFuture.supplyAsync(() -> judge(end, cgroups));
+  }
+
+  private Outcome judge(Child.End end, Optional<CgroupRecord> cgroups) {
+    boolean success = end.status().isSuccess();
     Evidence evidence =
         new Evidence(
             child.pid(),
@@ -124,7 +141,7 @@ final class Postmortem {
     return Diagnoser.diagnose(evidence);
   }
 
-  private static String text(String piped, FileTail file) {
-    return piped.isEmpty() ? file.text() : piped;
+  private static String text(String piped, Optional<FileTail> file) {
+    return piped.isEmpty() ? file.map(FileTail::text).orElse("") : piped;
   }
 }

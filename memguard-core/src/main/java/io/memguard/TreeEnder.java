@@ -1,7 +1,9 @@
 package io.memguard;
 
+import io.memguard.outcome.Signal;
 import io.memguard.platform.ProcessTree;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -12,24 +14,47 @@ import org.jspecify.annotations.Nullable;
  */
 final class TreeEnder {
   private static final long POLL_MILLIS = 10;
-  private static final Duration KILLED_WITHIN = Duration.ofSeconds(10);
+  private static final long KILLED_WITHIN_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** Times of {@link System#nanoTime} can be compared if they are less than 292 years apart. */
+  private static final long LONGEST_NANOS = Long.MAX_VALUE / 2;
 
   private final GuardedProcess process;
+  private final Child child;
+  private final Optional<String> mark;
   private @Nullable CompletableFuture<Void> done;
+  private volatile long killAt;
 
-  TreeEnder(GuardedProcess process) {
+  /**
+   * Makes the means to end a tree.
+   *
+   * @param mark what all of it has in its environment, or empty if it has none
+   */
+  TreeEnder(GuardedProcess process, Child child, Optional<String> mark) {
     this.process = process;
+    this.child = child;
+    this.mark = mark;
   }
 
-  /** Begins to end the tree, unless that was begun before. */
+  /** Begins to end the tree; if that was begun before, the shorter grace period counts. */
   synchronized void end(Duration grace) {
-    if (done == null) {
-      CompletableFuture<Void> ending = new CompletableFuture<>();
-      done = ending;
-      Thread thread =
-          new Thread(() -> endAndTell(grace, ending), "memguard-ending-" + process.pid());
-      thread.setDaemon(true);
+    long now = System.nanoTime();
+    long wanted = now + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
+    if (done != null) {
+      killAt = killAt - wanted > 0 ? wanted : killAt;
+      return;
+    }
+    killAt = wanted;
+    CompletableFuture<Void> ending = new CompletableFuture<>();
+    done = ending;
+    Thread thread =
+        new Thread(() -> endAndTell(!grace.isZero(), ending), "memguard-ending-" + process.pid());
+    thread.setDaemon(true);
+    try {
       thread.start();
+    } catch (OutOfMemoryError e) { // no thread is to be had: then the child alone, at once
+      child.signal(Signal.KILL);
+      ending.complete(null);
     }
   }
 
@@ -38,16 +63,20 @@ final class TreeEnder {
     return done == null ? CompletableFuture.completedFuture(null) : done.copy();
   }
 
-  private void endAndTell(Duration grace, CompletableFuture<Void> ending) {
+  private void endAndTell(boolean politely, CompletableFuture<Void> ending) {
     try {
       ProcessTree tree = new ProcessTree(process.toHandle());
-      if (!grace.isZero()) {
+      tree.findMarked(mark);
+      if (politely) {
         tree.terminate();
-        awaitEnd(tree, grace);
+        awaitEnd(tree);
       }
+      // What was started in the meantime, and left the tree before anybody looked, has the mark.
+      tree.findMarked(mark);
       if (!tree.living().isEmpty()) {
         tree.kill();
-        awaitEnd(tree, KILLED_WITHIN);
+        killAt = System.nanoTime() + KILLED_WITHIN_NANOS;
+        awaitEnd(tree);
       }
     } finally {
       ending.complete(null);
@@ -58,9 +87,8 @@ final class TreeEnder {
    * There is no descriptor to wait on for a process that is not our own child, so this looks again
    * and again.
    */
-  private static void awaitEnd(ProcessTree tree, Duration atMost) {
-    long deadline = System.nanoTime() + TimeUnit.NANOSECONDS.convert(atMost);
-    while (!tree.living().isEmpty() && System.nanoTime() - deadline < 0) {
+  private void awaitEnd(ProcessTree tree) {
+    while (!tree.living().isEmpty() && System.nanoTime() - killAt < 0) {
       try {
         Thread.sleep(POLL_MILLIS);
       } catch (InterruptedException e) {

@@ -82,9 +82,10 @@ final class Witnesses implements AutoCloseable {
     Witnesses hopeful;
     try {
       NativeFiles files = NativeFiles.locate();
-      if (files.witness().toString().matches(".*[ :].*")) {
+      if (files.witness().toString().matches(".*[ :$].*")) {
         return none(
-            files.witness() + " has a space or a colon in it, which LD_PRELOAD cannot have");
+            files.witness()
+                + " has a space, a colon or a dollar sign in it, which LD_PRELOAD cannot have");
       }
       ProtectionState state = ProtectionState.active("preloaded from " + files.witness());
       hopeful = new Witnesses(files, WitnessPage.create(), state);
@@ -97,10 +98,14 @@ final class Witnesses implements AutoCloseable {
       boolean attached = preload.read().filter(WitnessRecord::attached).isPresent();
       return attached
           ? hopeful
-          : hopeful.given("a probe child ran without it: LD_PRELOAD has no effect here");
+          : hopeful.given(
+              "a probe child ran without it: LD_PRELOAD has no effect here, or this process is not dumpable (prctl(2))");
     } catch (LaunchException e) {
-      hopeful.close();
-      throw e;
+      Witnesses hopeless = hopeful.given("a probe child could not be started: " + e.getMessage());
+      if (e.step() == LaunchStep.CLONE && !e.isRetryable()) {
+        throw e; // the kernel has not what this engine needs
+      }
+      return hopeless;
     } finally {
       preload.release();
     }
@@ -117,12 +122,16 @@ final class Witnesses implements AutoCloseable {
             .redirectOutput(ProcessBuilder.Redirect.DISCARD)
             .redirectError(ProcessBuilder.Redirect.DISCARD);
     MemoryLimits limits = MemoryLimits.none().with(Protection.OOM_SCORE_ADJ, Requirement.OFF);
-    Child child =
-        engine.launch(
-            LaunchPlan.of(probe, limits, LaunchOptions.defaults()),
-            preload,
-            Leaves.Lease.none("a probe"),
-            true);
+    LaunchPlan plan = LaunchPlan.of(probe, limits, LaunchOptions.defaults());
+    Leaves.Lease none = Leaves.Lease.none("a probe");
+    Child child;
+    try {
+      child = engine.launch(plan, preload, none, true);
+    } catch (LaunchException e) { // a run-time image may be without it
+      probe.command("/bin/true");
+      plan = LaunchPlan.of(probe, limits, LaunchOptions.defaults());
+      child = engine.launch(plan, preload, none, true);
+    }
     child.end().copy().completeOnTimeout(null, PROBE_SECONDS, TimeUnit.SECONDS).join();
     child.signal(Signal.KILL);
   }

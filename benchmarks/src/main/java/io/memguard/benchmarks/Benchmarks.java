@@ -8,7 +8,7 @@ import java.util.Optional;
 
 /** Runs everything and prints the tables; {@code benchmarks/run} calls it. */
 public final class Benchmarks {
-  private static final Effort FULL = new Effort(5, 5, 2, 400);
+  private static final Effort FULL = new Effort(4, 8, 3, 400);
   private static final Effort QUICK = new Effort(2, 2, 1, 200);
 
   private Benchmarks() {}

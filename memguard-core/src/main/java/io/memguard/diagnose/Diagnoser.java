@@ -2,6 +2,7 @@ package io.memguard.diagnose;
 
 import io.memguard.limits.MemorySize;
 import io.memguard.limits.Protection;
+import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
@@ -97,17 +98,16 @@ public final class Diagnoser {
    * with 127.
    */
   private static Optional<Outcome> tooLow(Evidence evidence) {
-    if (rlimit(evidence).isEmpty()
+    if (evidence.rlimitBytes().isEmpty()
         || evidence.witness().filter(WitnessRecord::attached).isPresent()) {
       return Optional.empty();
     }
-    int exitValue = evidence.status().exitValue();
     boolean diedLoading =
-        exitValue == CANNOT_EXECUTE
-            || exitValue == WaitStatus.SIGNALLED + SIGKILL
-            || exitValue == WaitStatus.SIGNALLED + SIGSEGV;
+        evidence.status() instanceof WaitStatus.Kill kill
+            ? kill.signal().number() == SIGKILL || kill.signal().number() == SIGSEGV
+            : evidence.status().exitValue() == CANNOT_EXECUTE;
     boolean saidSo = Signature.of(evidence).filter(Signature.LOADER::equals).isPresent();
-    boolean small = rlimit(evidence).getAsLong() < SMALL;
+    boolean small = evidence.rlimitBytes().getAsLong() < SMALL;
     if (!diedLoading || !(saidSo || small)) {
       return Optional.empty();
     }
@@ -124,7 +124,7 @@ public final class Diagnoser {
 
   private static Optional<Outcome> unwatched(Evidence evidence) {
     boolean watched = evidence.witness().filter(WitnessRecord::attached).isPresent();
-    if (watched || rlimit(evidence).isEmpty()) {
+    if (watched || evidence.rlimitBytes().isEmpty()) {
       return Optional.empty();
     }
     return Signature.of(evidence).map(signature -> unwatched(evidence, signature));
@@ -152,7 +152,8 @@ public final class Diagnoser {
   /** Half of it resident is near: what is mapped counts against the limit, touched or not. */
   private static boolean isNearLimit(Evidence evidence) {
     OptionalLong peak = evidence.peakRssBytes();
-    return peak.isPresent() && peak.getAsLong() >= rlimit(evidence).orElse(Long.MAX_VALUE) / 2;
+    return peak.isPresent()
+        && peak.getAsLong() >= evidence.rlimitBytes().orElse(Long.MAX_VALUE) / 2;
   }
 
   private static Outcome outOfMemory(
@@ -183,10 +184,6 @@ public final class Diagnoser {
                     evidence));
   }
 
-  private static OptionalLong rlimit(Evidence evidence) {
-    return evidence.rlimited() ? evidence.limitBytes() : OptionalLong.empty();
-  }
-
   /** Room for what was refused on top of the limit, and at least half as much again; whole MiB. */
   private static OptionalLong suggestedLimit(Evidence evidence, OptionalLong refused) {
     if (evidence.limitBytes().isEmpty()) {
@@ -199,10 +196,15 @@ public final class Diagnoser {
   }
 
   private static String under(Evidence evidence) {
-    if (rlimit(evidence).isEmpty()) {
+    if (evidence.rlimitBytes().isEmpty()) {
       return "";
     }
-    String which = evidence.active(Protection.RLIMIT_DATA) ? "RLIMIT_DATA" : "RLIMIT_AS";
-    return " under " + which + " " + MemorySize.format(rlimit(evidence).getAsLong());
+    long limit = evidence.rlimitBytes().getAsLong();
+    boolean data =
+        evidence.active(Protection.RLIMIT_DATA)
+            && evidence.limits().rlimits().values().stream()
+                .anyMatch(one -> one.resource() == Rlimit.DATA && one.soft() == limit);
+    String which = data ? "RLIMIT_DATA" : "RLIMIT_AS";
+    return " under " + which + " " + MemorySize.format(limit);
   }
 }

@@ -81,8 +81,9 @@ public record MemoryLimits(
   }
 
   /**
-   * Replaces the amount of memory, and keeps everything else. Where only {@code RLIMIT_AS} limits
-   * it, that is replaced.
+   * Replaces the amount of memory, and keeps everything else. Of {@code RLIMIT_DATA} and {@code
+   * RLIMIT_AS}, each that is set gets at least this much; if only one is set, exactly this much; if
+   * none is, {@code RLIMIT_DATA} is set.
    *
    * @param bytes 1 or more
    * @return the new limits
@@ -97,8 +98,18 @@ public record MemoryLimits(
               + Long.MAX_VALUE
               + " bytes");
     }
-    boolean addressSpaceOnly = rlimits.containsKey(Rlimit.AS) && !rlimits.containsKey(Rlimit.DATA);
-    return withRlimit(new ResourceLimit(addressSpaceOnly ? Rlimit.AS : Rlimit.DATA, bytes, bytes));
+    ResourceLimit data = rlimits.get(Rlimit.DATA);
+    ResourceLimit addressSpace = rlimits.get(Rlimit.AS);
+    if (data != null && addressSpace != null) {
+      return withRlimit(atLeast(data, bytes)).withRlimit(atLeast(addressSpace, bytes));
+    }
+    Rlimit only = addressSpace != null ? Rlimit.AS : Rlimit.DATA;
+    return withRlimit(new ResourceLimit(only, bytes, bytes));
+  }
+
+  private static ResourceLimit atLeast(ResourceLimit limit, long bytes) {
+    return new ResourceLimit(
+        limit.resource(), Math.max(limit.soft(), bytes), Math.max(limit.hard(), bytes));
   }
 
   /**

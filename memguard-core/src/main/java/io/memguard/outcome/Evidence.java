@@ -3,6 +3,8 @@ package io.memguard.outcome;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
+import io.memguard.limits.ResourceLimit;
+import io.memguard.limits.Rlimit;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -108,8 +110,9 @@ public record Evidence(
    * @return bytes, or empty if none was
    */
   public OptionalLong limitBytes() {
-    return rlimited()
-        ? limits.bytes()
+    OptionalLong rlimit = rlimitBytes();
+    return rlimit.isPresent()
+        ? rlimit
         : cgroups
             .flatMap(CgroupRecord::leaf)
             .map(CgroupRecord.Leaf::limitBytes)
@@ -117,12 +120,19 @@ public record Evidence(
   }
 
   /**
-   * Tells whether a resource limit on memory was in force, under which allocations fail.
+   * Returns the smallest resource limit on memory that was in force, under which allocations fail.
    *
-   * @return true for {@code RLIMIT_DATA} or {@code RLIMIT_AS}
+   * @return bytes, or empty if none was
    */
-  public boolean rlimited() {
-    return active(Protection.RLIMIT_DATA) || active(Protection.RLIMIT_AS);
+  public OptionalLong rlimitBytes() {
+    return limits.rlimits().values().stream()
+        .filter(
+            limit ->
+                (limit.resource() == Rlimit.DATA && active(Protection.RLIMIT_DATA))
+                    || (limit.resource() == Rlimit.AS && active(Protection.RLIMIT_AS)))
+        .mapToLong(ResourceLimit::soft)
+        .filter(soft -> soft != ResourceLimit.UNLIMITED)
+        .min();
   }
 
   /**

@@ -5,34 +5,40 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import org.jspecify.annotations.Nullable;
+import java.util.Optional;
 
 /**
  * The end of a file that a child's output was redirected to, without what was in it before.
  *
- * @param file the file, or null for none
+ * @param file the file
  * @param begin where the child's own part begins, in bytes
  */
-public record FileTail(@Nullable Path file, long begin) {
+public record FileTail(Path file, long begin) {
   private static final int LENGTH = 8192;
 
   /**
    * Notes where a file that will be appended to ends now. Only regular files count: others cannot
    * be read again.
    */
-  public static FileTail of(@Nullable File file, boolean append) {
-    if (file == null || (file.exists() && !file.isFile())) {
-      return new FileTail(null, 0);
+  public static Optional<FileTail> of(File file, boolean append) {
+    if (file.exists() && !file.isFile()) {
+      return Optional.empty();
     }
-    return new FileTail(file.toPath(), append ? file.length() : 0);
+    try {
+      return Optional.of(new FileTail(file.toPath(), append ? file.length() : 0));
+    } catch (InvalidPathException e) {
+      return Optional.empty(); // the JVM's charset has no name for it
+    }
   }
 
   /** Reads the last few KiB, or an empty text if that is impossible. */
   public String text() {
-    if (file == null) {
-      return "";
+    if (!Files.isRegularFile(file)) {
+      return ""; // the child has put something else there
     }
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long from = Math.max(begin, channel.size() - LENGTH);

@@ -133,6 +133,8 @@ public final class Linux {
 
   public static native int guard_read(int fd, ByteBuffer to, int bytes);
 
+  public static native int guard_read(int fd, byte[] to, int bytes);
+
   public static native int guard_write(int fd, ByteBuffer from, int bytes);
 
   public static native int guard_available(int fd);
@@ -145,7 +147,7 @@ public final class Linux {
 
   public static native int guard_pidfd_signal(int pidfd, int signal);
 
-  public static native int guard_group_signal(int leader, int signal);
+  public static native int guard_has_ended(int pidfd);
 
   public static native int guard_zombie();
 

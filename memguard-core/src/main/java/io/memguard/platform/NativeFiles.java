@@ -29,6 +29,9 @@ public final class NativeFiles {
   private static final String LIBRARY = "libmemguard.so";
   private static final String WITNESS = "libmemguard_witness.so";
 
+  private static final Set<PosixFilePermission> OWNER_ONLY =
+      PosixFilePermissions.fromString("rwx------");
+
   private final Path directory;
 
   private NativeFiles(Path directory) {
@@ -160,14 +163,14 @@ public final class NativeFiles {
     return directory;
   }
 
+  /** Others must be able to read it, whatever the umask: a child may change its user. */
   private static void makeDirectory(Path directory) throws IOException {
     try {
-      Files.createDirectory(
-          directory,
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
+      Files.createDirectory(directory, PosixFilePermissions.asFileAttribute(OWNER_ONLY));
     } catch (FileAlreadyExistsException e) {
       return;
     }
+    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
   }
 
   /** Another JVM may do the same at the same time: the file appears whole or not at all. */

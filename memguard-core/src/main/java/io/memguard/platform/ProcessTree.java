@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -62,6 +63,32 @@ public final class ProcessTree {
       }
     }
     return fresh;
+  }
+
+  /**
+   * Adds the processes that have a text in the environment they were started with: descendants that
+   * were given to another parent before anybody looked.
+   *
+   * @param mark the text, {@code NAME=VALUE}; empty finds nothing
+   */
+  public void findMarked(Optional<String> mark) {
+    if (mark.isEmpty()) {
+      return;
+    }
+    try (Stream<ProcessHandle> all = ProcessHandle.allProcesses()) {
+      all.filter(handle -> !hasEnded(handle) && hasMark(handle, mark.get())).forEach(members::add);
+    }
+    refresh();
+  }
+
+  private static boolean hasMark(ProcessHandle handle, String mark) {
+    Path environment = Path.of("/proc", String.valueOf(handle.pid()), "environ");
+    try {
+      String variables = Files.readString(environment, StandardCharsets.ISO_8859_1);
+      return ("\0" + variables).contains("\0" + mark + "\0");
+    } catch (IOException e) {
+      return false; // it is another user's, or has ended
+    }
   }
 
   /** Returns the members that have not ended. */

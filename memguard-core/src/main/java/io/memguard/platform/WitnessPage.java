@@ -12,6 +12,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.security.SecureRandom;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Optional;
@@ -26,7 +27,8 @@ import java.util.stream.Stream;
  * <p>It is a file without a name, which children open through {@code /proc/<this JVM>/fd}: nothing
  * of it is left when the JVM is killed. A slot is handed out with a new generation each time, and a
  * witness writes only into its own: a descendant that outlives its launch cannot spoil the next
- * one's record.
+ * one's record. Generations begin at random: whatever has the descriptor's number later, another
+ * guard's memory or a file, is not taken for the slot.
  *
  * <p>Safe to share between threads.
  */
@@ -58,7 +60,9 @@ public final class WitnessPage implements AutoCloseable {
     this.channel = channel;
     this.memory = memory;
     this.path = path;
+    SecureRandom random = new SecureRandom();
     for (int slot = 1; slot < SLOTS; slot++) {
+      INT.setVolatile(memory, slot * SLOT_BYTES + GENERATION, random.nextInt());
       free.add(slot);
     }
   }

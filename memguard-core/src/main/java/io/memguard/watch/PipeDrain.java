@@ -2,6 +2,7 @@ package io.memguard.watch;
 
 import io.memguard.platform.Errno;
 import io.memguard.platform.Linux;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 
 /**
@@ -17,13 +18,22 @@ public final class PipeDrain {
   private long key;
   private boolean closed;
 
-  /** Takes over the descriptor. */
-  public PipeDrain(Watcher watcher, int fd, Tail tail) {
+  /**
+   * Takes over the descriptor.
+   *
+   * @throws IOException if the kernel refuses to watch another one; the descriptor is closed then
+   */
+  public PipeDrain(Watcher watcher, int fd, Tail tail) throws IOException {
     this.watcher = watcher;
     this.fd = fd;
     this.tail = tail;
     synchronized (this) { // the first event may come before the registration is known here
-      this.key = watcher.watchReadable(fd, this::drainOnce);
+      try {
+        this.key = watcher.watchReadable(fd, this::drainOnce);
+      } catch (IOException e) {
+        Linux.guard_close(fd);
+        throw e;
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 package io.memguard.watch;
 
 import io.memguard.platform.Linux;
+import java.io.IOException;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -40,9 +41,11 @@ final class PipeEnd {
   /**
    * Waits, without the lock meanwhile, until the pipe can be used, or somebody calls {@link
    * #wakeAll}.
+   *
+   * @throws IOException if the kernel refuses to watch another descriptor
    */
   @SuppressWarnings("WaitNotInLoop") // the callers loop: they try the pipe again
-  void await() {
+  void await() throws IOException {
     if (key == UNWATCHED) {
       key = watcher.watchOnce(fd, events, this::wakeAll);
     } else {

@@ -46,12 +46,12 @@ public final class PipeInput extends InputStream {
     if (available == 0) {
       return;
     }
-    ByteBuffer rest = ByteBuffer.allocateDirect(available);
+    byte[] rest = new byte[available]; // the heap's: direct memory may be used up by others
     int count = Linux.guard_read(pipe.fd(), rest, available);
     if (count > 0) {
-      rest.limit(count);
-      tail.append(rest);
-      buffer = ByteBuffer.allocate(buffer.remaining() + count).put(buffer).put(rest).flip();
+      tail.append(ByteBuffer.wrap(rest, 0, count));
+      ByteBuffer all = ByteBuffer.allocate(buffer.remaining() + count);
+      buffer = all.put(buffer).put(rest, 0, count).flip();
     }
   }
 

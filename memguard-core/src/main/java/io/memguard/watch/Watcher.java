@@ -10,6 +10,7 @@ import java.nio.ByteOrder;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,11 +30,15 @@ public final class Watcher implements AutoCloseable {
   private static final int CLD_DUMPED = 3;
   private static final long WAKE_KEY = 0;
   private static final int FOR_EVER = -1;
+  private static final long TRACED_NANOS = 1_000_000;
 
   private final int epoll;
   private final int wakeUp;
   private final Map<Long, Runnable> handlers = new ConcurrentHashMap<>();
   private final AtomicLong lastKey = new AtomicLong(WAKE_KEY);
+  private final ByteBuffer events =
+      ByteBuffer.allocateDirect(BATCH * EVENT_BYTES).order(ByteOrder.nativeOrder());
+  private final long eventsAddress = Linux.address(events);
   private final ByteBuffer scratch = ByteBuffer.allocateDirect(SCRATCH_BYTES);
   private final Thread thread;
   private final Object lifecycle = new Object();
@@ -75,15 +80,7 @@ public final class Watcher implements AutoCloseable {
    */
   public void watchExit(int pidfd, Consumer<Exit> callback) throws IOException {
     long key = lastKey.incrementAndGet();
-    handlers.put(key, () -> reap(key, pidfd, callback));
-    try {
-      checked(
-          "epoll_ctl",
-          Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_ADD, pidfd, Linux.EPOLLIN, key));
-    } catch (IOException e) {
-      handlers.remove(key);
-      throw e;
-    }
+    watch(key, pidfd, Linux.EPOLLIN, () -> reap(key, pidfd, callback));
   }
 
   /**
@@ -92,9 +89,10 @@ public final class Watcher implements AutoCloseable {
    * @param fd the descriptor
    * @param handler must take what there is, or {@link #forget} it, else it is called again at once
    * @return what names the registration
+   * @throws IOException if the kernel refuses to watch another one
    */
-  long watchReadable(int fd, Runnable handler) {
-    return watch(fd, Linux.EPOLLIN, handler);
+  long watchReadable(int fd, Runnable handler) throws IOException {
+    return watch(lastKey.incrementAndGet(), fd, Linux.EPOLLIN, handler);
   }
 
   /**
@@ -104,9 +102,10 @@ public final class Watcher implements AutoCloseable {
    * @param events {@link Linux#EPOLLIN} or {@link Linux#EPOLLOUT}
    * @param handler must not block
    * @return what names the registration, for {@link #rearm}
+   * @throws IOException if the kernel refuses to watch another one
    */
-  long watchOnce(int fd, int events, Runnable handler) {
-    return watch(fd, events | Linux.EPOLLONESHOT, handler);
+  long watchOnce(int fd, int events, Runnable handler) throws IOException {
+    return watch(lastKey.incrementAndGet(), fd, events | Linux.EPOLLONESHOT, handler);
   }
 
   void rearm(long key, int fd, int events) {
@@ -119,10 +118,14 @@ public final class Watcher implements AutoCloseable {
     }
   }
 
-  private long watch(int fd, int events, Runnable handler) {
-    long key = lastKey.incrementAndGet();
+  private long watch(long key, int fd, int events, Runnable handler) throws IOException {
     handlers.put(key, handler);
-    Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_ADD, fd, events, key);
+    try {
+      checked("epoll_ctl", Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_ADD, fd, events, key));
+    } catch (IOException e) {
+      handlers.remove(key);
+      throw e;
+    }
     return key;
   }
 
@@ -150,18 +153,9 @@ public final class Watcher implements AutoCloseable {
   }
 
   private void loop() {
-    ByteBuffer events =
-        ByteBuffer.allocateDirect(BATCH * EVENT_BYTES).order(ByteOrder.nativeOrder());
-    long address = Linux.address(events);
     try {
       while (!closing) {
-        int count = Linux.guard_epoll_wait(epoll, address, BATCH, FOR_EVER);
-        if (count < 0) {
-          throw new IllegalStateException("epoll_wait answers " + Errno.name(-count));
-        }
-        for (int i = 0; i < count; i++) {
-          dispatch(events.getLong(i * EVENT_BYTES));
-        }
+        turn();
       }
     } finally {
       synchronized (lifecycle) {
@@ -172,25 +166,54 @@ public final class Watcher implements AutoCloseable {
     }
   }
 
+  /** Nothing may end the loop: not even a heap that is full, which is no fault of the children. */
+  private void turn() {
+    try {
+      int count = Linux.guard_epoll_wait(epoll, eventsAddress, BATCH, FOR_EVER);
+      if (count < 0) {
+        closing = true; // the descriptor is not ours any more; Linux has no other reason
+      }
+      for (int i = 0; i < count; i++) {
+        dispatch(events.getLong(i * EVENT_BYTES));
+      }
+    } catch (RuntimeException | Error e) {
+      report(e);
+    }
+  }
+
   private void dispatch(long key) {
     if (key == WAKE_KEY) {
-      Linux.guard_read(wakeUp, ByteBuffer.allocateDirect(Long.BYTES), Long.BYTES);
+      Linux.guard_read(wakeUp, scratch(), Long.BYTES);
       return;
     }
     Runnable handler = handlers.get(key);
     if (handler != null) { // else it was forgotten after the kernel had reported it
-      guarded(handler);
+      try {
+        handler.run();
+      } catch (RuntimeException | Error e) { // one child's trouble is not the others'
+        report(e);
+      }
     }
   }
 
+  private static void report(Throwable trouble) {
+    try {
+      LOG.error("A callback failed on the watcher's thread", trouble);
+    } catch (RuntimeException | Error e) {
+      // there may be no memory to say so; the watch goes on all the same
+    }
+  }
+
+  /** All memory that it needs is taken before the kernel forgets the child. */
   private void reap(long key, int pidfd, Consumer<Exit> callback) {
     byte[] answer = new byte[EXIT_BYTES];
+    ByteBuffer exit = ByteBuffer.wrap(answer).order(ByteOrder.nativeOrder());
     int reaped = Linux.guard_reap(epoll, pidfd, answer);
     if (reaped == 0) {
+      LockSupport.parkNanos(TRACED_NANOS); // a debugger holds it, and epoll goes on reporting it
       return;
     }
     handlers.remove(key);
-    ByteBuffer exit = ByteBuffer.wrap(answer).order(ByteOrder.nativeOrder());
     callback.accept(
         reaped < 0
             ? new Exit(lost(reaped), 0, 0, 0)
@@ -215,15 +238,6 @@ public final class Watcher implements AutoCloseable {
         "The exit status of a child is lost ({}): other code in this process reaps children it did not start",
         Errno.name(-answer));
     return new WaitStatus.Exit(255);
-  }
-
-  /** One child's trouble must not end the watch over the others. */
-  private static void guarded(Runnable callback) {
-    try {
-      callback.run();
-    } catch (RuntimeException | Error e) {
-      LOG.error("A callback failed on the watcher's thread", e);
-    }
   }
 
   private static int checked(String call, int answer) throws IOException {

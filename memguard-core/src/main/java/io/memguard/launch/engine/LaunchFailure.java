@@ -6,6 +6,8 @@ import io.memguard.limits.ResourceLimit;
 import io.memguard.platform.Errno;
 import java.io.File;
 import java.lang.ProcessBuilder.Redirect;
+import java.util.Objects;
+import java.util.stream.Stream;
 
 /** Puts a failed step and the kernel's reason into words: what was wrong, and what to do. */
 final class LaunchFailure {
@@ -34,11 +36,11 @@ final class LaunchFailure {
   static LaunchException execution(LaunchPlan plan, int errno) {
     String program = "program \"" + plan.program() + "\"";
     File file = onDisk(plan);
-    if (errno == Errno.ENOENT && plan.program().contains("/") && file.exists()) {
+    if (errno == Errno.ENOENT && file.exists()) {
       return exec(
           errno,
           program + " names an interpreter or loader that does not exist",
-          "Look at its first line (#!), or run ldd on it.");
+          "Look at the first line of " + file + " (#!), or run ldd on it.");
     }
     if (errno == Errno.ENOENT) {
       return exec(
@@ -132,12 +134,20 @@ final class LaunchFailure {
     return new LaunchException(LaunchStep.EXEC, errno, problem, remedy);
   }
 
-  /** The kernel resolves the program after it entered the child's directory. */
+  /** The kernel resolves a path after it entered the child's directory, a bare name along PATH. */
   static File onDisk(LaunchPlan plan) {
-    File file = new File(plan.program());
+    String program = plan.program();
+    if (!program.contains("/")) {
+      return Stream.of(Objects.requireNonNullElse(System.getenv("PATH"), "").split(":", -1))
+          .map(directory -> new File(directory, program))
+          .filter(File::isFile)
+          .findFirst()
+          .orElse(new File("/", "nonexistent"));
+    }
+    File file = new File(program);
     return file.isAbsolute() || plan.directory() == null
         ? file
-        : new File(plan.directory(), plan.program());
+        : new File(plan.directory(), program);
   }
 
   private static String general(int errno) {

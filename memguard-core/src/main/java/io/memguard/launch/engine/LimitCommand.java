@@ -5,6 +5,7 @@ import io.memguard.limits.Rlimit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /** Writes the shell command that limits the shell it runs in, and so what that becomes. */
 final class LimitCommand {
@@ -13,11 +14,14 @@ final class LimitCommand {
 
   private LimitCommand() {}
 
-  /** Takes the shell's own {@code ulimit} where that can say it exactly, else prlimit(1). */
-  static String of(List<ResourceLimit> limits, boolean onlyShell) {
-    return onlyShell || limits.stream().allMatch(LimitCommand::isExactInTheShell)
-        ? ulimit(limits)
-        : prlimit(limits);
+  /**
+   * Takes the shell's own {@code ulimit} where that can say it exactly, else prlimit(1).
+   *
+   * @param prlimit the path of prlimit(1), or empty where it is not installed
+   */
+  static String of(List<ResourceLimit> limits, Optional<String> prlimit) {
+    boolean exact = limits.stream().allMatch(LimitCommand::isExactInTheShell);
+    return exact || prlimit.isEmpty() ? ulimit(limits) : prlimit(prlimit.get(), limits);
   }
 
   /**
@@ -31,8 +35,8 @@ final class LimitCommand {
         && (limit.hard() == ResourceLimit.UNLIMITED || limit.hard() % unit == 0);
   }
 
-  private static String prlimit(List<ResourceLimit> limits) {
-    StringBuilder command = new StringBuilder("prlimit --pid $$");
+  private static String prlimit(String prlimit, List<ResourceLimit> limits) {
+    StringBuilder command = new StringBuilder(prlimit).append(" --pid $$");
     for (ResourceLimit limit : limits) {
       String name = limit.resource().name().toLowerCase(Locale.ROOT);
       command
@@ -51,8 +55,9 @@ final class LimitCommand {
     for (ResourceLimit limit : limits) {
       String option = ulimitOption(limit.resource());
       int unit = ulimitUnit(limit.resource());
+      // Without -S or -H it sets both: the soft limit must never be above the hard one in between.
+      commands.add("ulimit " + option + " " + number(limit.hard(), unit));
       commands.add("ulimit -S " + option + " " + number(limit.soft(), unit));
-      commands.add("ulimit -H " + option + " " + number(limit.hard(), unit));
     }
     return "{ " + String.join(" && ", commands) + "; }";
   }

@@ -90,6 +90,12 @@ public final class NativeLauncher implements AutoCloseable {
     } catch (RejectedExecutionException e) {
       throw new LaunchException(
           LaunchStep.PREPARE, 0, "the guard is closed", "Create another MemoryGuard.");
+    } catch (OutOfMemoryError e) {
+      throw new LaunchException(
+          LaunchStep.CLONE,
+          Errno.EAGAIN,
+          "no thread for it can be started",
+          "There are too many processes and threads (RLIMIT_NPROC, or pids.max of the cgroup).");
     }
   }
 

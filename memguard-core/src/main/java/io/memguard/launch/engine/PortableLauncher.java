@@ -30,7 +30,7 @@ import java.util.regex.Pattern;
  * <p>Safe to share between threads.
  */
 public final class PortableLauncher {
-  private static final Pattern JDK_ERRNO = Pattern.compile("error=([0-9]+)");
+  private static final Pattern JDK_ERRNO = Pattern.compile("error(?:=|: )([0-9]+)");
 
   /**
    * A child, just started.
@@ -103,13 +103,9 @@ public final class PortableLauncher {
     boolean required = plan.limits().requirement(Protection.CGROUP_LEAF) == Requirement.REQUIRE;
     protections.put(Protection.CGROUP_LEAF, ProtectionState.active("it lives in " + cgroup));
     return "{ echo 0 >"
-        + quoted(cgroup + "/cgroup.procs")
+        + quote(cgroup + "/cgroup.procs")
         + "; } 2>/dev/null"
         + (required ? " || exit 125; " : "; ");
-  }
-
-  private static String quoted(String text) {
-    return "'" + text.replace("'", "'\\''") + "'";
   }
 
   private static String script(
@@ -124,18 +120,33 @@ public final class PortableLauncher {
       }
     }
     if (!limits.isEmpty()) {
-      boolean onlyShell = findOnPath("prlimit").isEmpty();
-      script.append(LimitCommand.of(limits, onlyShell)).append(" || exit 125; ");
+      Optional<String> prlimit = findOnPath("prlimit").map(file -> quote(file.getPath()));
+      script.append(LimitCommand.of(limits, prlimit)).append(" || exit 125; ");
     }
     variables.forEach(
         (name, value) ->
-            script.append("export ").append(name).append('=').append(quoted(value)).append("; "));
-    return script
-        .append(
-            plan.options().group() == ProcessGroup.NEW_SESSION
-                ? "exec setsid \"$@\""
-                : "exec \"$@\"")
-        .toString();
+            script.append("export ").append(name).append('=').append(quote(value)).append("; "));
+    return script.append("exec ").append(session(plan)).append("\"$@\"").toString();
+  }
+
+  private static String session(LaunchPlan plan) throws LaunchException {
+    if (plan.options().group() != ProcessGroup.NEW_SESSION) {
+      return "";
+    }
+    File setsid =
+        findOnPath("setsid")
+            .orElseThrow(
+                () ->
+                    new LaunchException(
+                        LaunchStep.SETSID,
+                        Errno.ENOENT,
+                        "the program setsid was not found",
+                        "Install util-linux, or leave the child in its parent's session."));
+    return quote(setsid.getPath()) + " ";
+  }
+
+  private static String quote(String text) {
+    return "'" + text.replace("'", "'\\''") + "'";
   }
 
   private static void oomScoreAdj(
@@ -186,15 +197,19 @@ public final class PortableLauncher {
   /** The shell's own "not found" would be the child's exit code 127: it is found out before. */
   private static File findProgram(LaunchPlan plan) throws LaunchException {
     String name = plan.program();
-    File program =
-        name.contains("/") ? LaunchFailure.onDisk(plan) : findOnPath(name).orElse(new File(name));
-    if (name.isEmpty() || !program.exists()) {
+    if (!name.contains("/")) {
+      return findOnPath(name)
+          .orElseThrow(() -> LaunchFailure.execution(plan, Errno.ENOENT))
+          .getAbsoluteFile();
+    }
+    File program = LaunchFailure.onDisk(plan);
+    if (!program.exists()) {
       throw LaunchFailure.execution(plan, Errno.ENOENT);
     }
     if (program.isDirectory() || !program.canExecute()) {
       throw LaunchFailure.execution(plan, Errno.EACCES);
     }
-    return name.contains("/") ? new File(name) : program.getAbsoluteFile();
+    return new File(name.startsWith("-") ? "./" + name : name); // to the shell, - begins an option
   }
 
   private static Optional<File> findOnPath(String name) {
