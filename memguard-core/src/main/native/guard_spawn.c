@@ -6,9 +6,9 @@
  * the child makes raw system calls only: no libc state of the JVM's can be half-changed by it.
  *
  * CLONE_FILES is part of it as well: the child shares the descriptor table and leaves it with
- * close_range(3, ~0, CLOSE_RANGE_UNSHARE), which copies three entries however many are open. Its pipe ends are then no
- * longer in the table; it opens them again through /proc/<jvm>/fd. Where that is impossible (Linux < 5.9, a process that
- * is not dumpable) the table is copied, as fork does.
+ * close_range(n, ~0, CLOSE_RANGE_UNSHARE), which copies n entries however many are open. As long as its pipe ends are among
+ * the first few, they are copied too; else it takes three, and opens the pipe ends again through /proc/<jvm>/fd. Where
+ * that is impossible (Linux < 5.9, a process that is not dumpable) the whole table is copied, as fork does.
  *
  * A failing step is written as {step, errno} into memory shared with the parent; silence means that exec succeeded.
  */
@@ -27,6 +27,7 @@
 
 #include "syscalls.h"
 
+#define FEW_FILES 96 /* to copy and close so many costs about as much as to open three pipe ends */
 #define CHILD_STACK (16 * 1024) /* a third of it is used, most of that for a path */
 #define PROC_FD_PATH 40
 #define PEAK_SLACK_KIB 4096
@@ -51,8 +52,9 @@ struct launch {
   char **argv; /* a free place in front of it, for "/bin/sh script" */
   char **envp;
   long parent;
-  int copy_files;
-  int in_cgroup; /* clone3 has put it there */
+  int copy_files;    /* from the clone on */
+  int has_pipe_ends; /* and everything else that was copied with them */
+  int in_cgroup;    /* clone3 has put it there */
   int pipe_end[3]; /* the child's ends, as numbered in the parent */
   char pipe_path[3][PROC_FD_PATH];
   struct guard_result *result;
@@ -186,15 +188,22 @@ static void close_each_from_3(const struct launch *l) {
   sys1(SYS_close, dir);
 }
 
-static void leave_shared_files(const struct launch *l) {
+static void leave_shared_files(struct launch *l) {
+  int files = 3;
+  l->has_pipe_ends = 1;
   if (l->copy_files) return;
-  check(l, GUARD_STEP_UNSHARE_FILES, sys3(SYS_close_range, 3, ~0U, CLOSE_RANGE_UNSHARE));
+  for (int i = 0; i < 3; i++) {
+    if (l->pipe_end[i] >= files) files = l->pipe_end[i] + 1;
+  }
+  if (files > FEW_FILES) files = 3;
+  l->has_pipe_ends = files > 3;
+  check(l, GUARD_STEP_UNSHARE_FILES, sys3(SYS_close_range, files, ~0U, CLOSE_RANGE_UNSHARE));
 }
 
 static long open_file(const struct launch *l, int stream) {
   const struct guard_stream *s = &l->request->streams[stream];
   if (s->kind == GUARD_STREAM_PIPE) {
-    if (l->copy_files) return l->pipe_end[stream];
+    if (l->has_pipe_ends) return l->pipe_end[stream];
     long mode = stream == 0 ? O_RDONLY : O_WRONLY;
     return check(l, GUARD_STEP_REOPEN_PIPE,
                  sys4(SYS_openat, AT_FDCWD, (long)l->pipe_path[stream], mode | O_CLOEXEC, 0));
@@ -219,7 +228,7 @@ static void connect_streams(const struct launch *l) {
     if (source[i] != i) check(l, GUARD_STEP_DUP, sys3(SYS_dup3, source[i], i, 0));
   }
   if (both) check(l, GUARD_STEP_DUP, sys3(SYS_dup3, 1, 2, 0));
-  if (l->copy_files && sys3(SYS_close_range, 3, ~0U, 0) < 0) close_each_from_3(l);
+  if (l->has_pipe_ends && sys3(SYS_close_range, 3, ~0U, 0) < 0) close_each_from_3(l);
 }
 
 static long write_oom_score_adj(long adj) {

@@ -102,11 +102,11 @@ GUARD_API int32_t guard_pidfd_signal(int32_t pidfd, int32_t signal) {
   return (int32_t)sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
 }
 
-/* Whether the child behind the pidfd has ended and waits to be reaped. */
+/* Whether the child behind the pidfd has ended, and waits to be reaped or has just been (ECHILD). */
 GUARD_API int32_t guard_has_ended(int32_t pidfd) {
   siginfo_t info = {0};
   long answer = sys5(SYS_waitid, P_PIDFD, pidfd, (long)&info, WEXITED | WNOHANG | WNOWAIT | __WALL, 0);
-  return answer == 0 && info.si_pid != 0;
+  return answer == -ECHILD || (answer == 0 && info.si_pid != 0);
 }
 
 /* The pid of a child that has ended and is not reaped yet, whoever's it is; 0 for none. It stays unreaped. */

@@ -18,6 +18,7 @@ import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -98,9 +99,18 @@ final class NativeChild implements Child {
       return NoPipe.SOURCE;
     }
     PipeInput pipe = new PipeInput(watcher, fd, tail);
+    InputStream source = new BufferedInputStream(pipe, SMALL);
     whenEnded.add(pipe::childEnded);
-    whenDestroyed.add(pipe::close);
-    return new BufferedInputStream(pipe, SMALL);
+    whenDestroyed.add(() -> close(source)); // with what it has read ahead, as the JDK's do
+    return source;
+  }
+
+  private static void close(InputStream source) {
+    try {
+      source.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e); // never: PipeInput's close throws none
+    }
   }
 
   private void reaped(Watcher.Exit exit) {

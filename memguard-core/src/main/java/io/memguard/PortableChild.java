@@ -5,6 +5,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
+import io.memguard.platform.ProcessTree;
 import io.memguard.watch.Tail;
 import io.memguard.watch.TailInput;
 import java.io.IOException;
@@ -117,7 +118,7 @@ final class PortableChild implements Child {
 
   @Override
   public boolean hasEnded() {
-    return !process.isAlive();
+    return !process.isAlive() || ProcessTree.hasEnded(process.toHandle()); // the JDK reaps late
   }
 
   /** The JDK's process closes them itself when it is destroyed. */

@@ -12,18 +12,25 @@ import io.memguard.support.Engines;
 import io.memguard.support.Eventually;
 import io.memguard.support.Proc;
 import io.memguard.support.WithGuard;
+import java.io.File;
+import java.io.RandomAccessFile;
 import java.lang.ProcessBuilder.Redirect;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 
 /** A child that is to die with its parent does, however the parent dies, and not before. */
 @ExtendWith(WithGuard.class)
 @Timeout(60)
 final class DeathWithTheParentTest {
   private static final LaunchOptions TIED = LaunchOptions.defaults().withDieWithParent(true);
+
+  @TempDir private Path directory;
 
   @Test
   void theKernelKillsTheChildOfAKilledJvm() throws Exception {
@@ -51,6 +58,27 @@ final class DeathWithTheParentTest {
     assertThat(Proc.lives(child)).isTrue();
     ProcessHandle.of(child).orElseThrow().destroyForcibly();
     Eventually.awaitGone(child);
+  }
+
+  @Test
+  void whatHasNotBecomeTheProgramYetNeverOutlivesIt() throws Exception {
+    Assumptions.assumeTrue(Engines.isNative(), "the JDK opens the file before it has a child");
+    Path fifo = directory.resolve("fifo");
+    assertThat(new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor()).isZero();
+    Process jvm =
+        Children.jvm(List.of(), Hanging.class, fifo.toString())
+            .redirectError(Redirect.INHERIT)
+            .start();
+    try {
+      assertThat(line(jvm.getInputStream())).isEqualTo("ready");
+      Eventually.await("it hangs", () -> !Proc.childrenOf(jvm.pid()).isEmpty());
+      List<Long> children = Proc.childrenOf(jvm.pid());
+      jvm.destroyForcibly().waitFor();
+      children.forEach(Eventually::awaitGone);
+    } finally {
+      new RandomAccessFile(fifo.toFile(), "rw").close(); // lets go whoever still waits
+      jvm.destroyForcibly().waitFor();
+    }
   }
 
   @Test
@@ -83,6 +111,19 @@ final class DeathWithTheParentTest {
 
   private static Process parent(String how) throws Exception {
     return Children.jvm(List.of(), Parent.class, how).redirectError(Redirect.INHERIT).start();
+  }
+
+  /** A JVM whose child waits for somebody to write to its input. */
+  static final class Hanging {
+    private Hanging() {}
+
+    public static void main(String[] fifo) throws Exception {
+      try (MemoryGuard guard = MemoryGuard.create()) {
+        ProcessBuilder cat = new ProcessBuilder("cat").redirectInput(new File(fifo[0]));
+        System.out.println("ready");
+        guard.run(cat, MemoryLimits.none());
+      }
+    }
   }
 
   /** A JVM that has a child which would live for an hour, and says its pid. */

@@ -7,7 +7,11 @@ import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.limits.MemoryLimits;
+import io.memguard.outcome.Outcome;
+import io.memguard.support.Proc;
 import io.memguard.support.WithGuard;
+import java.io.IOException;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -145,6 +149,42 @@ final class LifeAsTheJdksTest {
                   asked.supportsNormalTermination());
             });
     assertThat(seen).isEqualTo(List.of(143, true, true, 137, true));
+  }
+
+  @Test
+  void destroyingClosesTheCallersStreams(MemoryGuard guard) throws Exception {
+    Object seen =
+        sameAsTheJdk(
+            guard,
+            start -> {
+              Process child = start.start(sh("trap '' TERM; echo ready; read line"));
+              child.getInputStream().read();
+              child.destroy();
+              return List.of(
+                  resultOf(
+                      () -> {
+                        child.getOutputStream().write('\n'); // would end the child
+                        child.getOutputStream().flush();
+                        return "written";
+                      }),
+                  resultOf(() -> child.getInputStream().read()),
+                  resultOf(() -> child.getErrorStream().read()),
+                  child.waitFor());
+            });
+    assertThat(seen).isEqualTo(List.of(IOException.class, IOException.class, IOException.class, 1));
+  }
+
+  @Test
+  void destroyingWhatHasJustEndedDoesNotMakeItCancelled(MemoryGuard guard) throws Exception {
+    for (int i = 0; i < 100; i++) {
+      GuardedProcess child = guard.start(new ProcessBuilder("true"), MemoryLimits.none());
+      while (Proc.lives(child.pid())) {
+        Thread.onSpinWait(); // as close to its end as can be
+      }
+      child.destroy();
+      Outcome outcome = child.outcome().get();
+      assertThat(outcome).isEqualTo(new Outcome.Exited(0, outcome.evidence()));
+    }
   }
 
   @Test

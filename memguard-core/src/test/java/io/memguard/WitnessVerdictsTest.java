@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.ResourceLimit;
 import io.memguard.outcome.AllocationDeniedException;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.ChildExitException;
@@ -54,6 +55,13 @@ final class WitnessVerdictsTest {
         .withMessageContaining("RLIMIT_DATA 128MiB")
         .withMessageContaining("MemoryError")
         .satisfies(e -> assertThat(e.outcome()).isSameAs(outcome));
+  }
+
+  @Test
+  void ofTwoLimitsTheSmallerIsTheOneThatRefused(MemoryGuard guard) throws Exception {
+    MemoryLimits both = MemoryLimits.of("2GiB").withRlimit(ResourceLimit.parse("as=512MiB"));
+    Outcome outcome = guard.run(Children.python("bytearray(1 << 30)"), both);
+    assertThat(outcome.explanation()).contains("under RLIMIT_AS 512MiB");
   }
 
   @Test

@@ -102,7 +102,7 @@ public final class ProcessTree {
    * container may never ask. A main thread that left its process running is called a zombie too:
    * the other threads tell it apart.
    */
-  private static boolean hasEnded(ProcessHandle handle) {
+  public static boolean hasEnded(ProcessHandle handle) {
     if (!handle.isAlive()) {
       return true;
     }

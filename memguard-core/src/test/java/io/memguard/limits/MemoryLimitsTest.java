@@ -87,6 +87,18 @@ final class MemoryLimitsTest {
     assertThat(limits.withMemory(5).rlimits()).containsOnlyKeys(Rlimit.AS);
   }
 
+  @Test
+  void whereBothAreLimitedEachGetsEnoughAndNoneLess() {
+    MemoryLimits limits =
+        MemoryLimits.of("2GiB").withRlimit(ResourceLimit.parse("as=64MiB:128MiB"));
+    assertThat(limits.withMemory(96 * MIB).rlimits())
+        .containsEntry(Rlimit.DATA, ResourceLimit.parse("data=2GiB"))
+        .containsEntry(Rlimit.AS, ResourceLimit.parse("as=96MiB:128MiB"));
+    assertThat(limits.withMemory(4096 * MIB).rlimits())
+        .containsEntry(Rlimit.DATA, ResourceLimit.parse("data=4GiB"))
+        .containsEntry(Rlimit.AS, ResourceLimit.parse("as=4GiB"));
+  }
+
   @ParameterizedTest
   @ValueSource(longs = {0, -1, Long.MIN_VALUE})
   void refusesAmountsThatAreNotPositive(long bytes) {

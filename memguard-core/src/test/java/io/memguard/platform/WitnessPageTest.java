@@ -44,6 +44,20 @@ final class WitnessPageTest {
   }
 
   @Test
+  void aLateDescendantOfAnotherGuardsLaunchDoesNotSpoilOnes() throws Exception {
+    try (WitnessPage closed = WitnessPage.create();
+        WitnessPage page = WitnessPage.create()) {
+      WitnessPage.Slot slot = page.acquire().orElseThrow();
+      String late = closed.acquire().orElseThrow().address();
+      // As if the closed guard's descriptor had been given to this one.
+      refuseTo(slot.address().split(":", 2)[0] + ":" + late.split(":", 2)[1]);
+      assertThat(late.split(":", 3)[1]).isEqualTo(slot.address().split(":", 3)[1]);
+      assertThat(slot.read().attached()).isFalse();
+      assertThat(slot.read().sawRefusal()).isFalse();
+    }
+  }
+
+  @Test
   void aSlotBeginsEmptyWhateverItsLastLaunchLeft() throws Exception {
     try (WitnessPage page = WitnessPage.create()) {
       WitnessPage.Slot first = page.acquire().orElseThrow();

@@ -23,7 +23,8 @@ class QuickStartTest {
   void saysWhatWasRefusedWhenAJobIsTooLargeForAllAttempts() throws Exception {
     Process process = quickStart("bytearray(8 << 30)");
     assertThat(process.errorReader().lines().toList())
-        .anyMatch(line -> line.startsWith("Too large for here: It asked for 8.0GiB and was refused"));
+        .anyMatch(
+            line -> line.startsWith("Too large for here: It asked for 8.0GiB and was refused"));
   }
 
   @Test

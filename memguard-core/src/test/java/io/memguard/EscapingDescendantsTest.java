@@ -1,0 +1,71 @@
+package io.memguard;
+
+import static io.memguard.support.Children.line;
+import static io.memguard.support.Children.sh;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.support.Engines;
+import io.memguard.support.Eventually;
+import io.memguard.support.Proc;
+import io.memguard.support.WithGuard;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What leaves the tree before anybody looks carries the witness's mark, and is found by it. */
+@ExtendWith(WithGuard.class)
+@Timeout(60)
+final class EscapingDescendantsTest {
+  private static final String LEAVES_ONE =
+      "setsid sleep 3600 </dev/null >/dev/null 2>&1 & echo $! > \"$1\"; exit";
+
+  @TempDir private Path directory;
+
+  @Test
+  void whatIsStartedInAnswerToTermIsEndedToo(MemoryGuard guard) throws Exception {
+    assumeWitness(guard);
+    Path pid = directory.resolve("pid");
+    GuardedProcess child =
+        guard.start(
+            sh(
+                "trap '" + LEAVES_ONE + "' TERM; echo ready; while :; do sleep 0.05; done",
+                pid.toString()),
+            MemoryLimits.of("1GiB"));
+    line(child.getInputStream());
+    child.destroyTree(Duration.ofMinutes(1)).get();
+    assertGone(pid);
+  }
+
+  @Test
+  void whatLeftBeforeItWasAskedToEndIsEndedToo(MemoryGuard guard) throws Exception {
+    assumeWitness(guard);
+    Path pid = directory.resolve("pid");
+    GuardedProcess child =
+        guard.start(
+            sh("(" + LEAVES_ONE + "); echo ready; exec sleep 3600", pid.toString()),
+            MemoryLimits.of("1GiB"));
+    line(child.getInputStream());
+    child.destroyTree(Duration.ZERO).get();
+    assertGone(pid);
+  }
+
+  private static void assumeWitness(MemoryGuard guard) {
+    Assumptions.assumeTrue(Engines.isNative(), "the end is watched by the native engine");
+    assertThat(guard.capabilities().protections().get(Protection.WITNESS).active()).isTrue();
+  }
+
+  private static void assertGone(Path file) {
+    long pid = Long.parseLong(Proc.read(file).strip());
+    try {
+      Eventually.awaitGone(pid);
+    } finally {
+      ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
+    }
+  }
+}

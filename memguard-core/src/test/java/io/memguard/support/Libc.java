@@ -1,0 +1,29 @@
+package io.memguard.support;
+
+import com.sun.jna.Function;
+import com.sun.jna.NativeLibrary;
+
+/** What a JVM can only do to itself through the C library; for JVMs that tests start. */
+public final class Libc {
+  private static final int PR_SET_DUMPABLE = 4;
+  private static final int RLIMIT_NPROC = 6;
+
+  private Libc() {}
+
+  /** From now on, what is under {@code /proc/<pid>} is closed to processes without privileges. */
+  public static void beNotDumpable() {
+    call("prctl", PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
+  }
+
+  /** Limits the processes and threads of this user; the hard limit is 4096. */
+  public static void limitProcesses(long soft) {
+    call("setrlimit", RLIMIT_NPROC, new long[] {soft, 4096});
+  }
+
+  private static void call(String name, Object... arguments) {
+    Function function = NativeLibrary.getProcess().getFunction(name);
+    if (function.invokeInt(arguments) != 0) {
+      throw new IllegalStateException(name + " failed");
+    }
+  }
+}
