@@ -19,7 +19,8 @@ import org.slf4j.LoggerFactory;
 /**
  * The event loop: one daemon thread and one epoll for all children of a guard.
  *
- * <p>Callbacks run on that thread and must not wait for anything. Safe to share between threads.
+ * <p>Callbacks must not wait for anything. They run on that thread, but for the one of a child that
+ * ends before it is watched. Safe to share between threads.
  */
 public final class Watcher implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Watcher.class);
@@ -136,7 +137,7 @@ public final class Watcher implements AutoCloseable {
     return key;
   }
 
-  /** Returns a buffer for use within one callback, empty. */
+  /** Returns a buffer for use within one callback on the watcher's own thread, empty. */
   ByteBuffer scratch() {
     return scratch.clear();
   }
