@@ -31,7 +31,13 @@ final class RetryingTest {
                 .upTo("1GiB")
                 .listener(
                     attempt ->
-                        limits.add(attempt.outcome().evidence().limitBytes().orElseThrow())));
+                        limits.add(
+                            attempt
+                                .outcome()
+                                .orElseThrow()
+                                .evidence()
+                                .limitBytes()
+                                .orElseThrow())));
     assertThat(outcome.orThrow().isSuccess()).isTrue();
     assertThat(limits).hasSizeBetween(2, 4).isSorted().startsWith(64L << 20);
     assertThat(outcome.earlierAttempts())

@@ -3,7 +3,7 @@ package io.memguard.cli;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
-import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -68,24 +68,21 @@ final class ReportFile {
   }
 
   void write(Report report) throws IOException {
+    // Written at once, the last line's end with it: who reads from a pipe may go at the object's
+    // end.
     byte[] json =
-        new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsBytes(report);
+        (new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(report)
+                + "\n")
+            .getBytes(StandardCharsets.UTF_8);
     if (!regular) {
-      put(json, target, StandardOpenOption.WRITE);
+      Files.write(target, json, StandardOpenOption.WRITE);
       return;
     }
     try {
-      put(json, part(), StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
+      Files.write(part(), json, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
       Files.move(part(), target, StandardCopyOption.ATOMIC_MOVE);
     } finally {
       Files.deleteIfExists(part());
-    }
-  }
-
-  private static void put(byte[] json, Path file, StandardOpenOption... how) throws IOException {
-    try (OutputStream out = Files.newOutputStream(file, how)) {
-      out.write(json);
-      out.write('\n');
     }
   }
 

@@ -76,7 +76,7 @@ final class Run {
     try {
       return request
           .retry()
-          .listener(this::next)
+          .listener(attempt -> attempt.outcome().ifPresent(outcome -> next(attempt, outcome)))
           .execute(request.limits(), limits -> attempt(guard, limits, reaper));
     } catch (Stop e) {
       return e.last;
@@ -94,13 +94,13 @@ final class Run {
   }
 
   /** Nobody who asked memguard to end wants another attempt. */
-  private void next(RetryPolicy.Attempt attempt) {
-    ended.add(attempt.outcome().withEarlierAttempts(List.of()));
+  private void next(RetryPolicy.Attempt attempt, Outcome outcome) {
+    ended.add(outcome.withEarlierAttempts(List.of()));
     if (attempt.isLast()) {
       return;
     }
     if (signals.askedToEnd()) {
-      throw new Stop(attempt.outcome());
+      throw new Stop(outcome);
     }
     people.accept(
         "attempt "
@@ -108,7 +108,7 @@ final class Run {
             + " of "
             + request.attempts()
             + ": "
-            + sentence(attempt.outcome())
+            + sentence(outcome)
             + "; trying again with "
             + MemorySize.format(attempt.nextLimits().bytes().orElse(0)));
   }

@@ -127,7 +127,7 @@ class ReportTest {
 
     Memguard.Result result = Memguard.run("run", "--report", pipe.toString(), "true");
 
-    assertThat(result.status()).isZero();
+    assertThat(result.status()).as(result.error()).isZero();
     assertThat(reader.get().get("outcome").asText()).isEqualTo("exited");
     assertThat(Files.isRegularFile(pipe)).isFalse();
   }

@@ -7,6 +7,7 @@ import io.memguard.outcome.Outcome;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
 
@@ -31,12 +32,18 @@ public final class RetryPolicy {
    * One attempt that has ended.
    *
    * @param number 1 for the first
-   * @param outcome how it ended
+   * @param outcome how it ended, or empty if it could not be started
+   * @param launchFailure why it could not be started
    * @param nextLimits what the next attempt gets, or the same as before where no memory limit is
    *     set
    * @param isLast true if there is no next attempt
    */
-  public record Attempt(int number, Outcome outcome, MemoryLimits nextLimits, boolean isLast) {}
+  public record Attempt(
+      int number,
+      Optional<Outcome> outcome,
+      Optional<LaunchException> launchFailure,
+      MemoryLimits nextLimits,
+      boolean isLast) {}
 
   /** Runs a child once, to its end. */
   @FunctionalInterface
@@ -153,7 +160,8 @@ public final class RetryPolicy {
   }
 
   /**
-   * Calls back after each attempt, on the thread that runs them.
+   * Calls back after each attempt, on the thread that runs them. Launches that failed and were
+   * tried again are told of here only, unless the last one fails too.
    *
    * @param callback what to call; an exception from it ends the retrying and reaches the caller
    * @return the new policy
@@ -185,6 +193,7 @@ public final class RetryPolicy {
     private final List<Outcome> earlier = new ArrayList<>();
     private final List<LaunchException> refusedLaunches = new ArrayList<>();
     private MemoryLimits limits;
+    private int attempts;
     private int memoryFailures;
     private int otherFailures;
 
@@ -195,6 +204,7 @@ public final class RetryPolicy {
 
     Outcome run() throws LaunchException, InterruptedException {
       while (true) {
+        attempts++;
         Outcome outcome;
         try {
           outcome = runner.run(limits).withEarlierAttempts(earlier);
@@ -206,7 +216,8 @@ public final class RetryPolicy {
         boolean again =
             outcome instanceof Outcome.OutOfMemory ? next.isPresent() : isWorthAnotherTry(outcome);
         MemoryLimits nextLimits = next.isPresent() ? limits.withMemory(next.getAsLong()) : limits;
-        listener.accept(new Attempt(earlier.size() + 1, outcome, nextLimits, !again));
+        listener.accept(
+            new Attempt(attempts, Optional.of(outcome), Optional.empty(), nextLimits, !again));
         if (!again) {
           return outcome;
         }
@@ -216,7 +227,9 @@ public final class RetryPolicy {
     }
 
     private void giveUpUnlessWorthAnotherTry(LaunchException e) throws LaunchException {
-      if (e.isRetryable() && ++otherFailures < otherAttempts) {
+      boolean again = e.isRetryable() && ++otherFailures < otherAttempts;
+      listener.accept(new Attempt(attempts, Optional.empty(), Optional.of(e), limits, !again));
+      if (again) {
         refusedLaunches.add(e);
         return;
       }
@@ -233,8 +246,8 @@ public final class RetryPolicy {
         return OptionalLong.empty();
       }
       OptionalLong had = limits.bytes();
-      if (had.isEmpty() || had.getAsLong() >= ceiling) {
-        return OptionalLong.empty(); // no limit of ours to raise, or it is as high as it may be
+      if (had.isEmpty() || memory.limitBytes().isEmpty() || had.getAsLong() >= ceiling) {
+        return OptionalLong.empty(); // none of ours was in force, or it is as high as it may be
       }
       double grown = Math.min((double) had.getAsLong() * factor, (double) ceiling);
       long wanted = Math.max((long) grown, memory.suggestedLimitBytes().orElse(0));

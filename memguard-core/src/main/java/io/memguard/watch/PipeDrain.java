@@ -9,7 +9,7 @@ import java.nio.ByteBuffer;
  * A pipe nobody reads: the watcher empties it, so that the child does not stop when it is full, and
  * keeps the last part as evidence.
  *
- * <p>After it is made, it runs on the watcher's thread only.
+ * <p>It is emptied on the watcher's thread; {@link #childEnded} may be called on another one.
  */
 public final class PipeDrain {
   private final Watcher watcher;
@@ -39,19 +39,24 @@ public final class PipeDrain {
 
   /** Takes what is left, and closes the pipe. */
   public synchronized void childEnded() {
-    int left = closed ? 0 : Linux.guard_available(fd);
-    for (int taken = 1; left > 0 && taken > 0; left -= taken) {
-      taken = drainOnce();
+    try {
+      int left = closed ? 0 : Linux.guard_available(fd);
+      if (left > 0) {
+        byte[] rest = new byte[left]; // the watcher's buffer is for its own thread
+        int count = Linux.guard_read(fd, rest, left);
+        tail.append(ByteBuffer.wrap(rest, 0, Math.max(count, 0)));
+      }
+    } finally {
+      close();
     }
-    close();
   }
 
   /**
    * One buffer a turn: a child that floods its output does not keep the watcher from the others.
    */
-  private synchronized int drainOnce() {
+  private synchronized void drainOnce() {
     if (closed) {
-      return 0;
+      return;
     }
     ByteBuffer buffer = watcher.scratch();
     int count = Linux.guard_read(fd, buffer, buffer.capacity());
@@ -60,7 +65,6 @@ public final class PipeDrain {
     } else if (count != -Errno.EAGAIN) {
       close();
     }
-    return Math.max(count, 0);
   }
 
   private void close() {

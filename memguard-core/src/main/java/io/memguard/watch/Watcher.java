@@ -12,13 +12,15 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * The event loop: one daemon thread and one epoll for all children of a guard.
  *
- * <p>Callbacks run on that thread and must not wait for anything. Safe to share between threads.
+ * <p>Callbacks must not wait for anything. They run on that thread, but for the one of a child that
+ * ends before it is watched. Safe to share between threads.
  */
 public final class Watcher implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Watcher.class);
@@ -72,15 +74,21 @@ public final class Watcher implements AutoCloseable {
   }
 
   /**
-   * Reaps a child when it ends, and then calls back.
+   * Reaps a child when it ends, and then calls back. A short-lived one may have ended before its
+   * launch was over: then that is done at once, by the calling thread.
    *
    * @param pidfd the child; the caller closes it, after it was called back
    * @param callback gets how it ended; must not block
    * @throws IOException if the kernel refuses to watch another one
    */
   public void watchExit(int pidfd, Consumer<Exit> callback) throws IOException {
+    Exit already = reap(pidfd);
+    if (already != null) {
+      callback.accept(already);
+      return;
+    }
     long key = lastKey.incrementAndGet();
-    watch(key, pidfd, Linux.EPOLLIN, () -> reap(key, pidfd, callback));
+    watch(key, pidfd, Linux.EPOLLIN, () -> ended(key, pidfd, callback));
   }
 
   /**
@@ -129,7 +137,7 @@ public final class Watcher implements AutoCloseable {
     return key;
   }
 
-  /** Returns a buffer for use within one callback, empty. */
+  /** Returns a buffer for use within one callback on the watcher's own thread, empty. */
   ByteBuffer scratch() {
     return scratch.clear();
   }
@@ -204,24 +212,34 @@ public final class Watcher implements AutoCloseable {
     }
   }
 
-  /** All memory that it needs is taken before the kernel forgets the child. */
-  private void reap(long key, int pidfd, Consumer<Exit> callback) {
-    byte[] answer = new byte[EXIT_BYTES];
-    ByteBuffer exit = ByteBuffer.wrap(answer).order(ByteOrder.nativeOrder());
-    int reaped = Linux.guard_reap(epoll, pidfd, answer);
-    if (reaped == 0) {
+  private void ended(long key, int pidfd, Consumer<Exit> callback) {
+    Exit exit = reap(pidfd);
+    if (exit == null) {
       LockSupport.parkNanos(TRACED_NANOS); // a debugger holds it, and epoll goes on reporting it
       return;
     }
     handlers.remove(key);
-    callback.accept(
-        reaped < 0
-            ? new Exit(lost(reaped), 0, 0, 0)
-            : new Exit(
-                status(exit.getInt(0), exit.getInt(4)),
-                exit.getLong(8),
-                exit.getLong(16),
-                exit.getLong(24) * 1024));
+    callback.accept(exit);
+  }
+
+  /**
+   * Returns how a child ended, or null if it has not. The memory for the kernel's answer is taken
+   * before the kernel forgets the child.
+   */
+  private @Nullable Exit reap(int pidfd) {
+    byte[] answer = new byte[EXIT_BYTES];
+    ByteBuffer exit = ByteBuffer.wrap(answer).order(ByteOrder.nativeOrder());
+    int reaped = Linux.guard_reap(epoll, pidfd, answer);
+    if (reaped == 0) {
+      return null;
+    }
+    return reaped < 0
+        ? new Exit(lost(reaped), 0, 0, 0)
+        : new Exit(
+            status(exit.getInt(0), exit.getInt(4)),
+            exit.getLong(8),
+            exit.getLong(16),
+            exit.getLong(24) * 1024);
   }
 
   private static WaitStatus status(int code, int status) {

@@ -1,6 +1,7 @@
 package io.memguard.recover;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
@@ -8,6 +9,8 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.LaunchStep;
 import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
 import io.memguard.limits.ResourceLimit;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
@@ -100,6 +103,15 @@ final class RetryPolicyTest {
   @Test
   void withoutALimitOfOursThereIsNothingToRaise() throws Exception {
     POLICY.execute(MemoryLimits.none(), plays(outOfMemory()));
+    assertThat(given).hasSize(1);
+  }
+
+  @Test
+  void aLimitThatWasNotInForceIsNotRaised() throws Exception {
+    Map<Protection, ProtectionState> none =
+        Map.of(Protection.RLIMIT_DATA, ProtectionState.inactive("played"));
+    Outcome refused = outOfMemory(OptionalLong.empty(), evidence(new WaitStatus.Exit(1), none));
+    POLICY.execute(START, plays(refused));
     assertThat(given).hasSize(1);
   }
 
@@ -210,7 +222,23 @@ final class RetryPolicyTest {
     assertThat(heard)
         .extracting(attempt -> attempt.nextLimits().bytes().orElseThrow() / MIB)
         .containsExactly(200L, 400L, 400L);
-    assertThat(heard.get(2).outcome()).isSameAs(last);
+    assertThat(heard.get(2).outcome().orElseThrow()).isSameAs(last);
+  }
+
+  @Test
+  void theListenerHearsOfLaunchesThatFailed() throws Exception {
+    List<Attempt> heard = new ArrayList<>();
+    LaunchException first = launch(ENOMEM);
+    RetryPolicy policy = POLICY.otherFailures(2).listener(heard::add);
+    policy.execute(START, plays(first, outOfMemory(), exit(0)));
+    assertThat(heard).extracting(Attempt::number).containsExactly(1, 2, 3);
+    assertThat(heard).extracting(Attempt::isLast).containsExactly(false, false, true);
+    assertThat(heard.get(0).outcome()).isEmpty();
+    assertThat(heard.get(0).launchFailure().orElseThrow()).isSameAs(first);
+    heard.clear();
+    assertThatExceptionOfType(LaunchException.class)
+        .isThrownBy(() -> policy.execute(START, plays(launch(ENOENT))));
+    assertThat(heard).extracting(Attempt::isLast).containsExactly(true);
   }
 
   @Test
@@ -320,6 +348,10 @@ final class RetryPolicyTest {
   }
 
   private static Outcome outOfMemory(OptionalLong suggested) {
+    return outOfMemory(suggested, evidence(new WaitStatus.Exit(1)));
+  }
+
+  private static Outcome outOfMemory(OptionalLong suggested, Evidence evidence) {
     return new Outcome.OutOfMemory(
         Cause.ALLOCATION_DENIED,
         Confidence.CERTAIN,
@@ -327,10 +359,14 @@ final class RetryPolicyTest {
         suggested,
         false,
         "played",
-        evidence(new WaitStatus.Exit(1)));
+        evidence);
   }
 
   private static Evidence evidence(WaitStatus status) {
+    return evidence(status, Map.of(Protection.RLIMIT_DATA, ProtectionState.active("played")));
+  }
+
+  private static Evidence evidence(WaitStatus status, Map<Protection, ProtectionState> inForce) {
     return new Evidence(
         1,
         status,
@@ -338,7 +374,7 @@ final class RetryPolicyTest {
         Optional.empty(),
         Duration.ZERO,
         START,
-        Map.of(),
+        inForce,
         Optional.empty(),
         Optional.empty(),
         Optional.empty(),
