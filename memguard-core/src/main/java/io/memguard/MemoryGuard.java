@@ -81,9 +81,10 @@ public final class MemoryGuard implements AutoCloseable {
     this.engine = engine;
     this.engineReason = engineReason;
     this.witnesses = witnesses;
-    CgroupSearch search = CgroupFinder.findOwn(Machine.here());
+    Machine machine = Machine.here();
+    CgroupSearch search = CgroupFinder.findOwn(machine);
     this.leaves = Leaves.look(search);
-    this.counters = new OomCounters(search);
+    this.counters = new OomCounters(machine, search);
   }
 
   /**
