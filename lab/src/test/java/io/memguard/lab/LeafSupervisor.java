@@ -25,12 +25,17 @@ final class LeafSupervisor {
 
   /** Returns the command that runs this class. */
   static List<String> command(String... arguments) {
+    return command(LeafSupervisor.class, arguments);
+  }
+
+  /** Returns the command that runs a class. */
+  static List<String> command(Class<?> main, String... arguments) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(
         List.of("-Xmx16m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"));
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.add(LeafSupervisor.class.getName());
+    command.add(main.getName());
     command.addAll(List.of(arguments));
     return command;
   }
@@ -66,12 +71,14 @@ final class LeafSupervisor {
       ProcessHandle.of(child.pid()).orElseThrow().destroyForcibly();
     }
     Outcome outcome = child.outcome().join();
-    String verdict =
-        outcome instanceof Outcome.OutOfMemory memory
-            ? memory.cause() + " " + memory.confidence()
-            : outcome.getClass().getSimpleName();
-    System.out.println("verdict: " + verdict);
+    System.out.println("verdict: " + verdict(outcome));
     System.out.println(outcome.explanation());
+  }
+
+  static String verdict(Outcome outcome) {
+    return outcome instanceof Outcome.OutOfMemory memory
+        ? memory.cause() + " " + memory.confidence()
+        : outcome.getClass().getSimpleName();
   }
 
   private static ProcessBuilder child(String what) {
