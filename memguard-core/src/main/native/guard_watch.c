@@ -13,11 +13,13 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "syscalls.h"
 
 #define MAX_EVENTS 64
+#define KERNELS_LOG ((1 << 8) | 11) /* the kernel's Documentation/admin-guide/devices.txt: 1, 11 is /dev/kmsg */
 
 GUARD_API int32_t guard_epoll_create(void) { return (int32_t)sys1(SYS_epoll_create1, EPOLL_CLOEXEC); }
 
@@ -85,11 +87,17 @@ GUARD_API int32_t guard_available(int32_t fd) {
   return answer < 0 ? (int32_t)answer : bytes;
 }
 
-/* Opens a log so that reads never wait and begin with what is written from now on. */
+/*
+ * Opens the kernel's log so that reads never wait and begin with what is written from now on. Containers may have another
+ * file in its place, even the console, of which nothing may be read: that is ENODEV.
+ */
 GUARD_API int32_t guard_open_log(const char *file) {
-  long fd = sys4(SYS_openat, AT_FDCWD, (long)file, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+  long fd = sys4(SYS_openat, AT_FDCWD, (long)file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
   if (fd < 0) return (int32_t)fd;
-  long answer = sys3(SYS_lseek, fd, 0, SEEK_END);
+  struct stat status = {0};
+  long answer = sys2(SYS_fstat, fd, (long)&status);
+  if (answer == 0 && !(S_ISCHR(status.st_mode) && status.st_rdev == KERNELS_LOG)) answer = -ENODEV;
+  if (answer == 0) answer = sys3(SYS_lseek, fd, 0, SEEK_END);
   if (answer < 0) sys1(SYS_close, fd);
   return (int32_t)(answer < 0 ? answer : fd);
 }

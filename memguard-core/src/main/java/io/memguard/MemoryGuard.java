@@ -13,6 +13,7 @@ import io.memguard.platform.OwnLimits;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.time.Duration;
@@ -73,6 +74,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final Witnesses witnesses;
   private final Leaves leaves;
   private final OomCounters counters;
+  private final OomVictims victims;
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
@@ -81,9 +83,11 @@ public final class MemoryGuard implements AutoCloseable {
     this.engine = engine;
     this.engineReason = engineReason;
     this.witnesses = witnesses;
-    CgroupSearch search = CgroupFinder.findOwn(Machine.here());
+    Machine machine = Machine.here();
+    CgroupSearch search = CgroupFinder.findOwn(machine);
     this.leaves = Leaves.look(search);
-    this.counters = new OomCounters(search);
+    this.counters = new OomCounters(machine, search);
+    this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
   }
 
   /**
@@ -263,7 +267,7 @@ public final class MemoryGuard implements AutoCloseable {
   private GuardedProcess launch(LaunchPlan plan, boolean unread) throws LaunchException {
     Postmortem.Files files = Postmortem.Files.of(plan);
     long began = System.nanoTime();
-    Postmortem.Kernel kernel = Postmortem.Kernel.before(counters);
+    Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
     Leaves.Lease lease = leaves.arm(plan.limits());
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     GuardedProcess process;
@@ -347,6 +351,7 @@ public final class MemoryGuard implements AutoCloseable {
     CompletableFuture.allOf(ending).join();
     leaves.close();
     counters.close();
+    victims.close();
     witnesses.close();
     engine.close();
   }

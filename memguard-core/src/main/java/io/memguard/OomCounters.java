@@ -19,6 +19,9 @@ import java.util.concurrent.TimeUnit;
 /**
  * Compares the counters of the cgroups around the children between a launch and a death.
  *
+ * <p>Where our own cgroup was not given the memory controller, the first one above that was is what
+ * accounts our memory, and the kernel counts a kill there.
+ *
  * <p>What rose before is not counted again: a reading is kept at each kill, and a child that lived
  * then is compared with that. Kills within a second of each other are looked at together, and are
  * said to be {@linkplain CgroupRecord#shared shared}: whose counter it was cannot be told.
@@ -26,6 +29,7 @@ import java.util.concurrent.TimeUnit;
 final class OomCounters implements AutoCloseable {
   private static final long TOGETHER_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  private final Machine machine;
   private final List<Cgroup> levels;
   private final Optional<String> unseen;
   private final CounterFiles files;
@@ -36,15 +40,21 @@ final class OomCounters implements AutoCloseable {
   private Reading last;
   private long lastKill;
   private boolean anyKill;
-  private OptionalLong host;
 
-  OomCounters(CgroupSearch search) {
-    levels = search.levels();
+  /** The machine's, likewise. */
+  private OptionalLong hostBefore;
+
+  private OptionalLong hostLast;
+
+  OomCounters(Machine machine, CgroupSearch search) {
+    this.machine = machine;
+    levels = search.levels().stream().dropWhile(level -> !level.accountsMemory()).toList();
     unseen = search.unseen();
     files = new CounterFiles(levels);
     before = files.read();
     last = before;
-    host = Machine.here().oomKills();
+    hostBefore = machine.oomKills();
+    hostLast = hostBefore;
   }
 
   /** Takes the baseline of a launch. */
@@ -64,6 +74,7 @@ final class OomCounters implements AutoCloseable {
     boolean together = anyKill && now.nanos() - lastKill < TOGETHER_NANOS;
     if (killed && !together) {
       before = last;
+      hostBefore = hostLast;
     }
     Reading kept = together ? before : last;
     Reading from = launch.nanos() - kept.nanos() > 0 ? launch : kept;
@@ -82,10 +93,9 @@ final class OomCounters implements AutoCloseable {
 
   /** Dear to read, some 30 microseconds: only after a kill. */
   private OptionalLong hostKills() {
-    OptionalLong was = host;
-    host = Machine.here().oomKills();
-    return was.isPresent() && host.isPresent()
-        ? OptionalLong.of(host.getAsLong() - was.getAsLong())
+    hostLast = machine.oomKills();
+    return hostBefore.isPresent() && hostLast.isPresent()
+        ? OptionalLong.of(hostLast.getAsLong() - hostBefore.getAsLong())
         : OptionalLong.empty();
   }
 

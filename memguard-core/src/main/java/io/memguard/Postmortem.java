@@ -8,12 +8,16 @@ import io.memguard.limits.Requirement;
 import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
+import io.memguard.outcome.KernelLogRecord;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.FileTail;
 import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.CounterFiles;
+import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.kernellog.OomKillLog;
+import io.memguard.platform.kernellog.OomVictims;
 import java.lang.ProcessBuilder.Redirect;
 import java.time.Duration;
 import java.util.EnumMap;
@@ -21,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 
 /** Gathers the evidence of one child's death, once, and has it judged. */
 final class Postmortem {
@@ -46,15 +51,27 @@ final class Postmortem {
     }
   }
 
-  /** What the kernel's memory counters said before it was started. */
-  record Kernel(OomCounters counters, CounterFiles.Reading baseline) {
-    static Kernel before(OomCounters counters) {
-      return new Kernel(counters, counters.now());
+  /** What the kernel's memory counters said before it was started, and how far its log was read. */
+  record Kernel(
+      OomCounters counters,
+      CounterFiles.Reading baseline,
+      OomVictims victims,
+      OomKillLog.Mark mark) {
+    static Kernel before(OomCounters counters, OomVictims victims) {
+      return new Kernel(counters, counters.now(), victims, victims.mark());
     }
 
     private CgroupRecord look(Leaves.Lease lease, WaitStatus status) {
-      boolean killed = status instanceof WaitStatus.Kill kill && kill.signal().equals(Signal.KILL);
-      return counters.since(baseline, lease.leaf(), killed);
+      return counters.since(baseline, lease.leaf(), isKill(status));
+    }
+
+    /** Tells whether the log has to be asked: it is not, where nobody was killed. */
+    private boolean mayBeInTheLog(WaitStatus status, CgroupRecord cgroups) {
+      return victims.known() && (isKill(status) || cgroups.killedInLeaf());
+    }
+
+    private static boolean isKill(WaitStatus status) {
+      return status instanceof WaitStatus.Kill kill && kill.signal().equals(Signal.KILL);
     }
   }
 
@@ -107,20 +124,34 @@ final class Postmortem {
   /**
    * Gathers and judges. It gives the witness's slot back and removes the leaf, so it may be called
    * once. Files are read on another thread: the child may have put a FIFO, or a network that does
-   * not answer, there. The kernel's counters are read at once: they go on counting.
+   * not answer, there. So is the kernel's log, which may be long. The kernel's counters are read at
+   * once: they go on counting.
    */
   CompletableFuture<Outcome> examine(Child.End end) {
     boolean success = end.status().isSuccess();
     Optional<CgroupRecord> cgroups =
         success ? Optional.empty() : Optional.of(kernel.look(lease, end.status()));
+    Optional<String> leaf = lease.leaf().map(Leaf::name);
     lease.release();
     boolean inFiles = files.output().isPresent() || files.error().isPresent();
-    return success || !inFiles
-        ? CompletableFuture.completedFuture(judge(end, cgroups))
-        : CompletableFuture.supplyAsync(() -> judge(end, cgroups));
+    boolean inTheLog =
+        ending() == Ending.ITS_OWN
+            && cgroups.filter(now -> kernel.mayBeInTheLog(end.status(), now)).isPresent();
+    Supplier<Outcome> judgement =
+        () ->
+            judge(
+                end,
+                cgroups,
+                inTheLog
+                    ? kernel.victims().find(kernel.mark(), child.pid(), leaf)
+                    : Optional.empty());
+    return inTheLog || (inFiles && !success)
+        ? CompletableFuture.supplyAsync(judgement)
+        : CompletableFuture.completedFuture(judgement.get());
   }
 
-  private Outcome judge(Child.End end, Optional<CgroupRecord> cgroups) {
+  private Outcome judge(
+      Child.End end, Optional<CgroupRecord> cgroups, Optional<KernelLogRecord> log) {
     boolean success = end.status().isSuccess();
     Evidence evidence =
         new Evidence(
@@ -134,6 +165,7 @@ final class Postmortem {
             end.usage(),
             preload.read(),
             cgroups,
+            log,
             success ? "" : text(child.outputTail(), files.output()),
             success ? "" : text(child.errorTail(), files.error()),
             List.of());

@@ -88,8 +88,36 @@ final class OomCountersTest {
     }
   }
 
+  @Test
+  void whereOurOwnCgroupHasNoControllerTheOneAboveCountsForIt() throws Exception {
+    Path inner = Files.createDirectories(app.resolve("inner"));
+    Files.writeString(inner.resolve("cgroup.events"), "populated 1\n");
+    Files.writeString(inner.resolve("cgroup.procs"), "");
+    Files.writeString(machine.resolve("proc/self/cgroup"), "0::/app/inner\n");
+    try (OomCounters counters = counters()) {
+      Reading launch = counters.now();
+      killed(5);
+      CgroupRecord record = counters.since(launch, Optional.empty(), true);
+      assertThat(record.wouldTell()).isTrue();
+      assertThat(record.killedInContainer()).isTrue();
+    }
+  }
+
+  @Test
+  void theMachinesCounterIsForBothOfTwoThatAreKilledAtTheSameTime() throws Exception {
+    Files.writeString(machine.resolve("proc/vmstat"), "oom_kill 7\n");
+    try (OomCounters counters = counters()) {
+      Reading launch = counters.now();
+      Files.writeString(machine.resolve("proc/vmstat"), "oom_kill 9\n");
+      for (int child = 0; child < 2; child++) {
+        assertThat(counters.since(launch, Optional.empty(), true).hostOomKills()).hasValue(2);
+      }
+    }
+  }
+
   private OomCounters counters() {
-    return new OomCounters(CgroupFinder.findOwn(new Machine(machine)));
+    Machine here = new Machine(machine);
+    return new OomCounters(here, CgroupFinder.findOwn(here));
   }
 
   private void killed(int times) throws IOException {

@@ -40,12 +40,17 @@ final class LeafSupervisor {
 
   /** Returns the command that runs this class. */
   static List<String> command(String... arguments) {
+    return command(LeafSupervisor.class, arguments);
+  }
+
+  /** Returns the command that runs a class. */
+  static List<String> command(Class<?> main, String... arguments) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(
         List.of("-Xmx16m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"));
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.add(LeafSupervisor.class.getName());
+    command.add(main.getName());
     command.addAll(List.of(arguments));
     return command;
   }
@@ -95,7 +100,7 @@ final class LeafSupervisor {
         .collect(Collectors.joining(", "));
   }
 
-  private static String verdict(Outcome outcome) {
+  static String verdict(Outcome outcome) {
     if (outcome instanceof Outcome.OutOfMemory memory) {
       return memory.cause() + " " + memory.confidence();
     }

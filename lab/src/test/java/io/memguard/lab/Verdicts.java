@@ -69,11 +69,14 @@ final class Verdicts {
               new Case(SMALL, "no-rlimit", "mourner", "OWN_CGROUP PROBABLE"),
           End.CLEAN, new Case(SMALL, "rlimit", "clean", "Exited 0"));
 
-  /** A leaf of cgroup v1, which does not count whose limit it was that had somebody killed. */
+  /**
+ * A leaf of cgroup v1, which does not count whose limit it was that had somebody killed; the
+ * kernel's log, readable there, tells. 
+ */
   private static final Map<End, Case> V1_LEAF =
       Map.of(
-          End.OWN_LIMIT, new Case(SMALL, "no-rlimit", "greedy", "OWN_CGROUP PROBABLE"),
-          End.CONTAINER_LIMIT, new Case("512MiB", "no-rlimit", "greedy", "CONTAINER PROBABLE"),
+          End.OWN_LIMIT, new Case(SMALL, "no-rlimit", "greedy", "OWN_CGROUP CERTAIN"),
+          End.CONTAINER_LIMIT, new Case("512MiB", "no-rlimit", "greedy", "CONTAINER CERTAIN"),
           End.STRANGER, new Case(SMALL, "rlimit", "sleep", "Signalled"),
           End.GRANDCHILD_AND_0, new Case(SMALL, "no-rlimit", "spared", "Exited 0"),
           End.GRANDCHILD_AND_ITS_STATUS,

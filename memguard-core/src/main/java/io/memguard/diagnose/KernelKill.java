@@ -7,17 +7,24 @@ import io.memguard.outcome.CgroupRecord.Container;
 import io.memguard.outcome.CgroupRecord.Leaf;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
+import io.memguard.outcome.KernelLogRecord;
+import io.memguard.outcome.KernelLogRecord.Limit;
+import io.memguard.outcome.KernelLogRecord.Victim;
+import io.memguard.outcome.KernelLogRecord.Who;
 import io.memguard.outcome.WaitStatus;
 import java.util.Optional;
 
 /**
- * What the kernel's counters say about a child that was killed.
+ * What the kernel's counters and its log say about a child that was killed.
  *
- * <p>With a leaf of its own:
+ * <p>The counters decide whether it was a lack of memory at all. With a leaf of its own:
  *
  * <ol>
+ *   <li>the log names the child: as it says, certain;
  *   <li>the leaf ran out of memory and had somebody killed: {@link Cause#OWN_CGROUP}, certain where
  *       the kernel counts both apart (cgroup v2);
+ *   <li>the log names a process of the leaf: as it says, certain on cgroup v2, where the leaf is
+ *       killed as a whole;
  *   <li>somebody in the leaf was killed, and a visible cgroup above ran out of memory: {@link
  *       Cause#CONTAINER}, certain unless another guarded child was killed at the same time;
  *   <li>somebody in the leaf was killed, and none of the visible ones ran out: {@link
@@ -25,9 +32,11 @@ import java.util.Optional;
  * </ol>
  *
  * <p>Without one, and only for SIGKILL: the counter of the cgroup that it shared with others rose:
- * {@link Cause#CONTAINER}, or {@link Cause#HOST} as above; probable, and possible when another
- * guarded child was killed at the same time. Where no such counter can be read, and the machine's
- * rose: {@link Cause#HOST}, possible.
+ * {@link Cause#CONTAINER}, or {@link Cause#HOST} as above; certain if the log names the child, else
+ * probable, and possible when another guarded child was killed at the same time, or when the log
+ * would name the child and does not. Where no such counter can be read, and the log names the
+ * child: as it says. Where it does not, and the machine's counter rose: {@link Cause#HOST},
+ * possible.
  *
  * <p>A child that was not killed itself may be a shell that waited for the one that was: with a
  * leaf, that is probable.
@@ -53,38 +62,103 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
       if (record.wouldTell()) {
         return Optional.of(inContainer());
       }
+      Optional<Victim> itself = victim(Who.CHILD);
+      if (itself.isPresent()) {
+        return Optional.of(named(itself.get(), Confidence.CERTAIN));
+      }
       return record.hostOomKills().orElse(0) > 0
           ? Optional.of(
               kill(
                   Cause.HOST,
                   Confidence.POSSIBLE,
                   "the machine killed a process for lack of memory about then, and it is not known"
-                      + " which: no counter of a cgroup can be read here"))
+                      + " which: no counter of a cgroup can be read here"
+                      + unnamed()))
           : Optional.empty();
     }
 
     private KernelKill inLeaf(Leaf leaf) {
       boolean v2 = leaf.oom().isPresent();
-      if ((v2 ? leaf.oom() : leaf.limitReached()).orElse(0) > 0) {
-        boolean alone = v2 || record.outOfMemory().isEmpty();
-        return kill(
-            Cause.OWN_CGROUP,
-            v2 && sigkill()
-                ? Confidence.CERTAIN
-                : alone ? Confidence.PROBABLE : Confidence.POSSIBLE,
-            "its own cgroup "
-                + leaf.path()
-                + " reached its limit"
-                + (leaf.limitBytes().isPresent()
-                    ? " of " + MemorySize.format(leaf.limitBytes().getAsLong())
-                    : ""));
+      Optional<Victim> itself = victim(Who.CHILD).filter(one -> sigkill());
+      if (itself.filter(Case::tellsTheLimit).isPresent()) {
+        return named(itself.get(), Confidence.CERTAIN);
       }
-      boolean certain = sigkill() && v2 && !record.shared();
-      return above(certain ? Confidence.CERTAIN : Confidence.PROBABLE);
+      if (v2 && leaf.oom().getAsLong() > 0) {
+        return ownLimit(leaf, sigkill() ? Confidence.CERTAIN : Confidence.PROBABLE);
+      }
+      boolean asAWhole = sigkill() && v2;
+      Optional<Victim> within = victim(Who.IN_LEAF);
+      if (within.filter(Case::tellsTheLimit).isPresent()) {
+        return named(within.get(), asAWhole ? Confidence.CERTAIN : Confidence.PROBABLE);
+      }
+      if (!v2 && leaf.limitReached().orElse(0) > 0) {
+        boolean alone = record.outOfMemory().isEmpty();
+        return ownLimit(leaf, alone ? Confidence.PROBABLE : Confidence.POSSIBLE);
+      }
+      return above(asAWhole && !record.shared() ? Confidence.CERTAIN : Confidence.PROBABLE);
+    }
+
+    private KernelKill ownLimit(Leaf leaf, Confidence confidence) {
+      return kill(
+          Cause.OWN_CGROUP,
+          confidence,
+          "its own cgroup "
+              + leaf.path()
+              + " reached its limit"
+              + (leaf.limitBytes().isPresent()
+                  ? " of " + MemorySize.format(leaf.limitBytes().getAsLong())
+                  : ""));
     }
 
     private KernelKill inContainer() {
-      return above(record.shared() ? Confidence.POSSIBLE : Confidence.PROBABLE);
+      Optional<Victim> itself = victim(Who.CHILD);
+      if (itself.isPresent()) {
+        return named(itself.get(), Confidence.CERTAIN);
+      }
+      Confidence counted = record.shared() || silent() ? Confidence.POSSIBLE : Confidence.PROBABLE;
+      Optional<Victim> beside = victim(Who.BESIDE);
+      return beside.filter(Case::tellsTheLimit).isPresent()
+          ? named(beside.get(), counted)
+          : above(counted);
+    }
+
+    /**
+     * The kernel's log names a victim that speaks for the child's own end. Where it does not say
+     * whose limit was reached, the counters do: for certain, if nobody else's kill can be meant and
+     * they count out-of-memory apart (cgroup v2).
+     */
+    private KernelKill named(Victim victim, Confidence confidence) {
+      return switch (victim.limit()) {
+        case OWN_CGROUP ->
+            record
+                .leaf()
+                .map(leaf -> ownLimit(leaf, confidence))
+                .orElseGet(() -> above(confidence));
+        case OTHER_CGROUP ->
+            kill(
+                Cause.CONTAINER,
+                confidence,
+                "the kernel's log says that cgroup "
+                    + victim.limitCgroup().orElse("")
+                    + " around it reached its limit");
+        case HOST ->
+            kill(
+                Cause.HOST, confidence, "the kernel's log says that the machine was out of memory");
+        case UNKNOWN -> above(least(confidence, countersAreSure()));
+      };
+    }
+
+    private static boolean tellsTheLimit(Victim victim) {
+      return victim.limit() != Limit.UNKNOWN;
+    }
+
+    private Confidence countersAreSure() {
+      boolean apart = record.outOfMemory().filter(one -> one.oom().isPresent()).isPresent();
+      return apart && !record.shared() ? Confidence.CERTAIN : Confidence.PROBABLE;
+    }
+
+    private static Confidence least(Confidence one, Confidence other) {
+      return one.compareTo(other) > 0 ? one : other;
     }
 
     /** The limit was not its own: it was that of a cgroup above, or the machine's. */
@@ -94,7 +168,7 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
         return kill(
             Cause.CONTAINER,
             named,
-            "cgroup " + limit.get().path() + " around it reached its limit" + neighbours());
+            "cgroup " + limit.get().path() + " around it reached its limit" + doubts());
       }
       if (record.hiddenAncestors().isPresent()) {
         return kill(
@@ -110,11 +184,23 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
           named == Confidence.POSSIBLE ? Confidence.POSSIBLE : Confidence.PROBABLE,
           "the OOM killer chose a process of its cgroup, and no cgroup's limit was reached: the"
               + " machine was out of memory"
-              + neighbours());
+              + doubts());
     }
 
-    private String neighbours() {
-      return record.shared() ? "; another child was killed at the same time" : "";
+    private String doubts() {
+      return (record.shared() ? "; another child was killed at the same time" : "") + unnamed();
+    }
+
+    private String unnamed() {
+      return record.leaf().isEmpty() && silent() ? "; the kernel's log does not name it" : "";
+    }
+
+    private Optional<Victim> victim(Who who) {
+      return evidence.kernelLog().flatMap(log -> log.victim(who));
+    }
+
+    private boolean silent() {
+      return evidence.kernelLog().filter(KernelLogRecord::silent).isPresent();
     }
 
     private KernelKill kill(Cause cause, Confidence confidence, String why) {

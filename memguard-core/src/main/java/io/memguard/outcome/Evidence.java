@@ -25,6 +25,8 @@ import java.util.stream.Stream;
  * @param usage what it used, or empty where the portable engine cannot know
  * @param witness what the preloaded observer noted, or empty where it was not in force
  * @param cgroups what the kernel's memory counters say; empty if it exited with 0
+ * @param kernelLog what the kernel's log says; empty where it is not readable, and if nobody was
+ *     killed
  * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and files,
  *     not an inherited stream)
  * @param errorTail the same for stderr
@@ -42,6 +44,7 @@ public record Evidence(
     Optional<ResourceUsage> usage,
     Optional<WitnessRecord> witness,
     Optional<CgroupRecord> cgroups,
+    Optional<KernelLogRecord> kernelLog,
     String outputTail,
     String errorTail,
     List<Outcome> earlierAttempts) {
@@ -69,6 +72,8 @@ public record Evidence(
    * @param usage what it used, or empty where the portable engine cannot know
    * @param witness what the preloaded observer noted, or empty where it was not in force
    * @param cgroups what the kernel's memory counters say; empty if it exited with 0
+   * @param kernelLog what the kernel's log says; empty where it is not readable, and if nobody was
+   *     killed
    * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and
    *     files, not an inherited stream)
    * @param errorTail the same for stderr
@@ -153,6 +158,7 @@ public record Evidence(
         usage,
         witness,
         cgroups,
+        kernelLog,
         outputTail,
         errorTail,
         earlier);

@@ -15,6 +15,7 @@ public final class Errno {
   public static final int EAGAIN = ErrNo.EAGAIN;
   public static final int ENOMEM = ErrNo.ENOMEM;
   public static final int EACCES = ErrNo.EACCES;
+  public static final int ENODEV = ErrNo.ENODEV;
   public static final int ENOTDIR = ErrNo.ENOTDIR;
   public static final int EISDIR = ErrNo.EISDIR;
   public static final int EINVAL = ErrNo.EINVAL;

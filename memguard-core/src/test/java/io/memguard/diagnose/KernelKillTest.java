@@ -8,6 +8,10 @@ import io.memguard.outcome.CgroupRecord.Container;
 import io.memguard.outcome.CgroupRecord.Leaf;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence.Ending;
+import io.memguard.outcome.KernelLogRecord;
+import io.memguard.outcome.KernelLogRecord.Limit;
+import io.memguard.outcome.KernelLogRecord.Victim;
+import io.memguard.outcome.KernelLogRecord.Who;
 import io.memguard.outcome.Outcome;
 import java.util.List;
 import java.util.Optional;
@@ -164,6 +168,124 @@ final class KernelKillTest {
   }
 
   @Test
+  void theLogNamesTheChildAndTheLimit() {
+    Outcome.OutOfMemory outcome = memory(twoAtOnce(), named(Who.CHILD, Limit.OTHER_CGROUP));
+    assertVerdict(outcome, Cause.CONTAINER, Confidence.CERTAIN);
+    assertThat(outcome.explanation())
+        .isEqualTo(
+            "It was killed, and the kernel's log says that cgroup /kubepods/pod around it reached"
+                + " its limit.");
+    assertVerdict(
+        memory(twoAtOnce(), named(Who.CHILD, Limit.HOST)), Cause.HOST, Confidence.CERTAIN);
+  }
+
+  @Test
+  void whereTheLogNamesTheChildAloneTheCountersSayWhoseLimitItWas() {
+    CgroupRecord alone = record(Optional.empty(), container("/pod", 1, 1));
+    assertVerdict(
+        memory(alone, named(Who.CHILD, Limit.UNKNOWN)), Cause.CONTAINER, Confidence.CERTAIN);
+    assertVerdict(
+        memory(twoAtOnce(), named(Who.CHILD, Limit.UNKNOWN)), Cause.CONTAINER, Confidence.PROBABLE);
+    CgroupRecord v1 =
+        record(
+            Optional.empty(),
+            new Container("/pod", UNKNOWN, OptionalLong.of(4), OptionalLong.of(1)));
+    assertVerdict(
+        memory(v1, named(Who.CHILD, Limit.UNKNOWN)), Cause.CONTAINER, Confidence.PROBABLE);
+  }
+
+  @Test
+  void aNeighbourInTheLogSaysWhoseLimitButNotWhoseEnd() {
+    CgroupRecord hidden =
+        new CgroupRecord(
+            Optional.empty(),
+            List.of(container("/app", 0, 1)),
+            Optional.of("a namespace"),
+            UNKNOWN,
+            false);
+    assertVerdict(memory(hidden, named(Who.BESIDE, Limit.HOST)), Cause.HOST, Confidence.PROBABLE);
+    assertVerdict(
+        memory(twoAtOnce(), named(Who.BESIDE, Limit.HOST)), Cause.HOST, Confidence.POSSIBLE);
+  }
+
+  @Test
+  void aLogThatWouldNameTheChildAndDoesNotLeavesItPossible() {
+    CgroupRecord alone = record(Optional.empty(), container("/pod", 1, 1));
+    Outcome.OutOfMemory outcome = memory(alone, new KernelLogRecord(Optional.empty(), true));
+    assertVerdict(outcome, Cause.CONTAINER, Confidence.POSSIBLE);
+    assertThat(outcome.explanation()).contains("the kernel's log does not name it");
+    assertVerdict(
+        memory(alone, new KernelLogRecord(Optional.empty(), false)),
+        Cause.CONTAINER,
+        Confidence.PROBABLE);
+  }
+
+  @Test
+  void anAncestorsLimitInTheLogIsCertainThoughAnotherChildWasKilledToo() {
+    CgroupRecord shared =
+        new CgroupRecord(
+            KILLED_FROM_ABOVE, List.of(POD_AT_ITS_LIMIT), Optional.empty(), UNKNOWN, true);
+    for (Who who : List.of(Who.CHILD, Who.IN_LEAF)) {
+      assertVerdict(
+          memory(shared, named(who, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.CERTAIN);
+    }
+    assertVerdict(
+        memory(shared, named(Who.IN_LEAF, Limit.UNKNOWN)), Cause.CONTAINER, Confidence.PROBABLE);
+  }
+
+  @Test
+  void onCgroupV1TheLogTellsTheLeafsLimitFromTheOneAbove() {
+    Optional<Leaf> leaf =
+        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
+    CgroupRecord v1 = record(leaf, new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN));
+    assertVerdict(
+        memory(v1, named(Who.CHILD, Limit.OWN_CGROUP)), Cause.OWN_CGROUP, Confidence.CERTAIN);
+    assertVerdict(
+        memory(v1, named(Who.CHILD, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.CERTAIN);
+    assertVerdict(
+        memory(v1, named(Who.IN_LEAF, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.PROBABLE);
+  }
+
+  @Test
+  void whereNoCounterCanBeReadTheLogAloneIsEnough() {
+    CgroupRecord blind =
+        new CgroupRecord(Optional.empty(), List.of(), Optional.of("not mounted"), UNKNOWN, false);
+    assertVerdict(
+        memory(blind, named(Who.CHILD, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.CERTAIN);
+    assertThat(
+            Played.killed(9)
+                .counted(blind)
+                .logged(named(Who.BESIDE, Limit.OTHER_CGROUP))
+                .diagnosed())
+        .isInstanceOf(Outcome.Signalled.class);
+  }
+
+  /** The pid may have been another process's before. */
+  @Test
+  void theLogDoesNotCountWhereTheCountersAreQuiet() {
+    for (CgroupRecord quiet : List.of(record(QUIET), record(Optional.empty(), POD_QUIET))) {
+      assertThat(
+              Played.killed(9)
+                  .counted(quiet)
+                  .logged(named(Who.CHILD, Limit.OTHER_CGROUP))
+                  .diagnosed())
+          .isInstanceOf(Outcome.Signalled.class);
+    }
+  }
+
+  @Test
+  void aShellWhoseChildIsInTheLogProbablyEndedBecauseOfIt() {
+    assertVerdict(
+        (Outcome.OutOfMemory)
+            Played.exit(137)
+                .counted(record(KILLED_FROM_ABOVE))
+                .logged(named(Who.IN_LEAF, Limit.OTHER_CGROUP))
+                .diagnosed(),
+        Cause.CONTAINER,
+        Confidence.PROBABLE);
+  }
+
+  @Test
   void aRefusalThatWasSeenGoesFirst() {
     Outcome outcome =
         Played.killed(9)
@@ -200,8 +322,29 @@ final class KernelKillTest {
     return new CgroupRecord(leaf, List.of(containers), Optional.empty(), UNKNOWN, false);
   }
 
+  /** Two children without leaves, killed at the same time. */
+  private static CgroupRecord twoAtOnce() {
+    return new CgroupRecord(
+        Optional.empty(), List.of(container("/pod", 2, 2)), Optional.empty(), UNKNOWN, true);
+  }
+
+  private static KernelLogRecord named(Who who, Limit limit) {
+    boolean cgroup = limit == Limit.OWN_CGROUP || limit == Limit.OTHER_CGROUP;
+    Optional<String> path = cgroup ? Optional.of("/kubepods/pod") : Optional.empty();
+    return new KernelLogRecord(
+        Optional.of(new Victim(7, "perl", who, limit, path)), who != Who.BESIDE);
+  }
+
   private static Outcome.OutOfMemory memory(CgroupRecord record) {
-    Outcome outcome = Played.killed(9).counted(record).diagnosed();
+    return memory(Played.killed(9).counted(record));
+  }
+
+  private static Outcome.OutOfMemory memory(CgroupRecord record, KernelLogRecord log) {
+    return memory(Played.killed(9).counted(record).logged(log));
+  }
+
+  private static Outcome.OutOfMemory memory(Played played) {
+    Outcome outcome = played.diagnosed();
     assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
     return (Outcome.OutOfMemory) outcome;
   }

@@ -7,6 +7,7 @@ import io.memguard.limits.ResourceLimit;
 import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
+import io.memguard.outcome.KernelLogRecord;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.ResourceUsage;
 import io.memguard.outcome.Signal;
@@ -26,6 +27,7 @@ record Played(
     String limit,
     Optional<WitnessRecord> witness,
     Optional<CgroupRecord> cgroups,
+    Optional<KernelLogRecord> log,
     OptionalLong peak,
     String out,
     String err) {
@@ -35,6 +37,7 @@ record Played(
         new WaitStatus.Exit(code),
         Ending.ITS_OWN,
         "",
+        Optional.empty(),
         Optional.empty(),
         Optional.empty(),
         OptionalLong.empty(),
@@ -49,6 +52,7 @@ record Played(
         "",
         Optional.empty(),
         Optional.empty(),
+        Optional.empty(),
         OptionalLong.empty(),
         "",
         "");
@@ -56,23 +60,24 @@ record Played(
 
   /** A limit as {@link ResourceLimit#parse} reads it; it was in force. */
   Played under(String value) {
-    return new Played(status, ending, value, witness, cgroups, peak, out, err);
+    return new Played(status, ending, value, witness, cgroups, log, peak, out, err);
   }
 
   Played endedBy(Ending value) {
-    return new Played(status, value, limit, witness, cgroups, peak, out, err);
+    return new Played(status, value, limit, witness, cgroups, log, peak, out, err);
   }
 
   Played printing(String value) {
-    return new Played(status, ending, limit, witness, cgroups, peak, value, err);
+    return new Played(status, ending, limit, witness, cgroups, log, peak, value, err);
   }
 
   Played complaining(String value) {
-    return new Played(status, ending, limit, witness, cgroups, peak, out, value);
+    return new Played(status, ending, limit, witness, cgroups, log, peak, out, value);
   }
 
   Played withPeak(long bytes) {
-    return new Played(status, ending, limit, witness, cgroups, OptionalLong.of(bytes), out, err);
+    return new Played(
+        status, ending, limit, witness, cgroups, log, OptionalLong.of(bytes), out, err);
   }
 
   /** A witness was loaded into a program, and saw so many refusals of one size. */
@@ -86,7 +91,7 @@ record Played(
             any ? OptionalLong.of(bytes) : OptionalLong.empty(),
             any ? OptionalInt.of(7) : OptionalInt.empty(),
             OptionalLong.empty());
-    return new Played(status, ending, limit, Optional.of(record), cgroups, peak, out, err);
+    return new Played(status, ending, limit, Optional.of(record), cgroups, log, peak, out, err);
   }
 
   /** A witness was handed to the child, and never loaded. */
@@ -99,12 +104,17 @@ record Played(
             OptionalLong.empty(),
             OptionalInt.empty(),
             OptionalLong.empty());
-    return new Played(status, ending, limit, Optional.of(idle), cgroups, peak, out, err);
+    return new Played(status, ending, limit, Optional.of(idle), cgroups, log, peak, out, err);
   }
 
   /** What the kernel counted. */
   Played counted(CgroupRecord value) {
-    return new Played(status, ending, limit, witness, Optional.of(value), peak, out, err);
+    return new Played(status, ending, limit, witness, Optional.of(value), log, peak, out, err);
+  }
+
+  /** What the kernel's log said. */
+  Played logged(KernelLogRecord value) {
+    return new Played(status, ending, limit, witness, cgroups, Optional.of(value), peak, out, err);
   }
 
   Outcome diagnosed() {
@@ -125,6 +135,7 @@ record Played(
             Optional.of(new ResourceUsage(Duration.ZERO, Duration.ZERO, peak)),
             witness,
             cgroups,
+            log,
             out,
             err,
             List.of()));

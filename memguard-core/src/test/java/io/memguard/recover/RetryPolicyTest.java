@@ -378,6 +378,7 @@ final class RetryPolicyTest {
         Optional.empty(),
         Optional.empty(),
         Optional.empty(),
+        Optional.empty(),
         "",
         "",
         List.of());

@@ -76,6 +76,11 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   /** Returns its own counters; v2 since Linux 5.2. */
   public abstract Optional<Counters> localEvents();
 
+  /** Tells whether it has counters: on v2, whether it was given the memory controller. */
+  public final boolean accountsMemory() {
+    return localEvents().isPresent() || events().isPresent();
+  }
+
   /** Returns the files that {@link #localEvents} reads, and how each is understood. */
   abstract Map<String, Function<String, Counters>> localCounterFiles();
 

@@ -48,6 +48,11 @@ public record Leaf(Cgroup cgroup, OptionalLong limit) {
     return cgroup.directory();
   }
 
+  /** Returns its directory's name, which no other cgroup of the machine has. */
+  public String name() {
+    return directory().getFileName().toString();
+  }
+
   /**
    * Tells whether a process is in it, as the kernel tells.
    *
@@ -57,11 +62,7 @@ public record Leaf(Cgroup cgroup, OptionalLong limit) {
     return Machine.here()
         .read("/proc/" + pid + "/cgroup")
         .filter(lines -> !lines.isEmpty())
-        .map(
-            lines ->
-                lines
-                    .lines()
-                    .anyMatch(line -> line.endsWith(directory().getFileName().toString())));
+        .map(lines -> lines.lines().anyMatch(line -> line.endsWith(name())));
   }
 
   /**

@@ -54,6 +54,7 @@ public final class KernelLog implements AutoCloseable {
           "the kernel refuses (EPERM); set sysctl kernel.dmesg_restrict=0, or give CAP_SYSLOG,"
               + " and in a container allow the device";
       case Errno.EACCES -> "this user may not read it (EACCES); give it the file's group";
+      case Errno.ENODEV -> "it is another file (ENODEV); mount the host's /dev/kmsg there";
       default -> Errno.name(errno);
     };
   }
@@ -71,6 +72,9 @@ public final class KernelLog implements AutoCloseable {
       int answer = source.read(buffer);
       if (answer == -Errno.EAGAIN || answer == 0) {
         break;
+      }
+      if (answer == -Errno.EPIPE && expected < 0) {
+        lost++; // at least: of the first ones it is not known which they were
       }
       if (answer == -Errno.EPIPE || answer == -Errno.EINVAL || answer == -Errno.EINTR) {
         continue; // overwritten before we came, or too large: the next read gives the next record
@@ -99,14 +103,9 @@ public final class KernelLog implements AutoCloseable {
     return new String(bytes, StandardCharsets.UTF_8);
   }
 
-  /** Returns how many records were overwritten before they could be read. */
+  /** Returns how many records at least were overwritten before they could be read. */
   public long lost() {
     return lost;
-  }
-
-  /** Returns the descriptor, to be watched for input: a record is there. */
-  public int descriptor() {
-    return source.descriptor();
   }
 
   @Override
@@ -120,8 +119,6 @@ public final class KernelLog implements AutoCloseable {
   /** Gives one record a read, or {@code -errno}. */
   interface Source {
     int read(ByteBuffer to);
-
-    int descriptor();
 
     void close();
   }

@@ -64,6 +64,10 @@ final class OomLineParser {
   private OomLineParser() {}
 
   static Optional<OomLine> parse(String line) {
+    if (!line.contains("kill") && !line.contains("Kill")) {
+      return Optional
+          .empty(); // all forms have it; most of a report's lines are about its processes
+    }
     for (Map.Entry<Pattern, Function<MatchResult, OomLine>> form : FORMS.entrySet()) {
       Matcher matcher = form.getKey().matcher(line);
       if (matcher.matches()) {
