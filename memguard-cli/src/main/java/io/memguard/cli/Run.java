@@ -141,6 +141,9 @@ final class Run {
               if (!state.active() && matters(protection)) {
                 people.accept("warning: no " + protection.label() + ": " + state.reason());
               }
+              state
+                  .lacking()
+                  .ifPresent(what -> people.accept("warning: " + protection.label() + ": " + what));
             });
   }
 

@@ -14,11 +14,15 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
+import java.util.Stack;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.IParameterPreprocessor;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -129,6 +133,34 @@ final class RunCommand implements Callable<Integer> {
   private Requirement witness = Requirement.PREFER;
 
   @Option(
+      names = "--cgroup",
+      arity = "0..1",
+      preprocessor = OnlyAttached.class,
+      paramLabel = "WHEN",
+      converter = Need.class,
+      description =
+          "Give it a cgroup of its own, with a limit a little above --memory: require, prefer or off."
+              + " Default: off; prefer without WHEN, and with --memory-high or --pids-max.")
+  private @Nullable Requirement cgroup;
+
+  @Option(
+      names = "--memory-high",
+      paramLabel = "SIZE",
+      converter = Size.class,
+      description =
+          "Slow it and its descendants down from this size on (memory.high of its cgroup)."
+              + " Default: never.")
+  private @Nullable Long memoryHigh;
+
+  @Option(
+      names = "--pids-max",
+      paramLabel = "N",
+      description =
+          "Let it and its descendants be N processes and threads at most (pids.max of its cgroup)."
+              + " Default: any number.")
+  private @Nullable Integer pidsMax;
+
+  @Option(
       names = "--quiet",
       description = "Say nothing on stderr about how it ended; only memguard's own errors.")
   private boolean quiet;
@@ -176,6 +208,7 @@ final class RunCommand implements Callable<Integer> {
       }
       limits = limits.withRlimit(limit);
     }
+    limits = cgroup(limits);
     if (memory == null) {
       return limits;
     }
@@ -183,6 +216,26 @@ final class RunCommand implements Callable<Integer> {
       throw wrong("--memory and --rlimit data are the same limit; give one of them");
     }
     return limits.withRlimit(new ResourceLimit(Rlimit.DATA, memory, memory));
+  }
+
+  private MemoryLimits cgroup(MemoryLimits limits) {
+    if (cgroup == Requirement.OFF && (memoryHigh != null || pidsMax != null)) {
+      throw wrong(
+          (memoryHigh != null ? "--memory-high" : "--pids-max")
+              + " has no effect with --cgroup=off");
+    }
+    MemoryLimits all = limits;
+    if (cgroup != null) {
+      all = all.with(Protection.CGROUP_LEAF, cgroup);
+    }
+    if (memoryHigh != null) {
+      all = all.withMemoryHigh(memoryHigh);
+    }
+    if (pidsMax != null) {
+      check(pidsMax >= 1, "--pids-max", pidsMax, "1 to " + Integer.MAX_VALUE);
+      all = all.withPidsMax(pidsMax);
+    }
+    return all;
   }
 
   private int attempts() {
@@ -287,6 +340,18 @@ final class RunCommand implements Callable<Integer> {
         default ->
             throw new IllegalArgumentException("\"" + text + "\" is none of require, prefer, off");
       };
+    }
+  }
+
+  /** Takes a value behind "=" only: what else follows is the next option, or the command. */
+  private static final class OnlyAttached implements IParameterPreprocessor {
+    @Override
+    public boolean preprocess(
+        Stack<String> args, CommandSpec command, ArgSpec option, Map<String, Object> info) {
+      if (!"=".equals(info.get("separator"))) {
+        args.push("prefer");
+      }
+      return false; // picocli goes on with what is there now
     }
   }
 }

@@ -6,7 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.stream.Stream;
 
 /**
@@ -15,25 +14,26 @@ import java.util.stream.Stream;
  * <p>Whoever made it removes it.
  *
  * @param cgroup the cgroup
- * @param limit its limit; empty for none
+ * @param limits what it was to be limited to
  */
-public record Leaf(Cgroup cgroup, OptionalLong limit) {
+public record Leaf(Cgroup cgroup, LeafLimits limits) {
   /**
-   * Makes a leaf, named after this JVM.
+   * Makes a leaf, named after this JVM. It gets those limits that {@link Cgroup#lacking} does not
+   * name.
    *
    * @throws IOException if the kernel refuses; nothing is left then
    */
-  public static Leaf make(LeafPlace place, OptionalLong limit) throws IOException {
-    if (place.mustEnableMemory() && place.under().mustEnableMemory()) {
-      Files.writeString(place.under().file("cgroup.subtree_control"), "+memory");
+  public static Leaf make(LeafPlace place, LeafLimits limits) throws IOException {
+    if (place.mustEnableMemory() || limits.pidsMax().isPresent()) {
+      place.under().enable(limits);
     }
-    Leaf leaf = new Leaf(place.under().child(LeafName.next().toString()), limit);
+    Leaf leaf = new Leaf(place.under().child(LeafName.next().toString()), limits);
     Files.createDirectory(leaf.directory());
     try {
-      for (Setting setting : leaf.cgroup.leafSettings(limit)) {
+      for (Setting setting : leaf.cgroup.leafSettings(limits)) {
         Path file = leaf.cgroup.file(setting.file());
         if (setting.required() || Files.exists(file)) {
-          Files.writeString(file, setting.value());
+          KernelFile.write(file, setting.value());
         }
       }
       return leaf;
@@ -92,7 +92,7 @@ public record Leaf(Cgroup cgroup, OptionalLong limit) {
     Path all = cgroup.file("cgroup.kill"); // cgroup v2 since Linux 5.14
     try {
       if (Files.exists(all)) {
-        Files.writeString(all, "1");
+        KernelFile.write(all, "1");
         return;
       }
     } catch (IOException e) {
@@ -111,7 +111,7 @@ public record Leaf(Cgroup cgroup, OptionalLong limit) {
       return entries
           .map(entry -> entry.getFileName().toString())
           .filter(name -> LeafName.parse(name).filter(LeafName::isAbandoned).isPresent())
-          .map(name -> new Leaf(place.under().child(name), OptionalLong.empty()))
+          .map(name -> new Leaf(place.under().child(name), LeafLimits.NONE))
           .toList()
           .stream();
     } catch (IOException e) {
