@@ -9,6 +9,8 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 
 /**
@@ -17,6 +19,7 @@ import java.util.stream.Stream;
  */
 final class LabService implements AutoCloseable {
   private static final Path ROOT = Path.of("/sys/fs/cgroup");
+  private static final long PATIENCE_NANOS = 10_000_000_000L;
   private static final Path PROJECT = Path.of(System.getProperty("memguard.lab")).getParent();
 
   private final Path directory;
@@ -86,19 +89,31 @@ final class LabService implements AutoCloseable {
 
   /** Returns what its files say, by name. */
   Map<String, String> files(String... names) throws IOException {
-    Map<String, String> all = new java.util.TreeMap<>();
+    Map<String, String> all = new TreeMap<>();
     for (String name : names) {
       all.put(name, Files.readString(directory.resolve(name)).strip());
     }
     return all;
   }
 
+  /** Waits for its last processes, which may be about to end. */
   @Override
   public void close() throws IOException {
     if (!leaves().isEmpty()) {
       throw new AssertionError("left: " + leaves());
     }
-    Files.deleteIfExists(directory.resolve("supervisor"));
-    Files.delete(directory);
+    long deadline = System.nanoTime() + PATIENCE_NANOS;
+    while (true) {
+      try {
+        Files.deleteIfExists(directory.resolve("supervisor"));
+        Files.delete(directory);
+        return;
+      } catch (IOException e) {
+        if (System.nanoTime() - deadline > 0) {
+          throw e;
+        }
+        LockSupport.parkNanos(10_000_000);
+      }
+    }
   }
 }

@@ -1,5 +1,6 @@
 package io.memguard.cli;
 
+import io.memguard.PrepareOptions;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
@@ -15,6 +16,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.Stack;
 import java.util.concurrent.Callable;
@@ -161,6 +163,35 @@ final class RunCommand implements Callable<Integer> {
   private @Nullable Integer pidsMax;
 
   @Option(
+      names = "--prepare-cgroup",
+      description =
+          "First make room for --cgroup: move all processes of memguard's own cgroup into one named"
+              + " supervisor below it. For the first command of a container or service.")
+  private boolean prepare;
+
+  @Option(
+      names = "--supervisor-min",
+      paramLabel = "SIZE",
+      converter = Size.class,
+      description =
+          "With --prepare-cgroup: protect this much of the supervisor's memory (its memory.min).")
+  private @Nullable Long supervisorMin;
+
+  @Option(
+      names = "--disarm-oom-group",
+      description =
+          "With --prepare-cgroup: have the kernel kill one process, and not the whole container, at"
+              + " the container's limit (0 to its memory.oom.group).")
+  private boolean disarmOomGroup;
+
+  @Option(
+      names = "--systemd-scope",
+      description =
+          "With --prepare-cgroup: ask systemd for a delegated scope first, where memguard is not in"
+              + " one.")
+  private boolean systemdScope;
+
+  @Option(
       names = "--quiet",
       description = "Say nothing on stderr about how it ended; only memguard's own errors.")
   private boolean quiet;
@@ -185,7 +216,8 @@ final class RunCommand implements Callable<Integer> {
         "--oom-exit-code",
         oomExitCode,
         "0 to " + LARGEST_STATUS);
-    Run.Request request = new Run.Request(command, limits, options, retry, attempts(), oomExitCode);
+    Run.Request request =
+        new Run.Request(command, limits, options, retry, attempts(), oomExitCode, preparation());
     ReportFile file = report == null ? null : reportFile(report); // last: it touches the file
     return new Run(request, quiet ? line -> {} : Console::say, file).execute();
   }
@@ -236,6 +268,22 @@ final class RunCommand implements Callable<Integer> {
       all = all.withPidsMax(pidsMax);
     }
     return all;
+  }
+
+  private Optional<PrepareOptions> preparation() {
+    if (!prepare) {
+      String needless =
+          supervisorMin != null
+              ? "--supervisor-min"
+              : disarmOomGroup ? "--disarm-oom-group" : systemdScope ? "--systemd-scope" : null;
+      if (needless != null) {
+        throw wrong(needless + " has no effect without --prepare-cgroup");
+      }
+      return Optional.empty();
+    }
+    PrepareOptions options =
+        PrepareOptions.defaults().withDisarmOomGroup(disarmOomGroup).withSystemdScope(systemdScope);
+    return Optional.of(supervisorMin == null ? options : options.withMemoryMin(supervisorMin));
   }
 
   private int attempts() {

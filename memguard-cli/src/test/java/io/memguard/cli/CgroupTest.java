@@ -28,6 +28,15 @@ class CgroupTest {
   }
 
   @Test
+  void preparingFailsBeforeAnythingRuns() throws Exception {
+    Memguard.Result result = Memguard.run("run", "--prepare-cgroup", "echo", "ran");
+
+    assertThat(result.status()).isEqualTo(125);
+    assertThat(result.onlyLine()).contains("Cannot prepare for leaves: " + WHY);
+    assertThat(result.output()).isEmpty();
+  }
+
+  @Test
   void offItIsNotMissed() throws Exception {
     Memguard.Result result = Memguard.run("run", "--cgroup=off", "--memory=64MiB", "true");
 
