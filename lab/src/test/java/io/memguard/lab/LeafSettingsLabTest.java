@@ -60,6 +60,31 @@ class LeafSettingsLabTest {
   }
 
   @Test
+  @DisplayName("grow along with the memory when the child is tried again")
+  void growOnRetry() throws Exception {
+    String crowd =
+        "for i in 1 2 3 4 5 6 7 8; do perl -e '$x = q(x) x 10_000_000; sleep 60' & done; wait";
+    try (LabService service = LabService.withSupervisor("settings")) {
+      LabService.Result result =
+          service.run(
+              memguard(
+                  "native",
+                  "--cgroup=require",
+                  "--memory=24MiB",
+                  "--retries=1",
+                  "sh",
+                  "-c",
+                  SHOW + "; " + crowd));
+      assertThat(result.output())
+          .containsSubsequence(
+              "memory.max " + (56 << 20),
+              "memguard: attempt 1 of 2: It was killed, and its own cgroup",
+              "trying again with 48MiB",
+              "memory.max " + (80 << 20));
+    }
+  }
+
+  @Test
   @DisplayName("that the kernel refuses here are said to be lacking, or end the launch if required")
   void withoutThePidsController() throws Exception {
     Path parent = withMemoryOnly();
