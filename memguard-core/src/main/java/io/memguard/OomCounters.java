@@ -119,8 +119,7 @@ final class OomCounters implements AutoCloseable {
   }
 
   private static OptionalLong limitReached(Optional<Counters> counters) {
-    OptionalLong v2 = of(counters, Counter.MAX);
-    return v2.isPresent() ? v2 : of(counters, Counter.FAILCNT);
+    return counters.map(Counters::limitReached).orElse(OptionalLong.empty());
   }
 
   private static OptionalLong of(Optional<Counters> counters, Counter counter) {
