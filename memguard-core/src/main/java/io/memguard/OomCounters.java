@@ -103,7 +103,7 @@ final class OomCounters implements AutoCloseable {
     Optional<Counters> counters = leaf.cgroup().localEvents();
     return new CgroupRecord.Leaf(
         leaf.cgroup().path(),
-        leaf.limit(),
+        leaf.limits().max(),
         of(counters, Counter.OOM),
         limitReached(counters),
         of(counters, Counter.OOM_KILL));

@@ -70,9 +70,9 @@ final class Verdicts {
           End.CLEAN, new Case(SMALL, "rlimit", "clean", "Exited 0"));
 
   /**
- * A leaf of cgroup v1, which does not count whose limit it was that had somebody killed; the
- * kernel's log, readable there, tells. 
- */
+   * A leaf of cgroup v1, which does not count whose limit it was that had somebody killed; the
+   * kernel's log, readable there, tells.
+   */
   private static final Map<End, Case> V1_LEAF =
       Map.of(
           End.OWN_LIMIT, new Case(SMALL, "no-rlimit", "greedy", "OWN_CGROUP CERTAIN"),

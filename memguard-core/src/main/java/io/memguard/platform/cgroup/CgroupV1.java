@@ -4,6 +4,7 @@ import io.memguard.platform.cgroup.LeafPlace.Obstacle;
 import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
@@ -138,11 +139,11 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  List<Setting> leafSettings(OptionalLong limit) {
-    if (limit.isEmpty()) {
+  List<Setting> leafSettings(LeafLimits limits) {
+    if (limits.max().isEmpty()) {
       return List.of();
     }
-    String bytes = Long.toString(limit.getAsLong());
+    String bytes = Long.toString(limits.max().getAsLong());
     // memory and swap together may be as much as memory alone: nothing is swapped out
     return List.of(new Setting(maxFile(), bytes, true), new Setting(swapFile(), bytes, false));
   }
@@ -158,10 +159,33 @@ public final class CgroupV1 extends Cgroup {
     return Files.exists(file("release_agent"));
   }
 
+  /** memory.soft_limit_in_bytes is none: nothing happens there until the machine is short. */
+  @Override
+  public List<String> lacking(LeafLimits limits) {
+    List<String> lacking = new ArrayList<>();
+    limits
+        .high()
+        .ifPresent(
+            high -> lacking.add("memory.high " + high + " does not exist on cgroup v1; use v2"));
+    limits
+        .pidsMax()
+        .ifPresent(
+            tasks ->
+                lacking.add(
+                    "pids.max "
+                        + tasks
+                        + " belongs to a hierarchy of its own on cgroup v1, where no leaf is made;"
+                        + " use v2, or RLIMIT_NPROC"));
+    return lacking;
+  }
+
   @Override
   boolean mustEnableMemory() {
     return false;
   }
+
+  @Override
+  void enable(LeafLimits limits) {}
 
   @Override
   Optional<Obstacle> obstacleToLeaf(Predicate<Path> writable) {
