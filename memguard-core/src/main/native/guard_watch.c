@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -100,6 +101,23 @@ GUARD_API int32_t guard_open_log(const char *file) {
   if (answer == 0) answer = sys3(SYS_lseek, fd, 0, SEEK_END);
   if (answer < 0) sys1(SYS_close, fd);
   return (int32_t)(answer < 0 ? answer : fd);
+}
+
+/* Opens a file of the kernel's that can be polled; a write to it asks for something, a read never waits. */
+GUARD_API int32_t guard_open(const char *file, int32_t writable) {
+  long flags = (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_CLOEXEC;
+  return (int32_t)sys4(SYS_openat, AT_FDCWD, (long)file, flags, 0);
+}
+
+GUARD_API int32_t guard_inotify(void) { return (int32_t)sys1(SYS_inotify_init1, IN_NONBLOCK | IN_CLOEXEC); }
+
+/* Has a file's changes reported; answers what names it in the events. */
+GUARD_API int32_t guard_inotify_add(int32_t inotify, const char *file) {
+  return (int32_t)sys3(SYS_inotify_add_watch, inotify, (long)file, IN_MODIFY);
+}
+
+GUARD_API int32_t guard_inotify_remove(int32_t inotify, int32_t watch) {
+  return (int32_t)sys2(SYS_inotify_rm_watch, inotify, watch);
 }
 
 GUARD_API int32_t guard_close(int32_t fd) { return (int32_t)sys1(SYS_close, fd); }

@@ -2,6 +2,8 @@ package io.memguard;
 
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.engine.LaunchPlan;
+import io.memguard.watch.LeafHints;
+import java.util.Optional;
 
 /** One of the two ways to start and watch children. */
 interface Engine extends AutoCloseable {
@@ -17,6 +19,9 @@ interface Engine extends AutoCloseable {
       throws LaunchException;
 
   Capabilities.Engine kind();
+
+  /** Returns what tells when something happens in a leaf; empty without an event loop. */
+  Optional<LeafHints> hints();
 
   @Override
   void close();

@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -61,6 +62,7 @@ public final class MemoryGuard implements AutoCloseable {
       List.of(
           "exit(128+n) and death by signal n cannot be told apart",
           "CPU time and peak memory of a child are unknown",
+          "what happens to a child's memory is told to its listener when the child has ended",
           "a child cannot get a process group of its own, or be made to die with the parent",
           "the program's argv[0] is its full path",
           "a child may have SIGQUIT blocked and signals 32 and 33 ignored, as the JDK's children do",
@@ -75,6 +77,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final Leaves leaves;
   private final OomCounters counters;
   private final OomVictims victims;
+  private final MemoryEvents events;
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
@@ -88,6 +91,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.leaves = Leaves.look(search);
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
+    this.events = new MemoryEvents(engine.hints(), victims);
   }
 
   /**
@@ -296,17 +300,20 @@ public final class MemoryGuard implements AutoCloseable {
     Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
     Leaves.Lease lease = leaves.arm(plan.limits());
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
+    Optional<MemoryEvents.Listening> listening = Optional.empty();
     GuardedProcess process;
     try {
       preload = witnesses.arm(plan.limits());
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative());
+      listening = listen(plan, lease, child);
       process =
           new GuardedProcess(
               child,
-              new Postmortem(plan, preload, lease, child, files, kernel, began),
+              new Postmortem(plan, preload, lease, listening, child, files, kernel, began),
               plan.limits());
     } catch (LaunchException | RuntimeException | Error e) {
+      listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
       lease.release();
       throw e;
@@ -322,6 +329,13 @@ public final class MemoryGuard implements AutoCloseable {
       throw e;
     }
     return process;
+  }
+
+  private Optional<MemoryEvents.Listening> listen(
+      LaunchPlan plan, Leaves.Lease lease, Child child) {
+    return plan.options()
+        .memoryListener()
+        .flatMap(listener -> lease.leaf().map(leaf -> events.listen(leaf, child.pid(), listener)));
   }
 
   /**
@@ -375,6 +389,7 @@ public final class MemoryGuard implements AutoCloseable {
             .map(process -> process.destroyTree(CLOSING_GRACE))
             .toArray(CompletableFuture<?>[]::new);
     CompletableFuture.allOf(ending).join();
+    events.close();
     leaves.close();
     counters.close();
     victims.close();

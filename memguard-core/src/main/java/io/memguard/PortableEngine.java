@@ -3,6 +3,8 @@ package io.memguard;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.launch.engine.PortableLauncher;
+import io.memguard.watch.LeafHints;
+import java.util.Optional;
 
 /** Starts children through the JDK, where the native library cannot be used. */
 final class PortableEngine implements Engine {
@@ -19,6 +21,11 @@ final class PortableEngine implements Engine {
   @Override
   public Capabilities.Engine kind() {
     return Capabilities.Engine.PORTABLE;
+  }
+
+  @Override
+  public Optional<LeafHints> hints() {
+    return Optional.empty();
   }
 
   @Override

@@ -33,6 +33,7 @@ final class Postmortem {
   private final Witnesses.Preload preload;
   private final Child child;
   private final Leaves.Lease lease;
+  private final Optional<MemoryEvents.Listening> listening;
   private final Kernel kernel;
   private final Files files;
   private final long began;
@@ -79,6 +80,7 @@ final class Postmortem {
       LaunchPlan plan,
       Witnesses.Preload preload,
       Leaves.Lease lease,
+      Optional<MemoryEvents.Listening> listening,
       Child child,
       Files files,
       Kernel kernel,
@@ -86,6 +88,7 @@ final class Postmortem {
     this.plan = plan;
     this.preload = preload;
     this.lease = lease;
+    this.listening = listening;
     this.child = child;
     this.files = files;
     this.kernel = kernel;
@@ -125,14 +128,14 @@ final class Postmortem {
    * Gathers and judges. It gives the witness's slot back and removes the leaf, so it may be called
    * once. Files are read on another thread: the child may have put a FIFO, or a network that does
    * not answer, there. So is the kernel's log, which may be long. The kernel's counters are read at
-   * once: they go on counting.
+   * once: they go on counting. A listener is told before the outcome is known, unless it blocks.
    */
   CompletableFuture<Outcome> examine(Child.End end) {
     boolean success = end.status().isSuccess();
     Optional<CgroupRecord> cgroups =
         success ? Optional.empty() : Optional.of(kernel.look(lease, end.status()));
     Optional<String> leaf = lease.leaf().map(Leaf::name);
-    lease.release();
+    CompletableFuture<?> released = listening.map(this::release).orElseGet(this::release);
     boolean inFiles = files.output().isPresent() || files.error().isPresent();
     boolean inTheLog =
         ending() == Ending.ITS_OWN
@@ -145,9 +148,27 @@ final class Postmortem {
                 inTheLog
                     ? kernel.victims().find(kernel.mark(), child.pid(), leaf)
                     : Optional.empty());
-    return inTheLog || (inFiles && !success)
-        ? CompletableFuture.supplyAsync(judgement)
-        : CompletableFuture.completedFuture(judgement.get());
+    CompletableFuture<Outcome> judged =
+        inTheLog || (inFiles && !success)
+            ? CompletableFuture.supplyAsync(judgement)
+            : CompletableFuture.completedFuture(judgement.get());
+    return judged.thenCombine(released, (outcome, nothing) -> outcome);
+  }
+
+  private CompletableFuture<?> release() {
+    lease.release();
+    return CompletableFuture.completedFuture(null);
+  }
+
+  private CompletableFuture<?> release(MemoryEvents.Listening listener) {
+    CompletableFuture<Void> told = listener.tellLast();
+    CompletableFuture<Void> removed =
+        CompletableFuture.runAsync(
+            () -> {
+              listener.stop();
+              lease.release();
+            });
+    return CompletableFuture.allOf(told, removed);
   }
 
   private Outcome judge(

@@ -1,23 +1,31 @@
 package io.memguard.limits;
 
+import io.memguard.outcome.MemoryEvent;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
- * Says how a child lives besides its memory: for how long, in which process group, and whether it
- * outlives its parent.
+ * Says how a child lives besides its memory: for how long, in which process group, whether it
+ * outlives its parent, and who is told what happens to it.
  *
  * @param timeout after which the child and its descendants are ended, or empty for never
  * @param grace how long the tree may take to end itself after SIGTERM before it is sent SIGKILL
  * @param group the child's process group
  * @param dieWithParent true to have the kernel send the child SIGKILL when this JVM dies, however
  *     it dies
+ * @param memoryListener who is told what happens to the child's memory while it lives, or empty
  */
 public record LaunchOptions(
-    Optional<Duration> timeout, Duration grace, ProcessGroup group, boolean dieWithParent) {
+    Optional<Duration> timeout,
+    Duration grace,
+    ProcessGroup group,
+    boolean dieWithParent,
+    Optional<Consumer<MemoryEvent>> memoryListener) {
   private static final LaunchOptions DEFAULTS =
-      new LaunchOptions(Optional.empty(), Duration.ofSeconds(5), ProcessGroup.INHERITED, false);
+      new LaunchOptions(
+          Optional.empty(), Duration.ofSeconds(5), ProcessGroup.INHERITED, false, Optional.empty());
 
   /** Names the process group a child is put into. */
   public enum ProcessGroup {
@@ -37,6 +45,7 @@ public record LaunchOptions(
    * @param group the child's process group
    * @param dieWithParent true to have the kernel send the child SIGKILL when this JVM dies, however
    *     it dies
+   * @param memoryListener who is told what happens to the child's memory while it lives, or empty
    * @throws IllegalArgumentException if the time-out is not positive, or the grace period is
    *     negative
    */
@@ -57,7 +66,7 @@ public record LaunchOptions(
 
   /**
    * Returns what holds where nothing is said: no time-out, 5 seconds of grace, the parent's process
-   * group.
+   * group, and nobody is told.
    *
    * @return the defaults
    */
@@ -72,7 +81,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withTimeout(Duration value) {
-    return new LaunchOptions(Optional.of(value), grace, group, dieWithParent);
+    return new LaunchOptions(Optional.of(value), grace, group, dieWithParent, memoryListener);
   }
 
   /**
@@ -82,7 +91,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withGrace(Duration value) {
-    return new LaunchOptions(timeout, value, group, dieWithParent);
+    return new LaunchOptions(timeout, value, group, dieWithParent, memoryListener);
   }
 
   /**
@@ -92,7 +101,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withGroup(ProcessGroup value) {
-    return new LaunchOptions(timeout, grace, value, dieWithParent);
+    return new LaunchOptions(timeout, grace, value, dieWithParent, memoryListener);
   }
 
   /**
@@ -103,6 +112,24 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withDieWithParent(boolean value) {
-    return new LaunchOptions(timeout, grace, group, value);
+    return new LaunchOptions(timeout, grace, group, value, memoryListener);
+  }
+
+  /**
+   * Has somebody told what happens to the child's memory while it lives: that it reached a limit,
+   * or that a descendant was killed for lack of memory and the child lives on. Only a child that
+   * has a cgroup of its own can be told about ({@link Protection#CGROUP_LEAF}); for others this has
+   * no effect and no cost.
+   *
+   * <p>The listener runs on a thread of the guard's, one event after the other, those of all its
+   * children. It should return soon: others wait behind it, and the outcome of a child that has
+   * ended waits for it for up to a second. What it throws is logged. What the kernel has counted
+   * until the child's end is told before the outcome; the portable engine tells it all then.
+   *
+   * @param value who is told
+   * @return the new options
+   */
+  public LaunchOptions withMemoryListener(Consumer<MemoryEvent> value) {
+    return new LaunchOptions(timeout, grace, group, dieWithParent, Optional.of(value));
   }
 }

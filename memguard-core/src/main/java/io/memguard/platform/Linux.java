@@ -20,6 +20,8 @@ import org.jspecify.annotations.Nullable;
 public final class Linux {
   public static final int EPOLLIN = 0x1;
   public static final int EPOLLOUT = 0x4;
+  public static final int EPOLLPRI = 0x2;
+  public static final int EPOLLET = 1 << 31;
   public static final int EPOLLONESHOT = 1 << 30;
   public static final int EPOLL_CTL_ADD = 1;
   public static final int EPOLL_CTL_DEL = 2;
@@ -140,6 +142,14 @@ public final class Linux {
   public static native int guard_available(int fd);
 
   public static native int guard_open_log(byte[] file);
+
+  public static native int guard_open(byte[] file, int writable);
+
+  public static native int guard_inotify();
+
+  public static native int guard_inotify_add(int inotify, byte[] file);
+
+  public static native int guard_inotify_remove(int inotify, int watch);
 
   public static native int guard_close(int fd);
 

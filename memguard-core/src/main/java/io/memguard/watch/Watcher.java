@@ -104,6 +104,19 @@ public final class Watcher implements AutoCloseable {
   }
 
   /**
+   * Calls back each time that a descriptor has something urgent to tell. There is nothing to take;
+   * a descriptor whose file is gone calls back once, and not for ever.
+   *
+   * @param fd the descriptor
+   * @param handler must not block
+   * @return what names the registration
+   * @throws IOException if the kernel refuses to watch another one
+   */
+  long watchUrgent(int fd, Runnable handler) throws IOException {
+    return watch(lastKey.incrementAndGet(), fd, Linux.EPOLLPRI | Linux.EPOLLET, handler);
+  }
+
+  /**
    * Calls back once, when a descriptor can be read or written.
    *
    * @param fd the descriptor

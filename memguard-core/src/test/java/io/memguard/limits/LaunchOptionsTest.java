@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.memguard.limits.LaunchOptions.ProcessGroup;
+import io.memguard.outcome.MemoryEvent;
 import java.time.Duration;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,12 +24,15 @@ final class LaunchOptionsTest {
     assertThat(DEFAULTS.grace()).isEqualTo(Duration.ofSeconds(5));
     assertThat(DEFAULTS.group()).isEqualTo(ProcessGroup.INHERITED);
     assertThat(DEFAULTS.dieWithParent()).isFalse();
+    assertThat(DEFAULTS.memoryListener()).isEmpty();
   }
 
   @Test
   void eachOptionChangesItselfAlone() {
+    Consumer<MemoryEvent> listener = event -> {};
     LaunchOptions all =
         DEFAULTS
+            .withMemoryListener(listener)
             .withTimeout(Duration.ofMillis(1))
             .withGrace(Duration.ZERO)
             .withGroup(ProcessGroup.NEW_SESSION)
@@ -36,6 +41,7 @@ final class LaunchOptionsTest {
     assertThat(all.grace()).isZero();
     assertThat(all.group()).isEqualTo(ProcessGroup.NEW_SESSION);
     assertThat(all.dieWithParent()).isTrue();
+    assertThat(all.memoryListener()).containsSame(listener);
     assertThat(DEFAULTS).isEqualTo(LaunchOptions.defaults());
   }
 
@@ -59,6 +65,7 @@ final class LaunchOptionsTest {
   void refusesNull() {
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withTimeout(null));
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withGrace(null));
+    assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withMemoryListener(null));
     assertThatNullPointerException()
         .isThrownBy(() -> DEFAULTS.withGroup(null))
         .withMessage("group");

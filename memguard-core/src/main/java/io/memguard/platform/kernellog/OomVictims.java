@@ -8,6 +8,7 @@ import io.memguard.platform.PidNamespace;
 import io.memguard.platform.cgroup.Cgroup;
 import io.memguard.platform.cgroup.CgroupSearch;
 import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -85,15 +86,27 @@ public final class OomVictims implements AutoCloseable {
     return Optional.of(new KernelLogRecord(victim, machinesPids && since.complete()));
   }
 
+  /**
+   * Returns who of a leaf was killed since a mark.
+   *
+   * @param leaf the name of its directory
+   */
+  public OomKillLog.Since inLeaf(OomKillLog.Mark mark, String leaf) {
+    if (log == null) {
+      return new OomKillLog.Since(List.of(), mark, false);
+    }
+    OomKillLog.Since since = log.since(mark);
+    List<OomKill> kills =
+        since.kills().stream().filter(kill -> livedIn(kill, Optional.of(leaf))).toList();
+    return new OomKillLog.Since(kills, since.now(), since.complete());
+  }
+
   private Optional<Who> who(OomKill kill, long pid, Optional<String> leaf) {
     if (machinesPids && kill.pid() == pid) {
       return Optional.of(Who.CHILD);
     }
     if (leaf.isPresent()) {
-      boolean inside =
-          kill.victimCgroup().filter(path -> isIn(path, leaf)).isPresent()
-              || kill.groupCgroup().filter(path -> isIn(path, leaf)).isPresent();
-      return inside ? Optional.of(Who.IN_LEAF) : Optional.empty();
+      return livedIn(kill, leaf) ? Optional.of(Who.IN_LEAF) : Optional.empty();
     }
     boolean beside =
         !machinesPids
@@ -101,6 +114,11 @@ public final class OomVictims implements AutoCloseable {
                 .filter(path -> ownPath.filter(path::endsWith).isPresent())
                 .isPresent();
     return beside ? Optional.of(Who.BESIDE) : Optional.empty();
+  }
+
+  private static boolean livedIn(OomKill kill, Optional<String> leaf) {
+    return kill.victimCgroup().filter(path -> isIn(path, leaf)).isPresent()
+        || kill.groupCgroup().filter(path -> isIn(path, leaf)).isPresent();
   }
 
   private static Victim victim(OomKill kill, Who who, Optional<String> leaf) {

@@ -1,0 +1,257 @@
+package io.memguard;
+
+import io.memguard.outcome.MemoryEvent;
+import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.outcome.MemoryEvent.Victim;
+import io.memguard.platform.cgroup.CgroupV1;
+import io.memguard.platform.cgroup.Counter;
+import io.memguard.platform.cgroup.Counters;
+import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.kernellog.OomKillLog;
+import io.memguard.platform.kernellog.OomVictims;
+import io.memguard.watch.LeafHints;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Tells listeners what happens in their children's leaves.
+ *
+ * <p>A hint from the event loop has the leaf's counters read and compared with the last ones, on
+ * the one thread {@code memguard-events}, where the listeners run too. One a guard, and the thread
+ * is made for the first child that has both a listener and a leaf; {@link #close} ends it. A {@link
+ * Listening} owns the hints of its leaf until the child was reaped. Safe to share between threads.
+ */
+final class MemoryEvents implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(MemoryEvents.class);
+
+  /** What each counter means, in the order in which it is told. */
+  private static final List<Map.Entry<Counter, Kind>> KINDS =
+      List.of(
+          Map.entry(Counter.HIGH, Kind.HIGH),
+          Map.entry(Counter.MAX, Kind.MAX),
+          Map.entry(Counter.FAILCNT, Kind.MAX),
+          Map.entry(Counter.OOM, Kind.OOM),
+          Map.entry(Counter.OOM_KILL, Kind.OOM_KILL));
+
+  /** On cgroup v1 the notice comes before the kill, so it is looked again a little later. */
+  private static final List<Long> LATER_MILLIS = List.of(20L, 200L);
+
+  /** The line in the kernel's log comes right after the counter rose. */
+  private static final int LOG_LOOKS = 5;
+
+  private static final long LOG_MILLIS = 2;
+
+  /** A listener that blocks must not keep the outcome from others. */
+  private static final long PATIENCE_MILLIS = 1000;
+
+  private final Optional<LeafHints> hints;
+  private final OomVictims victims;
+  private @Nullable ScheduledExecutorService thread;
+
+  /**
+   * Prepares; makes nothing yet.
+   *
+   * @param hints empty where there is no event loop: then all is told at the child's end
+   */
+  MemoryEvents(Optional<LeafHints> hints, OomVictims victims) {
+    this.hints = hints;
+    this.victims = victims;
+  }
+
+  /** Begins to listen to a leaf. */
+  Listening listen(Leaf leaf, long child, Consumer<MemoryEvent> listener) {
+    Listening listening = new Listening(thread(), leaf, child, listener);
+    hints.ifPresent(listening::begin);
+    return listening;
+  }
+
+  private synchronized ScheduledExecutorService thread() {
+    if (thread == null) {
+      thread =
+          Executors.newSingleThreadScheduledExecutor(
+              task -> {
+                Thread made = new Thread(task, "memguard-events");
+                made.setDaemon(true);
+                return made;
+              });
+    }
+    return thread;
+  }
+
+  /** Ends the thread, when it has told what is still to be told. */
+  @Override
+  public synchronized void close() {
+    if (thread != null) {
+      thread.shutdown();
+    }
+  }
+
+  /** One child's. Fields that are not final are the thread's own. */
+  final class Listening {
+    private final ScheduledExecutorService executor;
+    private final Leaf leaf;
+    private final long child;
+    private final Consumer<MemoryEvent> listener;
+    private final AtomicBoolean lookIsDue = new AtomicBoolean();
+    private final List<Victim> untold = new ArrayList<>();
+    private volatile LeafHints.@Nullable Hint hint;
+    private Counters told = new Counters(Map.of());
+    private OomKillLog.Mark logged = victims.mark();
+    private boolean ended;
+
+    private Listening(
+        ScheduledExecutorService executor, Leaf leaf, long child, Consumer<MemoryEvent> listener) {
+      this.executor = executor;
+      this.leaf = leaf;
+      this.child = child;
+      this.listener = listener;
+    }
+
+    private void begin(LeafHints source) {
+      try {
+        hint = source.listen(leaf, this::changed, () -> execute(this::pressed));
+      } catch (IOException e) {
+        LOG.warn(
+            "What happens in cgroup {} is told only when child {} has ended: {};"
+                + " see fs.inotify.max_user_instances and max_user_watches",
+            leaf.directory(),
+            child,
+            e.getMessage());
+      }
+      changed(); // it may have begun before
+    }
+
+    private void changed() {
+      if (lookIsDue.compareAndSet(false, true)) {
+        execute(this::look);
+        if (leaf.cgroup() instanceof CgroupV1) {
+          LATER_MILLIS.forEach(this::lookLater);
+        }
+      }
+    }
+
+    private void execute(Runnable task) {
+      try {
+        executor.execute(task);
+      } catch (RejectedExecutionException e) {
+        LOG.debug("The guard of child {} is closed: nobody is told any more", child);
+      }
+    }
+
+    @SuppressWarnings("FutureReturnValueIgnored") // the look speaks for itself
+    private void lookLater(long millis) {
+      try {
+        executor.schedule(this::look, millis, TimeUnit.MILLISECONDS);
+      } catch (RejectedExecutionException e) {
+        LOG.debug("The guard of child {} is closed: nobody is told any more", child);
+      }
+    }
+
+    private void look() {
+      lookIsDue.set(false); // what comes now needs another look
+      if (!ended) {
+        counters().ifPresent(this::compare);
+      }
+    }
+
+    private Optional<Counters> counters() {
+      return leaf.cgroup().events().or(() -> leaf.cgroup().localEvents());
+    }
+
+    private void compare(Counters now) {
+      for (Map.Entry<Counter, Kind> each : KINDS) {
+        long times = now.of(each.getKey()).orElse(0) - told.of(each.getKey()).orElse(0);
+        if (times > 0) {
+          Kind kind = each.getValue();
+          List<Victim> killed = kind == Kind.OOM_KILL ? killed(times) : List.of();
+          tell(new MemoryEvent(child, kind, times, killed));
+        }
+      }
+      told = now;
+    }
+
+    private List<Victim> killed(long times) {
+      for (int look = 0; victims.known() && look < LOG_LOOKS; look++) {
+        OomKillLog.Since since = victims.inLeaf(logged, leaf.name());
+        logged = since.now();
+        since.kills().forEach(kill -> untold.add(new Victim(kill.pid(), kill.name())));
+        if (untold.size() >= times || !pause()) {
+          break;
+        }
+      }
+      List<Victim> killed =
+          List.copyOf(untold.subList(0, Math.toIntExact(Math.min(times, untold.size()))));
+      untold.removeAll(killed);
+      return killed;
+    }
+
+    private static boolean pause() {
+      try {
+        TimeUnit.MILLISECONDS.sleep(LOG_MILLIS);
+        return true;
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return false;
+      }
+    }
+
+    private void pressed() {
+      if (!ended) {
+        tell(new MemoryEvent(child, Kind.PRESSURE, 1, List.of()));
+      }
+    }
+
+    private void tell(MemoryEvent event) {
+      try {
+        listener.accept(event);
+      } catch (RuntimeException | Error e) { // one listener's trouble is not the others'
+        LOG.error("The memory listener of child {} failed on {}", child, event, e);
+      }
+    }
+
+    /**
+     * Ends the hints; before the leaf is removed. To end a pressure trigger, the kernel waits for
+     * other CPUs, some 10 milliseconds: not for the event loop's thread.
+     */
+    void stop() {
+      LeafHints.Hint begun = hint;
+      if (begun != null) {
+        begun.close();
+      }
+    }
+
+    /**
+     * Has what rose last told; after the child was reaped, and before its leaf is removed.
+     *
+     * @return completes when all was told, or after a second
+     */
+    CompletableFuture<Void> tellLast() {
+      Optional<Counters> last = counters();
+      CompletableFuture<Void> done = new CompletableFuture<>();
+      try {
+        executor.execute(
+            () -> {
+              last.ifPresent(this::compare);
+              ended = true;
+              done.complete(null);
+            });
+      } catch (RejectedExecutionException e) {
+        done.complete(null);
+      }
+      return done.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
+    }
+  }
+}

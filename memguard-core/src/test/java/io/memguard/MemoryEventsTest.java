@@ -1,0 +1,175 @@
+package io.memguard;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.memguard.outcome.MemoryEvent;
+import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.platform.Linux;
+import io.memguard.platform.cgroup.CgroupFinder;
+import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.kernellog.OomVictims;
+import io.memguard.support.Eventually;
+import io.memguard.support.Traces;
+import io.memguard.watch.LeafHints;
+import io.memguard.watch.Watcher;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Who listens to a leaf is told what rose: here the leaf is a directory of ordinary files. */
+@Tag("engine-independent")
+@Timeout(60)
+final class MemoryEventsTest {
+  private static final long CHILD = 7;
+
+  /** The end of a pressure trigger takes some 10 milliseconds. */
+  private static final int MANY = 100;
+
+  @TempDir Path machine;
+  private final List<MemoryEvent> told = new CopyOnWriteArrayList<>();
+  private Leaf leaf;
+
+  @BeforeEach
+  void makeLeaf() throws IOException {
+    Path proc = Files.createDirectories(machine.resolve("proc/self"));
+    Files.writeString(proc.resolve("cgroup"), "0::/leaf\n");
+    Files.writeString(
+        proc.resolve("mountinfo"),
+        "30 23 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+    Path directory = Files.createDirectories(machine.resolve("sys/fs/cgroup/leaf"));
+    Files.writeString(directory.getParent().resolve("cgroup.controllers"), "memory\n");
+    Files.writeString(directory.getParent().resolve("cgroup.procs"), "");
+    Files.writeString(directory.resolve("cgroup.procs"), "");
+    leaf =
+        new Leaf(CgroupFinder.findOwn(new Machine(machine)).levels().get(0), OptionalLong.empty());
+    counted(0, 0, 0, 0);
+  }
+
+  @Test
+  void whatRoseIsToldOnceAndInOrder() throws Exception {
+    try (Watcher watcher = watcher();
+        LeafHints hints = new LeafHints(watcher);
+        MemoryEvents events = new MemoryEvents(Optional.of(hints), OomVictims.unknown())) {
+      MemoryEvents.Listening listening = events.listen(leaf, CHILD, told::add);
+      counted(1, 0, 0, 0);
+      Eventually.await("the first is told", () -> told.size() == 1);
+      counted(1, 9, 2, 0);
+      Eventually.await("two more are told", () -> told.size() == 3);
+      counted(1, 9, 2, 1);
+      end(listening);
+      assertThat(told)
+          .containsExactly(
+              event(Kind.HIGH, 1), event(Kind.MAX, 9), event(Kind.OOM, 2), event(Kind.OOM_KILL, 1));
+      counted(2, 9, 3, 2);
+      assertThat(told).as("nobody looks any more").hasSize(4);
+    }
+  }
+
+  @Test
+  void withoutAnEventLoopAllIsToldInTheEnd() throws Exception {
+    try (MemoryEvents events = new MemoryEvents(Optional.empty(), OomVictims.unknown())) {
+      MemoryEvents.Listening listening = events.listen(leaf, CHILD, told::add);
+      counted(0, 1, 1, 1);
+      end(listening);
+      assertThat(told)
+          .extracting(MemoryEvent::kind)
+          .containsExactly(Kind.MAX, Kind.OOM, Kind.OOM_KILL);
+    }
+  }
+
+  @Test
+  void aListenerThatFailsIsToldTheNextAllTheSame() throws Exception {
+    Consumer<MemoryEvent> failing =
+        event -> {
+          told.add(event);
+          throw new IllegalStateException("on purpose");
+        };
+    try (MemoryEvents events = new MemoryEvents(Optional.empty(), OomVictims.unknown())) {
+      MemoryEvents.Listening listening = events.listen(leaf, CHILD, failing);
+      counted(0, 1, 1, 0);
+      end(listening);
+      assertThat(told).hasSize(2);
+    }
+  }
+
+  @Test
+  void aListenerThatBlocksDoesNotKeepTheOutcome() throws Exception {
+    CountDownLatch never = new CountDownLatch(1);
+    try (MemoryEvents events = new MemoryEvents(Optional.empty(), OomVictims.unknown())) {
+      MemoryEvents.Listening listening =
+          events.listen(
+              leaf,
+              CHILD,
+              event -> {
+                try {
+                  never.await();
+                } catch (InterruptedException e) {
+                  Thread.currentThread().interrupt();
+                }
+              });
+      counted(0, 1, 0, 0);
+      end(listening);
+      never.countDown();
+    }
+  }
+
+  /** Where the kernel has PSI and lets us, the machine's own file stands for a leaf's. */
+  @Test
+  void nothingIsLeftOfManyLeaves() throws Exception {
+    Files.createSymbolicLink(
+        leaf.directory().resolve("memory.pressure"), Path.of("/proc/pressure/memory"));
+    watcher().close(); // the native library stays
+    Traces before = Traces.begin();
+    try (Watcher watcher = watcher();
+        LeafHints hints = new LeafHints(watcher);
+        MemoryEvents events = new MemoryEvents(Optional.of(hints), OomVictims.unknown())) {
+      end(events.listen(leaf, CHILD, told::add));
+      Traces between = Traces.begin();
+      for (int i = 0; i < MANY; i++) {
+        end(events.listen(leaf, CHILD, told::add));
+      }
+      between.assertNothingIsLeft();
+    }
+    before.assertNothingIsLeft();
+    assertThat(told).isEmpty();
+  }
+
+  private static void end(MemoryEvents.Listening listening) {
+    listening.tellLast().join();
+    listening.stop();
+  }
+
+  private static Watcher watcher() throws IOException {
+    Linux.load();
+    return new Watcher();
+  }
+
+  private static MemoryEvent event(Kind kind, long times) {
+    return new MemoryEvent(CHILD, kind, times, List.of());
+  }
+
+  private void counted(int high, int max, int oom, int kills) throws IOException {
+    String text = "low 0\nhigh %d\nmax %d\noom %d\noom_kill %d\n".formatted(high, max, oom, kills);
+    Path file = leaf.directory().resolve("memory.events");
+    try (FileChannel counters =
+        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      counters.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.US_ASCII))); // all at once
+    }
+  }
+}
