@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -41,6 +42,17 @@ GUARD_API int32_t guard_epoll_wait(int32_t epoll, struct guard_event *out, int32
     out[i] = (struct guard_event){.key = (int64_t)events[i].data.u64, .events = (int32_t)events[i].events};
   }
   return (int32_t)count;
+}
+
+/*
+ * Waits on the calling thread, and not through epoll, until the child behind the pidfd has ended, or the time is over, or
+ * a signal came. If it has ended it is no longer watched: epoll would report that it is reaped (EPOLLHUP), asked or not.
+ */
+GUARD_API void guard_await(int32_t epoll, int32_t pidfd, int64_t nanos, int64_t key) {
+  struct pollfd child = {.fd = pidfd, .events = POLLIN};
+  struct timespec time = {.tv_sec = nanos / 1000000000, .tv_nsec = nanos % 1000000000};
+  guard_epoll_ctl(epoll, EPOLL_CTL_MOD, pidfd, 0, key);
+  if (sys5(SYS_ppoll, (long)&child, 1, (long)&time, 0, 0) > 0) guard_epoll_ctl(epoll, EPOLL_CTL_DEL, pidfd, 0, 0);
 }
 
 /*

@@ -43,6 +43,14 @@ interface Child {
   /** Returns the JDK's view of it, or empty if it has been reaped. */
   Optional<ProcessHandle> handle();
 
+  /**
+   * Waits for its end on the calling thread, which cannot be interrupted meanwhile, if that is the
+   * shorter way.
+   *
+   * @param nanos how long at most
+   */
+  void await(long nanos);
+
   /** Completes when it was reaped, on a thread that must not be held up. */
   CompletableFuture<End> end();
 

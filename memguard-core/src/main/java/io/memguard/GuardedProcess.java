@@ -30,6 +30,11 @@ import org.jspecify.annotations.Nullable;
  * <p>Safe to share between threads.
  */
 public final class GuardedProcess extends Process {
+  /** A thread that waits for a short-lived child hears of interruption that late at most. */
+  private static final long BRIEFLY_NANOS = 5_000_000;
+
+  private static final String VIRTUAL_THREADS = "VirtualThreads";
+
   private final Child child;
   private final Postmortem postmortem;
   private final MemoryLimits limits;
@@ -158,6 +163,7 @@ public final class GuardedProcess extends Process {
   }
 
   private Outcome await() throws InterruptedException {
+    awaitBriefly(BRIEFLY_NANOS);
     try {
       return ended.get();
     } catch (ExecutionException e) {
@@ -166,10 +172,27 @@ public final class GuardedProcess extends Process {
     }
   }
 
+  /**
+   * Most children that end soon need not wake the watcher, to have it wake this thread. Not on a
+   * virtual thread: it would keep its carrier.
+   */
+  private void awaitBriefly(long nanos) {
+    Thread thread = Thread.currentThread();
+    if (nanos > 0
+        && !ended.isDone()
+        && !thread.isInterrupted()
+        && !thread.getThreadGroup().getName().equals(VIRTUAL_THREADS)) {
+      child.await(nanos);
+    }
+  }
+
   @Override
   public boolean waitFor(long timeout, TimeUnit unit) throws InterruptedException {
+    long began = System.nanoTime();
+    long nanos = unit.toNanos(timeout);
+    awaitBriefly(Math.min(nanos, BRIEFLY_NANOS));
     try {
-      ended.get(timeout, unit);
+      ended.get(nanos - (System.nanoTime() - began), TimeUnit.NANOSECONDS);
       return true;
     } catch (TimeoutException e) {
       return false;

@@ -45,6 +45,7 @@ final class NativeChild implements Child {
   private InputStream stdout = NoPipe.SOURCE;
   private InputStream stderr = NoPipe.SOURCE;
   private final CompletableFuture<End> end = new CompletableFuture<>();
+  private final Watcher.ExitWatch watch;
   private boolean reaped;
 
   /** Ends the child if the kernel refuses to watch it. */
@@ -54,7 +55,7 @@ final class NativeChild implements Child {
       stdin = stdin(watcher, launched.stdin(), unread);
       stdout = source(watcher, launched.stdout(), output, unread);
       stderr = source(watcher, launched.stderr(), error, unread);
-      watcher.watchExit(launched.pidfd(), this::reaped);
+      watch = watcher.watchExit(launched.pidfd(), this::reaped);
     } catch (IOException e) {
       Linux.guard_abandon(launched.pidfd());
       closeAll();
@@ -181,6 +182,11 @@ final class NativeChild implements Child {
   @Override
   public Map<Protection, ProtectionState> protections() {
     return launched.protections();
+  }
+
+  @Override
+  public void await(long nanos) {
+    watch.await(nanos);
   }
 
   @Override

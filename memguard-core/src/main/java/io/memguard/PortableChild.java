@@ -156,6 +156,11 @@ final class PortableChild implements Child {
   }
 
   @Override
+  public void await(long nanos) {
+    // the JDK has a thread for that
+  }
+
+  @Override
   public CompletableFuture<End> end() {
     return end;
   }

@@ -15,6 +15,9 @@ import java.io.IOException;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -23,6 +26,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(WithGuard.class)
 @Timeout(60)
 final class LifeAsTheJdksTest {
+  private static final int SHORT_LIVES = 100;
+
   @Test
   void whileItLivesThereIsNoExitValue(MemoryGuard guard) throws Exception {
     Object seen =
@@ -125,6 +130,38 @@ final class LifeAsTheJdksTest {
           cat.getOutputStream().close();
           return List.of(cat.waitFor(), first.get(30, SECONDS), second.get(30, SECONDS));
         });
+  }
+
+  /**
+   * Those who wait, some of them again and again, and the watcher take turns; each end is told
+   * once.
+   */
+  @Test
+  void manyMayWaitForEachOfManyShortLives(MemoryGuard guard) throws Exception {
+    AtomicInteger told = new AtomicInteger();
+    for (int code = 0; code < SHORT_LIVES; code++) {
+      GuardedProcess child =
+          guard.start(sh("sleep 0.00" + code % 8 + "; exit " + code), MemoryLimits.none());
+      child.whenEnded(told::incrementAndGet);
+      List<CompletableFuture<Integer>> waiting =
+          Stream.generate(() -> CompletableFuture.supplyAsync(() -> patiently(child)))
+              .limit(3)
+              .toList();
+      assertThat(child.waitFor()).isEqualTo(code);
+      assertThat(waiting).extracting(CompletableFuture::join).containsOnly(code);
+    }
+    assertThat(told).hasValue(SHORT_LIVES);
+  }
+
+  private static int patiently(Process child) {
+    try {
+      while (!child.waitFor(1, MILLISECONDS)) {
+        Thread.onSpinWait();
+      }
+      return child.exitValue();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   @Test

@@ -129,6 +129,8 @@ public final class Linux {
 
   public static native int guard_epoll_wait(int epoll, long events, int capacity, int millis);
 
+  public static native void guard_await(int epoll, int pidfd, long nanos, long key);
+
   public static native int guard_reap(int epoll, int pidfd, byte[] exit);
 
   public static native void guard_abandon(int pidfd);

@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
@@ -19,8 +20,9 @@ import org.slf4j.LoggerFactory;
 /**
  * The event loop: one daemon thread and one epoll for all children of a guard.
  *
- * <p>Callbacks must not wait for anything. They run on that thread, but for the one of a child that
- * ends before it is watched. Safe to share between threads.
+ * <p>Callbacks must not wait for anything. They run on that thread, but for those of a child that
+ * ends before it is watched, or whose end a thread {@linkplain ExitWatch#await awaits}. Safe to
+ * share between threads.
  */
 public final class Watcher implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Watcher.class);
@@ -79,16 +81,91 @@ public final class Watcher implements AutoCloseable {
    *
    * @param pidfd the child; the caller closes it, after it was called back
    * @param callback gets how it ended; must not block
+   * @return the watch
    * @throws IOException if the kernel refuses to watch another one
    */
-  public void watchExit(int pidfd, Consumer<Exit> callback) throws IOException {
-    Exit already = reap(pidfd);
-    if (already != null) {
-      callback.accept(already);
-      return;
+  public ExitWatch watchExit(int pidfd, Consumer<Exit> callback) throws IOException {
+    ExitWatch watch = new ExitWatch(pidfd, callback);
+    if (!watch.end()) {
+      watch.taken.set(false);
+      watch(watch.key, pidfd, Linux.EPOLLIN, watch::signalled);
     }
-    long key = lastKey.incrementAndGet();
-    watch(key, pidfd, Linux.EPOLLIN, () -> ended(key, pidfd, callback));
+    return watch;
+  }
+
+  /**
+   * A child that will be reaped once, by whoever has the right to: the loop, or a thread that waits
+   * for this child and nothing else.
+   */
+  public final class ExitWatch {
+    private final long key = lastKey.incrementAndGet();
+    private final int pidfd;
+    private final Consumer<Exit> callback;
+    private final AtomicBoolean taken = new AtomicBoolean(true); // by the thread that launched it
+
+    /** Only whoever has taken the right may look. */
+    private boolean reaped;
+
+    private ExitWatch(int pidfd, Consumer<Exit> callback) {
+      this.pidfd = pidfd;
+      this.callback = callback;
+    }
+
+    /**
+     * Waits in the kernel until the child ends, and reaps it, on the calling thread: the loop need
+     * not be woken, to wake this one. That costs the thread that it cannot be interrupted
+     * meanwhile.
+     *
+     * @param nanos how long at most; afterwards the loop watches again
+     */
+    public void await(long nanos) {
+      if (!taken.compareAndSet(false, true)) {
+        return; // it is being reaped, or another thread waits like this
+      }
+      try {
+        Linux.guard_await(epoll, pidfd, nanos, key);
+        end();
+      } catch (RuntimeException | Error e) { // as the loop does
+        report(e);
+      } finally {
+        if (!reaped) { // else the descriptor may be another file's by now
+          watchAgain();
+          taken.set(false);
+        }
+      }
+    }
+
+    private void watchAgain() {
+      if (Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_MOD, pidfd, Linux.EPOLLIN, key) < 0) {
+        Linux.guard_epoll_ctl(epoll, Linux.EPOLL_CTL_ADD, pidfd, Linux.EPOLLIN, key);
+      }
+    }
+
+    private void signalled() {
+      if (!taken.compareAndSet(false, true)) {
+        return;
+      }
+      try {
+        if (!end()) {
+          LockSupport.parkNanos(TRACED_NANOS); // a debugger holds it, and epoll reports it again
+        }
+      } finally { // there may have been no memory for the answer
+        if (!reaped) {
+          taken.set(false);
+        }
+      }
+    }
+
+    private boolean end() {
+      Exit exit = reap(pidfd);
+      if (exit == null) {
+        return false;
+      }
+      reaped = true;
+      handlers.remove(key);
+      callback.accept(exit);
+      return true;
+    }
   }
 
   /**
@@ -223,16 +300,6 @@ public final class Watcher implements AutoCloseable {
     } catch (RuntimeException | Error e) {
       // there may be no memory to say so; the watch goes on all the same
     }
-  }
-
-  private void ended(long key, int pidfd, Consumer<Exit> callback) {
-    Exit exit = reap(pidfd);
-    if (exit == null) {
-      LockSupport.parkNanos(TRACED_NANOS); // a debugger holds it, and epoll goes on reporting it
-      return;
-    }
-    handlers.remove(key);
-    callback.accept(exit);
   }
 
   /**
