@@ -225,7 +225,7 @@ public final class CgroupV2 extends Cgroup {
           "cgroup "
               + path()
               + " holds processes itself, and the kernel then hands its children no memory controller",
-          "move its processes into a cgroup below it first, and write +memory into its cgroup.subtree_control");
+          "have MemoryGuard.prepare, or memguard run --prepare-cgroup, make room: they move its processes into a cgroup below it");
     }
     return Optional.empty();
   }

@@ -160,7 +160,7 @@ public final class Room {
         enable("pids");
       }
       if (memoryMin.isPresent()) {
-        if (!supervisor.exists()) {
+        if (!isSupervised()) {
           refuseMinimum(memoryMin, "this process is in the root cgroup; start it in another");
         }
         set(supervisor, "memory.min", Long.toString(memoryMin.getAsLong()));
@@ -256,6 +256,11 @@ public final class Room {
       }
       left = processes(from);
     }
+  }
+
+  private boolean isSupervised() throws IOException {
+    String own = Long.toString(ProcessHandle.current().pid());
+    return supervisor.exists() && processes(supervisor).contains(own);
   }
 
   private static List<String> processes(Cgroup cgroup) throws IOException {
