@@ -6,11 +6,10 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
-import io.memguard.limits.ResourceLimit;
-import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Signal;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.LeafPlace;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -57,7 +56,7 @@ final class Leaves implements AutoCloseable {
 
   /** Looks where leaves could be made. */
   static Leaves look(CgroupSearch search) {
-    if ("off".equals(System.getProperty(PROPERTY))) {
+    if (forbidden()) {
       return none("forbidden by -D" + PROPERTY + "=off");
     }
     if (search instanceof CgroupSearch.Found found) {
@@ -70,6 +69,10 @@ final class Leaves implements AutoCloseable {
                   "made below " + place.under().directory() + " when asked for"));
     }
     return none(search.unseen().orElse("this process's cgroup was not found"));
+  }
+
+  static boolean forbidden() {
+    return "off".equals(System.getProperty(PROPERTY));
   }
 
   private static Leaves none(String why) {
@@ -88,17 +91,17 @@ final class Leaves implements AutoCloseable {
    */
   Lease arm(MemoryLimits limits) throws LaunchException {
     Requirement wanted = limits.requirement(Protection.CGROUP_LEAF);
-    OptionalLong limit = limit(limits);
+    LeafLimits asked = new LeafLimits(max(limits), limits.memoryHigh(), limits.pidsMax());
     if (wanted == Requirement.OFF) {
       return Lease.none("switched off for this launch");
     }
-    if (wanted == Requirement.PREFER && limit.isEmpty()) {
+    if (wanted == Requirement.PREFER && asked.isEmpty()) {
       return Lease.none("not needed: no memory limit is set");
     }
     Lease lease =
         place == null
             ? new Lease(this, Optional.empty(), state, false)
-            : make(place, limit, wanted);
+            : make(place, asked, wanted == Requirement.REQUIRE);
     if (wanted == Requirement.REQUIRE && lease.leaf.isEmpty()) {
       throw new LaunchException(
           LaunchStep.PREPARE,
@@ -109,11 +112,15 @@ final class Leaves implements AutoCloseable {
     return lease;
   }
 
-  private Lease make(LeafPlace where, OptionalLong limit, Requirement wanted) {
+  private Lease make(LeafPlace where, LeafLimits asked, boolean required) {
+    String lacking = String.join(", and ", where.under().lacking(asked));
+    if (required && !lacking.isEmpty()) {
+      return new Lease(this, Optional.empty(), ProtectionState.inactive(lacking), false);
+    }
     try {
       cleanUpOnce(where);
-      return new Lease(
-          this, Optional.of(Leaf.make(where, limit)), state, wanted == Requirement.REQUIRE);
+      Leaf leaf = Leaf.make(where, asked);
+      return new Lease(this, Optional.of(leaf), inForce(leaf, lacking), required);
     } catch (IOException e) {
       return new Lease(
           this,
@@ -122,6 +129,14 @@ final class Leaves implements AutoCloseable {
               "no cgroup could be made below " + where.under().directory() + ": " + e),
           false);
     }
+  }
+
+  private static ProtectionState inForce(Leaf leaf, String lacking) {
+    OptionalLong max = leaf.limits().max();
+    String what =
+        leaf.directory()
+            + (max.isPresent() ? " with a limit of " + max.getAsLong() + " bytes" : "");
+    return lacking.isEmpty() ? ProtectionState.active(what) : ProtectionState.partly(what, lacking);
   }
 
   private synchronized void cleanUpOnce(LeafPlace where) {
@@ -135,13 +150,8 @@ final class Leaves implements AutoCloseable {
    * What the leaf may use: a little more than the resource limit, so that an allocation is refused,
    * which the child can report, before the kernel kills. Where none is in force, exactly the limit.
    */
-  private static OptionalLong limit(MemoryLimits limits) {
-    OptionalLong asked =
-        limits.rlimits().values().stream()
-            .filter(limit -> limit.resource() == Rlimit.DATA || limit.resource() == Rlimit.AS)
-            .mapToLong(ResourceLimit::soft)
-            .filter(soft -> soft != ResourceLimit.UNLIMITED)
-            .min();
+  private static OptionalLong max(MemoryLimits limits) {
+    OptionalLong asked = limits.memory();
     if (asked.isEmpty()) {
       return asked;
     }
@@ -242,19 +252,12 @@ final class Leaves implements AutoCloseable {
             ProtectionState.inactive(
                 "the kernel left the child outside of " + leaf.get().directory());
       } else {
-        state = entered.active() ? ProtectionState.active(text(leaf.get())) : entered;
+        state = entered.active() ? state : entered;
       }
       if (required && elsewhere) {
         child.signal(Signal.KILL);
         throw new LaunchException(LaunchStep.CGROUP, 0, state.reason(), REMEDY);
       }
-    }
-
-    private static String text(Leaf leaf) {
-      return leaf.directory()
-          + (leaf.limit().isPresent()
-              ? " with a limit of " + leaf.limit().getAsLong() + " bytes"
-              : "");
     }
 
     /** Ends what is left in the leaf, and removes it; after its counters were read. */

@@ -117,6 +117,32 @@ public final class MemoryGuard implements AutoCloseable {
     };
   }
 
+  /**
+   * Makes room for children's cgroups where there is none, before a guard is made. On cgroup v2 a
+   * cgroup that hands the memory controller to others below it may hold no process itself, so this
+   * moves <em>all processes of this process's own cgroup</em> into one named {@code supervisor}
+   * below it, and enables the memory and pids controllers for what else will be there. memguard
+   * does that nowhere unless this is called: an application that has a container, a service or a
+   * scope to itself calls it at its start.
+   *
+   * <p>All of it or nothing: if it fails, everything is as before. Where there is room already it
+   * does nothing, so it may be called again, by any number of processes at once: one of them works,
+   * with {@code cgroup.threads} locked (fcntl(2)), and the others find it done.
+   *
+   * <p>On cgroup v1 there is nothing to do. Where cgroups are read-only, as containers usually have
+   * them, nothing can be done.
+   *
+   * @param options what to do besides
+   * @return what was done, a line each; none if there was nothing to do
+   * @throws IOException if it is impossible here; the message says why, and what helps
+   * @see <a
+   *     href="https://docs.kernel.org/admin-guide/cgroup-v2.html#no-internal-process-constraint">
+   *     the kernel's rule</a>
+   */
+  public static List<String> prepare(PrepareOptions options) throws IOException {
+    return Preparation.make(options);
+  }
+
   private static MemoryGuard nativeOrPortable(boolean forced) {
     try {
       Linux.load();

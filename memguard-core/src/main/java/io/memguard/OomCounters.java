@@ -103,7 +103,7 @@ final class OomCounters implements AutoCloseable {
     Optional<Counters> counters = leaf.cgroup().localEvents();
     return new CgroupRecord.Leaf(
         leaf.cgroup().path(),
-        leaf.limit(),
+        leaf.limits().max(),
         of(counters, Counter.OOM),
         limitReached(counters),
         of(counters, Counter.OOM_KILL));
@@ -129,8 +129,7 @@ final class OomCounters implements AutoCloseable {
   }
 
   private static OptionalLong limitReached(Optional<Counters> counters) {
-    OptionalLong v2 = of(counters, Counter.MAX);
-    return v2.isPresent() ? v2 : of(counters, Counter.FAILCNT);
+    return counters.map(Counters::limitReached).orElse(OptionalLong.empty());
   }
 
   private static OptionalLong of(Optional<Counters> counters, Counter counter) {

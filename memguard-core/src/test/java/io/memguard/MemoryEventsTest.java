@@ -7,6 +7,7 @@ import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.platform.Linux;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.Eventually;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -57,7 +59,9 @@ final class MemoryEventsTest {
     Files.writeString(directory.getParent().resolve("cgroup.procs"), "");
     Files.writeString(directory.resolve("cgroup.procs"), "");
     leaf =
-        new Leaf(CgroupFinder.findOwn(new Machine(machine)).levels().get(0), OptionalLong.empty());
+        new Leaf(
+            CgroupFinder.findOwn(new Machine(machine)).levels().get(0),
+            new LeafLimits(OptionalLong.empty(), OptionalLong.empty(), OptionalInt.empty()));
     counted(0, 0, 0, 0);
   }
 

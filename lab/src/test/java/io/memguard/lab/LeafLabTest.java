@@ -74,7 +74,7 @@ class LeafLabTest {
   @DisplayName("that ends well leaves nothing behind")
   void clean() throws Exception {
     List<String> said = supervise("native", "require", "24MiB", "rlimit", "50", "clean");
-    assertThat(verdicts(said)).hasSize(50).containsOnly("verdict: Exited");
+    assertThat(verdicts(said)).hasSize(50).containsOnly("verdict: Exited 0");
   }
 
   @Test

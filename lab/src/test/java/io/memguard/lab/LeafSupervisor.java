@@ -11,16 +11,31 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /**
  * A supervisor for the lab that says, in one line a run, how each of its children ended.
  *
- * <p>Arguments: whether a leaf is wanted ({@code off}, {@code prefer}, {@code require}); the limit,
- * or {@code none}; whether RLIMIT_DATA is ({@code rlimit} or {@code no-rlimit}); how many runs; and
- * what the child does: {@code greedy}, {@code crowd}, {@code clean}, or {@code sleep}, which is
- * killed by somebody who is not memguard, or {@code hang}, for which this waits for ever.
+ * <p>Arguments: whether a leaf is wanted ({@code off}, {@code prefer}, {@code require}), and four
+ * for each series of runs: the limit, or {@code none}; whether RLIMIT_DATA is ({@code rlimit} or
+ * {@code no-rlimit}); how many runs; and what the child does, see {@link #child}.
  */
 final class LeafSupervisor {
+  private static final int SERIES = 4;
+
+  /** Takes 200 MB from the kernel in one piece, which is faster than to touch page after page. */
+  private static final String GREEDY = "open F, q(</dev/zero); sysread F, $x, 200_000_000";
+
+  /**
+   * For a leaf's child that is to outlive its own child: a leaf is killed as a whole otherwise.
+   * Elsewhere there is nothing to write to.
+   */
+  private static final String SPARE =
+      "{ echo 0 >/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/memory.oom.group; } 2>&-;"
+          + " perl -e '"
+          + GREEDY
+          + "'; ";
+
   private LeafSupervisor() {}
 
   /** Returns the command that runs this class. */
@@ -42,17 +57,19 @@ final class LeafSupervisor {
 
   public static void main(String[] arguments) throws Exception {
     Requirement leaf = Requirement.valueOf(arguments[0].toUpperCase(Locale.ROOT));
-    MemoryLimits limits =
-        arguments[1].equals("none") ? MemoryLimits.none() : MemoryLimits.of(arguments[1]);
-    limits = limits.with(Protection.CGROUP_LEAF, leaf);
-    if (arguments[2].equals("no-rlimit")) {
-      limits = limits.with(Protection.RLIMIT_DATA, Requirement.OFF);
-    }
     try (MemoryGuard guard = MemoryGuard.create()) {
       System.out.println(
           "capable: " + guard.capabilities().protections().get(Protection.CGROUP_LEAF));
-      for (int run = 0; run < Integer.parseInt(arguments[3]); run++) {
-        run(guard, limits, arguments[4]);
+      for (int at = 1; at < arguments.length; at += SERIES) {
+        MemoryLimits limits =
+            arguments[at].equals("none") ? MemoryLimits.none() : MemoryLimits.of(arguments[at]);
+        limits = limits.with(Protection.CGROUP_LEAF, leaf);
+        if (arguments[at + 1].equals("no-rlimit")) {
+          limits = limits.with(Protection.RLIMIT_DATA, Requirement.OFF);
+        }
+        for (int run = 0; run < Integer.parseInt(arguments[at + 2]); run++) {
+          run(guard, limits, arguments[at + 3]);
+        }
       }
     }
     System.out.println("supervisor lives");
@@ -63,6 +80,7 @@ final class LeafSupervisor {
     ProtectionState leaf = child.protections().get(Protection.CGROUP_LEAF);
     System.out.println(
         "leaf: " + (leaf == null ? "not asked for" : leaf.active() + " " + leaf.reason()));
+    System.out.println("protections: " + active(child));
     if (what.equals("hang")) {
       System.out.println("child: " + child.pid());
       child.waitFor();
@@ -75,21 +93,39 @@ final class LeafSupervisor {
     System.out.println(outcome.explanation());
   }
 
+  private static String active(GuardedProcess child) {
+    return child.protections().entrySet().stream()
+        .filter(protection -> protection.getValue().active())
+        .map(protection -> protection.getKey().name())
+        .collect(Collectors.joining(", "));
+  }
+
   static String verdict(Outcome outcome) {
-    return outcome instanceof Outcome.OutOfMemory memory
-        ? memory.cause() + " " + memory.confidence()
+    if (outcome instanceof Outcome.OutOfMemory memory) {
+      return memory.cause() + " " + memory.confidence();
+    }
+    return outcome instanceof Outcome.Exited exited
+        ? "Exited " + exited.code()
         : outcome.getClass().getSimpleName();
   }
 
+  /**
+   * What a child does: {@code greedy} takes too much; {@code crowd} does with eight others; {@code
+   * spared} and {@code mourner} have a child that does, and then exit with 0 or with its status;
+   * {@code clean} exits; {@code sleep} is killed by somebody who is not memguard; and for {@code
+   * hang} the supervisor waits for ever.
+   */
   private static ProcessBuilder child(String what) {
     ProcessBuilder builder =
         switch (what) {
-          case "greedy" -> new ProcessBuilder("perl", "-e", "$x = q(x) x 200_000_000");
+          case "greedy" -> new ProcessBuilder("perl", "-e", GREEDY);
           case "crowd" ->
               new ProcessBuilder(
                   "sh",
                   "-c",
                   "for i in 1 2 3 4 5 6 7 8; do perl -e '$x = q(x) x 10_000_000; sleep 60' & done; wait");
+          case "spared" -> new ProcessBuilder("sh", "-c", SPARE + "exit 0");
+          case "mourner" -> new ProcessBuilder("sh", "-c", SPARE + "exit $?");
           case "clean" -> new ProcessBuilder("true");
           case "sleep", "hang" -> new ProcessBuilder("sleep", "1000");
           default -> throw new IllegalArgumentException(what);

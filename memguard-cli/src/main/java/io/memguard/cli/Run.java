@@ -3,6 +3,7 @@ package io.memguard.cli;
 import io.memguard.Capabilities;
 import io.memguard.GuardedProcess;
 import io.memguard.MemoryGuard;
+import io.memguard.PrepareOptions;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
@@ -14,6 +15,7 @@ import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +26,7 @@ final class Run {
    *
    * @param attempts how often it may run at most
    * @param outOfMemoryStatus the exit status for every out-of-memory outcome
+   * @param preparation how to make room for cgroups first; empty to move nobody
    */
   record Request(
       List<String> command,
@@ -31,7 +34,8 @@ final class Run {
       LaunchOptions options,
       RetryPolicy retry,
       int attempts,
-      int outOfMemoryStatus) {}
+      int outOfMemoryStatus,
+      Optional<PrepareOptions> preparation) {}
 
   private final Request request;
   private final Consumer<String> people;
@@ -53,8 +57,11 @@ final class Run {
   int execute() {
     MemoryGuard guard;
     try {
+      prepare();
       guard = MemoryGuard.create();
-    } catch (IllegalStateException | IllegalArgumentException e) { // the engine asked for
+    } catch (IOException // no room for cgroups
+        | IllegalStateException
+        | IllegalArgumentException e) { // the engine asked for
       String reason = String.valueOf(e.getMessage());
       Console.say(reason);
       return report(Report.launchFailed(reason), ExitStatus.OWN_ERROR);
@@ -68,6 +75,15 @@ final class Run {
     } catch (LaunchException e) {
       Console.say(String.valueOf(e.getMessage()));
       return report(Report.of(e, ended), ExitStatus.of(e));
+    }
+  }
+
+  private void prepare() throws IOException {
+    if (request.preparation().isPresent()) {
+      List<String> done = MemoryGuard.prepare(request.preparation().get());
+      if (!done.isEmpty()) {
+        people.accept("prepared: " + String.join(", ", done));
+      }
     }
   }
 
@@ -141,6 +157,9 @@ final class Run {
               if (!state.active() && matters(protection)) {
                 people.accept("warning: no " + protection.label() + ": " + state.reason());
               }
+              state
+                  .lacking()
+                  .ifPresent(what -> people.accept("warning: " + protection.label() + ": " + what));
             });
   }
 

@@ -1,5 +1,6 @@
 package io.memguard.cli;
 
+import io.memguard.PrepareOptions;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
@@ -14,11 +15,16 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.Stack;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.IParameterPreprocessor;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -129,6 +135,63 @@ final class RunCommand implements Callable<Integer> {
   private Requirement witness = Requirement.PREFER;
 
   @Option(
+      names = "--cgroup",
+      arity = "0..1",
+      preprocessor = OnlyAttached.class,
+      paramLabel = "WHEN",
+      converter = Need.class,
+      description =
+          "Give it a cgroup of its own, with a limit a little above --memory: require, prefer or off."
+              + " Default: off; prefer without WHEN, and with --memory-high or --pids-max.")
+  private @Nullable Requirement cgroup;
+
+  @Option(
+      names = "--memory-high",
+      paramLabel = "SIZE",
+      converter = Size.class,
+      description =
+          "Slow it and its descendants down from this size on (memory.high of its cgroup)."
+              + " Default: never.")
+  private @Nullable Long memoryHigh;
+
+  @Option(
+      names = "--pids-max",
+      paramLabel = "N",
+      description =
+          "Let it and its descendants be N processes and threads at most (pids.max of its cgroup)."
+              + " Default: any number.")
+  private @Nullable Integer pidsMax;
+
+  @Option(
+      names = "--prepare-cgroup",
+      description =
+          "First make room for --cgroup: move all processes of memguard's own cgroup into one named"
+              + " supervisor below it. For the first command of a container or service.")
+  private boolean prepare;
+
+  @Option(
+      names = "--supervisor-min",
+      paramLabel = "SIZE",
+      converter = Size.class,
+      description =
+          "With --prepare-cgroup: protect this much of the supervisor's memory (its memory.min).")
+  private @Nullable Long supervisorMin;
+
+  @Option(
+      names = "--disarm-oom-group",
+      description =
+          "With --prepare-cgroup: have the kernel kill one process, and not the whole container, at"
+              + " the container's limit (0 to its memory.oom.group).")
+  private boolean disarmOomGroup;
+
+  @Option(
+      names = "--systemd-scope",
+      description =
+          "With --prepare-cgroup: ask systemd for a delegated scope first, where memguard is not in"
+              + " one.")
+  private boolean systemdScope;
+
+  @Option(
       names = "--quiet",
       description = "Say nothing on stderr about how it ended; only memguard's own errors.")
   private boolean quiet;
@@ -153,7 +216,8 @@ final class RunCommand implements Callable<Integer> {
         "--oom-exit-code",
         oomExitCode,
         "0 to " + LARGEST_STATUS);
-    Run.Request request = new Run.Request(command, limits, options, retry, attempts(), oomExitCode);
+    Run.Request request =
+        new Run.Request(command, limits, options, retry, attempts(), oomExitCode, preparation());
     ReportFile file = report == null ? null : reportFile(report); // last: it touches the file
     return new Run(request, quiet ? line -> {} : Console::say, file).execute();
   }
@@ -176,6 +240,7 @@ final class RunCommand implements Callable<Integer> {
       }
       limits = limits.withRlimit(limit);
     }
+    limits = cgroup(limits);
     if (memory == null) {
       return limits;
     }
@@ -183,6 +248,42 @@ final class RunCommand implements Callable<Integer> {
       throw wrong("--memory and --rlimit data are the same limit; give one of them");
     }
     return limits.withRlimit(new ResourceLimit(Rlimit.DATA, memory, memory));
+  }
+
+  private MemoryLimits cgroup(MemoryLimits limits) {
+    if (cgroup == Requirement.OFF && (memoryHigh != null || pidsMax != null)) {
+      throw wrong(
+          (memoryHigh != null ? "--memory-high" : "--pids-max")
+              + " has no effect with --cgroup=off");
+    }
+    MemoryLimits all = limits;
+    if (cgroup != null) {
+      all = all.with(Protection.CGROUP_LEAF, cgroup);
+    }
+    if (memoryHigh != null) {
+      all = all.withMemoryHigh(memoryHigh);
+    }
+    if (pidsMax != null) {
+      check(pidsMax >= 1, "--pids-max", pidsMax, "1 to " + Integer.MAX_VALUE);
+      all = all.withPidsMax(pidsMax);
+    }
+    return all;
+  }
+
+  private Optional<PrepareOptions> preparation() {
+    if (!prepare) {
+      String needless =
+          supervisorMin != null
+              ? "--supervisor-min"
+              : disarmOomGroup ? "--disarm-oom-group" : systemdScope ? "--systemd-scope" : null;
+      if (needless != null) {
+        throw wrong(needless + " has no effect without --prepare-cgroup");
+      }
+      return Optional.empty();
+    }
+    PrepareOptions options =
+        PrepareOptions.defaults().withDisarmOomGroup(disarmOomGroup).withSystemdScope(systemdScope);
+    return Optional.of(supervisorMin == null ? options : options.withMemoryMin(supervisorMin));
   }
 
   private int attempts() {
@@ -287,6 +388,18 @@ final class RunCommand implements Callable<Integer> {
         default ->
             throw new IllegalArgumentException("\"" + text + "\" is none of require, prefer, off");
       };
+    }
+  }
+
+  /** Takes a value behind "=" only: what else follows is the next option, or the command. */
+  private static final class OnlyAttached implements IParameterPreprocessor {
+    @Override
+    public boolean preprocess(
+        Stack<String> args, CommandSpec command, ArgSpec option, Map<String, Object> info) {
+      if (!"=".equals(info.get("separator"))) {
+        args.push("prefer");
+      }
+      return false; // picocli goes on with what is there now
     }
   }
 }

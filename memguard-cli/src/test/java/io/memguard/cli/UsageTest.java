@@ -46,6 +46,14 @@ class UsageTest {
         "--grace=-1s                       | \"-1s\" is not a duration",
         "--oom-exit-code 256               | --oom-exit-code 256 is out of range; allowed is 0 to 255",
         "--witness maybe                   | none of require, prefer, off",
+        "--cgroup=maybe                    | none of require, prefer, off",
+        "--memory-high 0                   | \"0\" is less than one byte",
+        "--memory-high 1G --cgroup=off     | --memory-high has no effect with --cgroup=off",
+        "--pids-max 5 --cgroup=off         | --pids-max has no effect with --cgroup=off",
+        "--pids-max 0                      | --pids-max 0 is out of range; allowed is 1 to 2147483647",
+        "--disarm-oom-group                | --disarm-oom-group has no effect without --prepare-cgroup",
+        "--supervisor-min 1M               | --supervisor-min has no effect without --prepare-cgroup",
+        "--systemd-scope                   | --systemd-scope has no effect without --prepare-cgroup",
         "--memory 1G --memory 2G           | should be specified only once",
         "--no-such-option                  | Unknown option: '--no-such-option'",
       })
@@ -81,7 +89,9 @@ class UsageTest {
     assertThat(result.text().lines()).allMatch(line -> line.length() <= 80);
     assertThat(result.text())
         .contains("--memory", "--rlimit", "--retries", "--grow", "--max-memory", "--timeout")
-        .contains("--grace", "--report", "--oom-exit-code", "--witness", "--quiet", "124", "128+n");
+        .contains("--grace", "--report", "--oom-exit-code", "--witness", "--quiet", "124", "128+n")
+        .contains("--cgroup[=WHEN]", "--memory-high", "--pids-max", "--prepare-cgroup")
+        .contains("--supervisor-min", "--disarm-oom-group", "--systemd-scope");
   }
 
   @Test

@@ -2,6 +2,7 @@ package io.memguard.diagnose;
 
 import io.memguard.limits.MemorySize;
 import io.memguard.limits.Protection;
+import io.memguard.limits.ResourceLimit;
 import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
@@ -94,8 +95,8 @@ public final class Diagnoser {
   }
 
   /**
-   * A program that cannot be loaded dies inside execve (SIGKILL or SIGSEGV), or its loader exits
-   * with 127.
+   * A program that cannot be loaded dies inside execve of SIGSEGV, under RLIMIT_AS also of SIGKILL,
+   * or its loader exits with 127.
    */
   private static Optional<Outcome> tooLow(Evidence evidence) {
     if (evidence.rlimitBytes().isEmpty()
@@ -104,7 +105,8 @@ public final class Diagnoser {
     }
     boolean diedLoading =
         evidence.status() instanceof WaitStatus.Kill kill
-            ? kill.signal().number() == SIGKILL || kill.signal().number() == SIGSEGV
+            ? kill.signal().number() == SIGSEGV
+                || (kill.signal().number() == SIGKILL && !underData(evidence))
             : evidence.status().exitValue() == CANNOT_EXECUTE;
     boolean saidSo = Signature.of(evidence).filter(Signature.LOADER::equals).isPresent();
     boolean small = evidence.rlimitBytes().getAsLong() < SMALL;
@@ -200,11 +202,17 @@ public final class Diagnoser {
       return "";
     }
     long limit = evidence.rlimitBytes().getAsLong();
-    boolean data =
-        evidence.active(Protection.RLIMIT_DATA)
-            && evidence.limits().rlimits().values().stream()
-                .anyMatch(one -> one.resource() == Rlimit.DATA && one.soft() == limit);
-    String which = data ? "RLIMIT_DATA" : "RLIMIT_AS";
+    String which = underData(evidence) ? "RLIMIT_DATA" : "RLIMIT_AS";
     return " under " + which + " " + MemorySize.format(limit);
+  }
+
+  /** Tells whether the lowest resource limit is RLIMIT_DATA. */
+  private static boolean underData(Evidence evidence) {
+    return evidence.active(Protection.RLIMIT_DATA)
+        && evidence.limits().rlimits().values().stream()
+            .anyMatch(
+                one ->
+                    one.resource() == Rlimit.DATA
+                        && one.soft() == evidence.rlimitBytes().orElse(ResourceLimit.UNLIMITED));
   }
 }

@@ -4,7 +4,9 @@ import java.util.Collections;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.function.Predicate;
 
 /**
  * Says how much memory a child may use, and by which means it is held to it.
@@ -16,15 +18,19 @@ import java.util.OptionalLong;
  * }</pre>
  *
  * @param rlimits the resource limits set in the child before it runs
- * @param requirements how much each protection is wanted; where none is named, {@link
- *     Requirement#PREFER}, and for {@link Protection#CGROUP_LEAF} {@link Requirement#OFF}
+ * @param requirements how much each protection is wanted; where none is named, see {@link
+ *     #requirement}
  * @param oomScoreAdj what is written to the child's {@code oom_score_adj}: -1000 (never killed) to
  *     1000 (killed first)
+ * @param memoryHigh {@code memory.high} of the child's own cgroup, in bytes; empty for none
+ * @param pidsMax {@code pids.max} of the child's own cgroup; empty for none
  */
 public record MemoryLimits(
     Map<Rlimit, ResourceLimit> rlimits,
     Map<Protection, Requirement> requirements,
-    int oomScoreAdj) {
+    int oomScoreAdj,
+    OptionalLong memoryHigh,
+    OptionalInt pidsMax) {
 
   /** The kernel takes such a process before any other, whatever their sizes. */
   private static final int KILLED_FIRST = 1000;
@@ -33,11 +39,14 @@ public record MemoryLimits(
    * Copies and checks the values.
    *
    * @param rlimits the resource limits set in the child before it runs
-   * @param requirements how much each protection is wanted; where none is named, {@link
-   *     Requirement#PREFER}, and for {@link Protection#CGROUP_LEAF} {@link Requirement#OFF}
+   * @param requirements how much each protection is wanted; where none is named, see {@link
+   *     #requirement}
    * @param oomScoreAdj what is written to the child's {@code oom_score_adj}: -1000 (never killed)
    *     to 1000 (killed first)
-   * @throws IllegalArgumentException if {@code oomScoreAdj} is out of range
+   * @param memoryHigh {@code memory.high} of the child's own cgroup, in bytes; empty for none
+   * @param pidsMax {@code pids.max} of the child's own cgroup; empty for none
+   * @throws IllegalArgumentException if {@code oomScoreAdj} is out of range, or one of the last two
+   *     is less than 1
    */
   public MemoryLimits {
     rlimits = copy(Rlimit.class, rlimits);
@@ -45,6 +54,21 @@ public record MemoryLimits(
     if (oomScoreAdj < -1000 || oomScoreAdj > 1000) {
       throw new IllegalArgumentException(
           "oom_score_adj " + oomScoreAdj + " is out of range; allowed is -1000 to 1000");
+    }
+    if (memoryHigh.orElse(1) < 1) {
+      throw new IllegalArgumentException(
+          "memory.high "
+              + memoryHigh.getAsLong()
+              + " is not positive; allowed is 1 to "
+              + Long.MAX_VALUE
+              + " bytes");
+    }
+    if (pidsMax.orElse(1) < 1) {
+      throw new IllegalArgumentException(
+          "pids.max "
+              + pidsMax.getAsInt()
+              + " leaves no room for the child itself; allowed is 1 to "
+              + Integer.MAX_VALUE);
     }
   }
 
@@ -77,13 +101,15 @@ public record MemoryLimits(
    * @return the limits
    */
   public static MemoryLimits none() {
-    return new MemoryLimits(Map.of(), Map.of(), KILLED_FIRST);
+    return new MemoryLimits(
+        Map.of(), Map.of(), KILLED_FIRST, OptionalLong.empty(), OptionalInt.empty());
   }
 
   /**
    * Replaces the amount of memory, and keeps everything else. Of {@code RLIMIT_DATA} and {@code
    * RLIMIT_AS}, each that is set gets at least this much; if only one is set, exactly this much; if
-   * none is, {@code RLIMIT_DATA} is set.
+   * none is, {@code RLIMIT_DATA} is set. Where an amount was set before, {@link #memoryHigh} keeps
+   * its share of it.
    *
    * @param bytes 1 or more
    * @return the new limits
@@ -98,6 +124,15 @@ public record MemoryLimits(
               + Long.MAX_VALUE
               + " bytes");
     }
+    MemoryLimits changed = withMemoryAlone(bytes);
+    if (memoryHigh.isEmpty() || memory().isEmpty()) {
+      return changed;
+    }
+    double share = (double) memoryHigh.getAsLong() / memory().getAsLong();
+    return changed.withMemoryHigh(Math.max(1, (long) (share * changed.memory().orElse(bytes))));
+  }
+
+  private MemoryLimits withMemoryAlone(long bytes) {
     ResourceLimit data = rlimits.get(Rlimit.DATA);
     ResourceLimit addressSpace = rlimits.get(Rlimit.AS);
     if (data != null && addressSpace != null) {
@@ -122,7 +157,7 @@ public record MemoryLimits(
     Map<Rlimit, ResourceLimit> all = new EnumMap<>(Rlimit.class);
     all.putAll(rlimits);
     all.put(limit.resource(), limit);
-    return new MemoryLimits(all, requirements, oomScoreAdj);
+    return new MemoryLimits(all, requirements, oomScoreAdj, memoryHigh, pidsMax);
   }
 
   /**
@@ -138,7 +173,7 @@ public record MemoryLimits(
     all.put(
         Objects.requireNonNull(protection, "protection"),
         Objects.requireNonNull(requirement, "requirement"));
-    return new MemoryLimits(rlimits, all, oomScoreAdj);
+    return new MemoryLimits(rlimits, all, oomScoreAdj, memoryHigh, pidsMax);
   }
 
   /**
@@ -150,19 +185,82 @@ public record MemoryLimits(
    * @throws IllegalArgumentException if it is out of range
    */
   public MemoryLimits withOomScoreAdj(int adj) {
-    return new MemoryLimits(rlimits, requirements, adj);
+    return new MemoryLimits(rlimits, requirements, adj, memoryHigh, pidsMax);
   }
 
   /**
-   * Returns how much a protection is wanted.
+   * Sets the size from which the kernel slows the child and its descendants down, and takes back
+   * what memory it can, instead of refusing or killing: {@code memory.high} (<a
+   * href="https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files">cgroup
+   * v2</a>). It needs a cgroup of the child's own, which is preferred then; see {@link
+   * #requirement}. Cgroup v1 has no such limit.
+   *
+   * @param bytes 1 or more; the kernel rounds down to whole pages
+   * @return the new limits
+   * @throws IllegalArgumentException if it is less than 1
+   */
+  public MemoryLimits withMemoryHigh(long bytes) {
+    return new MemoryLimits(rlimits, requirements, oomScoreAdj, OptionalLong.of(bytes), pidsMax);
+  }
+
+  /**
+   * Sets the size from which the kernel slows the child and its descendants down.
+   *
+   * @param size for example {@code "400MiB"}; see {@link MemorySize#parse}
+   * @return the new limits
+   * @throws IllegalArgumentException if the text is no amount of memory from one byte up
+   * @see #withMemoryHigh(long)
+   */
+  public MemoryLimits withMemoryHigh(String size) {
+    return withMemoryHigh(MemorySize.parse(size));
+  }
+
+  /**
+   * Sets how many processes and threads the child and its descendants may be together; a fork or a
+   * clone too many fails with EAGAIN: {@code pids.max} (<a
+   * href="https://docs.kernel.org/admin-guide/cgroup-v2.html#pid">cgroup v2</a>). It needs a cgroup
+   * of the child's own, which is preferred then; see {@link #requirement}. On cgroup v1 memguard
+   * cannot set it.
+   *
+   * @param tasks 1 or more; for the portable engine 2 or more, since a shell sets the limits
+   * @return the new limits
+   * @throws IllegalArgumentException if it is less than 1
+   */
+  public MemoryLimits withPidsMax(int tasks) {
+    return new MemoryLimits(rlimits, requirements, oomScoreAdj, memoryHigh, OptionalInt.of(tasks));
+  }
+
+  /**
+   * Returns how much a protection is wanted. {@link Protection#CGROUP_LEAF} changes more than the
+   * child: where it was not named it is off, unless {@link #memoryHigh} or {@link #pidsMax} is set,
+   * which nothing else can do.
    *
    * @param protection which one
-   * @return how much; what was not named is preferred, but for {@link Protection#CGROUP_LEAF},
-   *     which changes more than the child and is off
+   * @return how much; what was not named, and is not off, is preferred
    */
   public Requirement requirement(Protection protection) {
-    return requirements.getOrDefault(
-        protection, protection == Protection.CGROUP_LEAF ? Requirement.OFF : Requirement.PREFER);
+    boolean needless =
+        protection == Protection.CGROUP_LEAF && memoryHigh.isEmpty() && pidsMax.isEmpty();
+    return requirements.getOrDefault(protection, needless ? Requirement.OFF : Requirement.PREFER);
+  }
+
+  /**
+   * Returns the amount of memory that was asked for: the smaller one of {@code RLIMIT_DATA} and
+   * {@code RLIMIT_AS}, also where that is switched off. The child's own cgroup is limited after it.
+   *
+   * @return bytes, or empty if no amount was set
+   */
+  public OptionalLong memory() {
+    return smallest(limit -> true);
+  }
+
+  private OptionalLong smallest(Predicate<Rlimit> counts) {
+    return rlimits.values().stream()
+        .filter(limit -> limit.resource() == Rlimit.DATA || limit.resource() == Rlimit.AS)
+        .filter(limit -> counts.test(limit.resource()))
+        .mapToLong(ResourceLimit::soft)
+        .filter(soft -> soft != ResourceLimit.UNLIMITED)
+        .min();
   }
 
   /**
@@ -172,12 +270,7 @@ public record MemoryLimits(
    * @return bytes, or empty if no memory limit is set
    */
   public OptionalLong bytes() {
-    return rlimits.values().stream()
-        .filter(limit -> limit.resource() == Rlimit.DATA || limit.resource() == Rlimit.AS)
-        .filter(limit -> armed(limit.resource()))
-        .mapToLong(ResourceLimit::soft)
-        .filter(soft -> soft != ResourceLimit.UNLIMITED)
-        .min();
+    return smallest(this::armed);
   }
 
   /**

@@ -26,8 +26,9 @@ public enum Protection {
   OOM_SCORE_ADJ,
   /**
    * A cgroup of the child's own, with a limit of its own: where the kernel has to kill, the kill
-   * stays inside it, and its counters say whose limit it was. Used only when asked for, since it
-   * changes the cgroup tree; the system property {@code memguard.cgroup.leaf=off} forbids it.
+   * stays inside it, and its counters say whose limit it was. Used only when asked for, by name or
+   * by {@link MemoryLimits#memoryHigh} or {@link MemoryLimits#pidsMax}, since it changes the cgroup
+   * tree; the system property {@code memguard.cgroup.leaf=off} forbids it.
    */
   CGROUP_LEAF;
 

@@ -3,6 +3,7 @@ package io.memguard.recover;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
+import io.memguard.outcome.Cause;
 import io.memguard.outcome.Outcome;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,8 +35,7 @@ public final class RetryPolicy {
    * @param number 1 for the first
    * @param outcome how it ended, or empty if it could not be started
    * @param launchFailure why it could not be started
-   * @param nextLimits what the next attempt gets, or the same as before where no memory limit is
-   *     set
+   * @param nextLimits what the next attempt gets, if there is one
    * @param isLast true if there is no next attempt
    */
   public record Attempt(
@@ -70,7 +70,9 @@ public final class RetryPolicy {
 
   /**
    * Tries again after an out-of-memory outcome: up to 3 attempts in all, each with twice the memory
-   * of the one before.
+   * of the one before where it was the child's own limit that was reached. Where it was somebody
+   * else's ({@link Cause#CONTAINER}, {@link Cause#HOST}, {@link Cause#PREEMPTED}), a larger one of
+   * its own would only take more from those around it: the next attempt gets the same again.
    *
    * @return the policy
    */
@@ -100,8 +102,9 @@ public final class RetryPolicy {
   }
 
   /**
-   * Sets by how much the limit grows after each out-of-memory outcome. Where the outcome suggests a
-   * larger limit, that is taken.
+   * Sets by how much the limit grows after each out-of-memory outcome for a limit of the child's
+   * own: its resource limit, and with that its cgroup's. Where the outcome suggests a larger limit,
+   * that is taken.
    *
    * @param growth 1.0 or more
    * @return the new policy
@@ -116,8 +119,8 @@ public final class RetryPolicy {
   }
 
   /**
-   * Sets the largest limit an attempt may get. When an attempt had it and ran out of memory, there
-   * is no further one.
+   * Sets the largest limit an attempt may get. When an attempt had it and that was not enough,
+   * there is no further one.
    *
    * @param size for example {@code "4GiB"}
    * @return the new policy
@@ -212,10 +215,10 @@ public final class RetryPolicy {
           giveUpUnlessWorthAnotherTry(e);
           continue;
         }
-        OptionalLong next = nextLimit(outcome);
-        boolean again =
-            outcome instanceof Outcome.OutOfMemory ? next.isPresent() : isWorthAnotherTry(outcome);
-        MemoryLimits nextLimits = next.isPresent() ? limits.withMemory(next.getAsLong()) : limits;
+        Optional<MemoryLimits> next =
+            outcome instanceof Outcome.OutOfMemory memory ? afterwards(memory) : again(outcome);
+        MemoryLimits nextLimits = next.orElse(limits);
+        boolean again = next.isPresent();
         listener.accept(
             new Attempt(attempts, Optional.of(outcome), Optional.empty(), nextLimits, !again));
         if (!again) {
@@ -238,25 +241,33 @@ public final class RetryPolicy {
       throw e;
     }
 
-    /**
-     * Returns the limit of the next attempt, or empty if there is to be none for want of memory.
-     */
-    private OptionalLong nextLimit(Outcome outcome) {
-      if (!(outcome instanceof Outcome.OutOfMemory memory) || ++memoryFailures >= maxAttempts) {
-        return OptionalLong.empty();
+    /** Returns what the next attempt gets, or empty if there is to be none for want of memory. */
+    private Optional<MemoryLimits> afterwards(Outcome.OutOfMemory outcome) {
+      if (++memoryFailures >= maxAttempts) {
+        return Optional.empty();
       }
-      OptionalLong had = limits.bytes();
-      if (had.isEmpty() || memory.limitBytes().isEmpty() || had.getAsLong() >= ceiling) {
-        return OptionalLong.empty(); // none of ours was in force, or it is as high as it may be
-      }
-      double grown = Math.min((double) had.getAsLong() * factor, (double) ceiling);
-      long wanted = Math.max((long) grown, memory.suggestedLimitBytes().orElse(0));
-      return OptionalLong.of(Math.min(wanted, ceiling));
+      return switch (outcome.cause()) {
+        case CONTAINER, HOST, PREEMPTED -> Optional.of(limits);
+        case ALLOCATION_DENIED, LIMIT_TOO_LOW, RUNTIME_HEAP, OWN_CGROUP -> grown(outcome);
+      };
     }
 
-    private boolean isWorthAnotherTry(Outcome outcome) {
+    private Optional<MemoryLimits> grown(Outcome.OutOfMemory outcome) {
+      // Where no resource limit is in force, the cgroup's is the amount that was asked for.
+      OptionalLong had = limits.bytes().isPresent() ? limits.bytes() : limits.memory();
+      if (had.isEmpty() || outcome.limitBytes().isEmpty() || had.getAsLong() >= ceiling) {
+        return Optional.empty(); // none of ours was in force, or it is as high as it may be
+      }
+      double grown = Math.min((double) had.getAsLong() * factor, (double) ceiling);
+      long wanted = Math.max((long) grown, outcome.suggestedLimitBytes().orElse(0));
+      return Optional.of(limits.withMemory(Math.min(wanted, ceiling)));
+    }
+
+    private Optional<MemoryLimits> again(Outcome outcome) {
       boolean failed = outcome instanceof Outcome.Exited || outcome instanceof Outcome.Signalled;
-      return failed && !outcome.isSuccess() && ++otherFailures < otherAttempts;
+      return failed && !outcome.isSuccess() && ++otherFailures < otherAttempts
+          ? Optional.of(limits)
+          : Optional.empty();
     }
   }
 

@@ -87,6 +87,14 @@ final class DiagnoserTest {
         .isInstanceOf(Outcome.Signalled.class);
   }
 
+  @Test
+  void aKillBeforeTheWitnessCameIsNoSignOfATinyDataLimit() {
+    assertThat(Played.killed(9).under("data=1MiB").withAnIdleWitness().diagnosed())
+        .isInstanceOf(Outcome.Signalled.class);
+    assertThat(memory(Played.killed(11).under("data=1MiB").withAnIdleWitness().diagnosed()).cause())
+        .isEqualTo(Cause.LIMIT_TOO_LOW);
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {9, 11})
   void aDeathWithinExecUnderATinyLimitIsALimitTooLow(int signal) {

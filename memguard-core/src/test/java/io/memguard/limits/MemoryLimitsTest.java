@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -99,6 +101,46 @@ final class MemoryLimitsTest {
         .containsEntry(Rlimit.AS, ResourceLimit.parse("as=4GiB"));
   }
 
+  @Test
+  void whatOnlyACgroupCanLimitHasOnePreferredUnlessItIsNamed() {
+    MemoryLimits high = MemoryLimits.of("64MiB").withMemoryHigh("48MiB");
+    assertThat(high.memoryHigh()).hasValue(48 * MIB);
+    assertThat(high.requirement(Protection.CGROUP_LEAF)).isEqualTo(Requirement.PREFER);
+    assertThat(MemoryLimits.none().withPidsMax(9).requirement(Protection.CGROUP_LEAF))
+        .isEqualTo(Requirement.PREFER);
+    assertThat(
+            high.with(Protection.CGROUP_LEAF, Requirement.OFF).requirement(Protection.CGROUP_LEAF))
+        .isEqualTo(Requirement.OFF);
+  }
+
+  @Test
+  void memoryHighKeepsItsShareOfTheMemory() {
+    MemoryLimits limits = MemoryLimits.of("64MiB").withMemoryHigh("48MiB").withPidsMax(7);
+    assertThat(limits.withMemory(128 * MIB).memoryHigh()).hasValue(96 * MIB);
+    assertThat(limits.withMemory(128 * MIB).pidsMax()).hasValue(7);
+    assertThat(limits.withMemory(1).memoryHigh()).hasValue(1);
+    assertThat(limits.withMemory(Long.MAX_VALUE).memoryHigh().getAsLong())
+        .isBetween(Long.MAX_VALUE / 2, Long.MAX_VALUE);
+    assertThat(MemoryLimits.none().withMemoryHigh(5).withMemory(MIB).memoryHigh()).hasValue(5);
+  }
+
+  @Test
+  void theAmountAskedForCountsAlsoWhereItsResourceLimitIsSwitchedOff() {
+    MemoryLimits off = MemoryLimits.of("1GiB").with(Protection.RLIMIT_DATA, Requirement.OFF);
+    assertThat(off.memory()).hasValue(1024 * MIB);
+    assertThat(MemoryLimits.none().memory()).isEmpty();
+  }
+
+  @Test
+  void refusesToSlowDownOrToCountFromNothing() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> MemoryLimits.none().withMemoryHigh(0))
+        .withMessageContaining("memory.high 0 is not positive");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> MemoryLimits.none().withPidsMax(0))
+        .withMessageContaining("pids.max 0 leaves no room for the child itself; allowed is 1 to");
+  }
+
   @ParameterizedTest
   @ValueSource(longs = {0, -1, Long.MIN_VALUE})
   void refusesAmountsThatAreNotPositive(long bytes) {
@@ -140,7 +182,8 @@ final class MemoryLimitsTest {
   @Test
   void doesNotChangeWhenTheMapItWasMadeFromDoes() {
     Map<Protection, Requirement> wanted = new HashMap<>();
-    MemoryLimits limits = new MemoryLimits(Map.of(), wanted, 0);
+    MemoryLimits limits =
+        new MemoryLimits(Map.of(), wanted, 0, OptionalLong.empty(), OptionalInt.empty());
     wanted.put(Protection.WITNESS, Requirement.OFF);
     assertThat(limits.requirements()).isEmpty();
     assertThat(limits.requirements()).isUnmodifiable();

@@ -11,8 +11,11 @@ import io.memguard.launch.LaunchStep;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
 import io.memguard.limits.ResourceLimit;
+import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Cause;
+import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
@@ -29,6 +32,7 @@ import java.util.OptionalLong;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is tried again, how often, and with how much memory: told with children that are played. */
@@ -113,6 +117,57 @@ final class RetryPolicyTest {
     Outcome refused = outOfMemory(OptionalLong.empty(), evidence(new WaitStatus.Exit(1), none));
     POLICY.execute(START, plays(refused));
     assertThat(given).hasSize(1);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"CONTAINER", "HOST", "PREEMPTED"})
+  void forSomebodyElsesLimitTheSameIsTriedAgain(Cause cause) throws Exception {
+    RetryPolicy policy = POLICY.upTo("100MiB");
+    Outcome outcome =
+        policy.execute(START, plays(outOfMemory(cause), outOfMemory(cause), outOfMemory(cause)));
+    assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
+    assertThat(given).containsExactly(START, START, START);
+    given.clear();
+    policy.execute(MemoryLimits.none(), plays(outOfMemory(cause), exit(0)));
+    assertThat(given).hasSize(2);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"ALLOCATION_DENIED", "LIMIT_TOO_LOW", "RUNTIME_HEAP", "OWN_CGROUP"})
+  void forALimitOfItsOwnMoreIsTried(Cause cause) throws Exception {
+    POLICY.execute(START, plays(outOfMemory(cause), exit(0)));
+    assertThat(mebibytes()).containsExactly(100L, 200L);
+  }
+
+  @Test
+  void whereOnlyTheCgroupLimitsThatGrowsAndMemoryHighAlong() throws Exception {
+    MemoryLimits leaf =
+        START
+            .with(Protection.RLIMIT_DATA, Requirement.OFF)
+            .with(Protection.CGROUP_LEAF, Requirement.REQUIRE)
+            .withMemoryHigh(80 * MIB);
+    CgroupRecord record =
+        new CgroupRecord(
+            Optional.of(
+                new CgroupRecord.Leaf(
+                    "/leaf",
+                    OptionalLong.of(100 * MIB),
+                    OptionalLong.of(1),
+                    OptionalLong.of(9),
+                    OptionalLong.of(1))),
+            List.of(),
+            Optional.empty(),
+            OptionalLong.empty(),
+            false);
+    Evidence evidence =
+        evidence(new WaitStatus.Kill(Signal.KILL, false), Map.of(), Optional.of(record));
+    POLICY.execute(
+        leaf, plays(outOfMemory(Cause.OWN_CGROUP, OptionalLong.empty(), evidence), exit(0)));
+    assertThat(given)
+        .extracting(limits -> limits.memory().orElseThrow() / MIB)
+        .containsExactly(100L, 200L);
+    assertThat(given.get(1).memoryHigh()).hasValue(160 * MIB);
+    assertThat(given.get(1).armed(Rlimit.DATA)).isFalse();
   }
 
   @Test
@@ -351,15 +406,17 @@ final class RetryPolicyTest {
     return outOfMemory(suggested, evidence(new WaitStatus.Exit(1)));
   }
 
+  private static Outcome outOfMemory(Cause cause) {
+    return outOfMemory(cause, OptionalLong.empty(), evidence(new WaitStatus.Exit(1)));
+  }
+
   private static Outcome outOfMemory(OptionalLong suggested, Evidence evidence) {
+    return outOfMemory(Cause.ALLOCATION_DENIED, suggested, evidence);
+  }
+
+  private static Outcome outOfMemory(Cause cause, OptionalLong suggested, Evidence evidence) {
     return new Outcome.OutOfMemory(
-        Cause.ALLOCATION_DENIED,
-        Confidence.CERTAIN,
-        OptionalLong.empty(),
-        suggested,
-        false,
-        "played",
-        evidence);
+        cause, Confidence.CERTAIN, OptionalLong.empty(), suggested, false, "played", evidence);
   }
 
   private static Evidence evidence(WaitStatus status) {
@@ -367,6 +424,11 @@ final class RetryPolicyTest {
   }
 
   private static Evidence evidence(WaitStatus status, Map<Protection, ProtectionState> inForce) {
+    return evidence(status, inForce, Optional.empty());
+  }
+
+  private static Evidence evidence(
+      WaitStatus status, Map<Protection, ProtectionState> inForce, Optional<CgroupRecord> cgroups) {
     return new Evidence(
         1,
         status,
@@ -377,7 +439,7 @@ final class RetryPolicyTest {
         inForce,
         Optional.empty(),
         Optional.empty(),
-        Optional.empty(),
+        cgroups,
         Optional.empty(),
         "",
         "",

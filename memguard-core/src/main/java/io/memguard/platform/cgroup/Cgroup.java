@@ -1,7 +1,10 @@
 package io.memguard.platform.cgroup;
 
+import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.UserDefinedFileAttributeView;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -96,6 +99,21 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   /** Tells whether what the cgroup below uses counts here too. */
   abstract boolean countsChildren();
 
+  /**
+   * Tells whether whoever manages the tree has marked it as another's to change, as systemd does
+   * with {@code user.delegate} since version 251.
+   */
+  public final boolean isDelegated() {
+    UserDefinedFileAttributeView marks =
+        Files.getFileAttributeView(directory, UserDefinedFileAttributeView.class);
+    try {
+      ByteBuffer value = ByteBuffer.allocate(1);
+      return marks != null && marks.read("delegate", value) == 1 && value.get(0) == '1';
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   /** Tells whether nothing is above it: it is the machine, and not the root of a namespace. */
   abstract boolean isRoot();
 
@@ -110,10 +128,18 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   }
 
   /** Returns what is written where to limit a leaf, in this order, and whether it must be there. */
-  abstract List<Setting> leafSettings(OptionalLong limit);
+  abstract List<Setting> leafSettings(LeafLimits limits);
+
+  /**
+   * Tells which limits a leaf right below cannot have, each with the reason and what would help.
+   */
+  public abstract List<String> lacking(LeafLimits limits);
 
   /** Tells whether the memory controller has to be enabled for its children first. */
   abstract boolean mustEnableMemory();
+
+  /** Enables for its children what these limits need and it can give. */
+  abstract void enable(LeafLimits limits) throws IOException;
 
   /** What is written to one of a leaf's files. */
   record Setting(String file, String value, boolean required) {}

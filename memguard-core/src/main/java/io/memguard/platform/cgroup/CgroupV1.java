@@ -4,7 +4,9 @@ import io.memguard.platform.cgroup.LeafPlace.Obstacle;
 import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -19,6 +21,11 @@ public final class CgroupV1 extends Cgroup {
    * to 8 EiB - 1. Nobody means a limit this high.
    */
   private static final long NO_LIMIT = 1L << 60;
+
+  private static final Map<String, Function<String, Counters>> LIMIT_COUNTERS =
+      Map.of(
+          "memory.failcnt", failures(Counter.FAILCNT),
+          "memory.memsw.failcnt", failures(Counter.MEMSW_FAILCNT));
 
   CgroupV1(String path, Path directory) {
     super(path, directory);
@@ -83,15 +90,19 @@ public final class CgroupV1 extends Cgroup {
    * {@inheritDoc}
    *
    * <p>{@code oom_kill} (Linux 4.13) counts processes of this very cgroup that the OOM killer
-   * killed, whoever's limit it was; {@code failcnt} counts how often its limit was reached.
+   * killed, whoever's limit it was; {@code failcnt} counts how often its limit was reached. The
+   * kernel charges memory and swap together first, so where both limits are the same, as in a leaf,
+   * only {@code memsw.failcnt} rises.
    */
   @Override
   public Optional<Counters> localEvents() {
     Map<Counter, Long> values = new EnumMap<>(Counter.class);
     KernelFile.entry(file("memory.oom_control"), "oom_kill")
         .ifPresent(value -> values.put(Counter.OOM_KILL, value));
-    KernelFile.number(file("memory.failcnt"))
-        .ifPresent(value -> values.put(Counter.FAILCNT, value));
+    LIMIT_COUNTERS.forEach(
+        (name, reader) ->
+            KernelFile.text(file(name))
+                .ifPresent(text -> values.putAll(reader.apply(text).values())));
     return values.isEmpty() ? Optional.empty() : Optional.of(new Counters(values));
   }
 
@@ -102,16 +113,19 @@ public final class CgroupV1 extends Cgroup {
 
   @Override
   Map<String, Function<String, Counters>> localCounterFiles() {
-    return Map.of("memory.oom_control", Counters::parse, "memory.failcnt", CgroupV1::failures);
+    Map<String, Function<String, Counters>> files = new HashMap<>(LIMIT_COUNTERS);
+    files.put("memory.oom_control", Counters::parse);
+    return files;
   }
 
   @Override
   Map<String, Function<String, Counters>> limitCounterFiles() {
-    return isRoot() ? Map.of() : Map.of("memory.failcnt", CgroupV1::failures);
+    return isRoot() ? Map.of() : LIMIT_COUNTERS;
   }
 
-  private static Counters failures(String number) {
-    return Counters.parse(Counter.FAILCNT.key() + " " + number);
+  /** Such a file holds one number. */
+  private static Function<String, Counters> failures(Counter counter) {
+    return number -> Counters.parse(counter.key() + " " + number);
   }
 
   @Override
@@ -125,11 +139,11 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  List<Setting> leafSettings(OptionalLong limit) {
-    if (limit.isEmpty()) {
+  List<Setting> leafSettings(LeafLimits limits) {
+    if (limits.max().isEmpty()) {
       return List.of();
     }
-    String bytes = Long.toString(limit.getAsLong());
+    String bytes = Long.toString(limits.max().getAsLong());
     // memory and swap together may be as much as memory alone: nothing is swapped out
     return List.of(new Setting(maxFile(), bytes, true), new Setting(swapFile(), bytes, false));
   }
@@ -145,10 +159,33 @@ public final class CgroupV1 extends Cgroup {
     return Files.exists(file("release_agent"));
   }
 
+  /** memory.soft_limit_in_bytes is none: nothing happens there until the machine is short. */
+  @Override
+  public List<String> lacking(LeafLimits limits) {
+    List<String> lacking = new ArrayList<>();
+    limits
+        .high()
+        .ifPresent(
+            high -> lacking.add("memory.high " + high + " does not exist on cgroup v1; use v2"));
+    limits
+        .pidsMax()
+        .ifPresent(
+            tasks ->
+                lacking.add(
+                    "pids.max "
+                        + tasks
+                        + " belongs to a hierarchy of its own on cgroup v1, where no leaf is made;"
+                        + " use v2, or RLIMIT_NPROC"));
+    return lacking;
+  }
+
   @Override
   boolean mustEnableMemory() {
     return false;
   }
+
+  @Override
+  void enable(LeafLimits limits) {}
 
   @Override
   Optional<Obstacle> obstacleToLeaf(Predicate<Path> writable) {

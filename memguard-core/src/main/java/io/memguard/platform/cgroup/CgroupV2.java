@@ -2,8 +2,10 @@ package io.memguard.platform.cgroup;
 
 import io.memguard.platform.cgroup.LeafPlace.Obstacle;
 import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -14,6 +16,7 @@ import java.util.function.Predicate;
 /** A cgroup of the unified hierarchy. */
 public final class CgroupV2 extends Cgroup {
   private static final List<String> DOMAINS = List.of("", "domain");
+  private static final String SUBTREE_CONTROL = "cgroup.subtree_control";
   private final boolean eventsAreLocal;
 
   /**
@@ -118,12 +121,46 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
-  List<Setting> leafSettings(OptionalLong limit) {
-    String bytes = limit.isPresent() ? Long.toString(limit.getAsLong()) : "max";
-    return List.of(
-        new Setting(maxFile(), bytes, true),
-        new Setting(swapFile(), limit.isPresent() ? "0" : "max", false),
-        new Setting("memory.oom.group", "1", false));
+  List<Setting> leafSettings(LeafLimits limits) {
+    OptionalLong max = limits.max();
+    List<Setting> settings = new ArrayList<>();
+    settings.add(
+        new Setting(maxFile(), max.isPresent() ? Long.toString(max.getAsLong()) : "max", true));
+    settings.add(new Setting(swapFile(), max.isPresent() ? "0" : "max", false));
+    settings.add(new Setting("memory.oom.group", "1", false));
+    limits
+        .high()
+        .ifPresent(high -> settings.add(new Setting("memory.high", Long.toString(high), true)));
+    limits.pidsMax().ifPresent(tasks -> settings.add(new Setting("pids.max", "" + tasks, false)));
+    return settings;
+  }
+
+  @Override
+  public List<String> lacking(LeafLimits limits) {
+    if (limits.pidsMax().isEmpty() || handsOut("pids")) {
+      return List.of();
+    }
+    String wanted =
+        "pids.max " + limits.pidsMax().getAsInt() + " needs the pids controller, which ";
+    if (!KernelFile.words(file("cgroup.controllers")).contains("pids")) {
+      return List.of(
+          wanted
+              + "cgroup "
+              + path()
+              + " was not given; write +pids into cgroup.subtree_control of the cgroup above, or under"
+              + " systemd set Delegate=memory pids");
+    }
+    return Files.isWritable(file(SUBTREE_CONTROL))
+        ? List.of()
+        : List.of(
+            wanted
+                + "this user may not hand out: write +pids into "
+                + file(SUBTREE_CONTROL)
+                + ", or give this user that file (chown)");
+  }
+
+  private boolean handsOut(String controller) {
+    return KernelFile.words(file(SUBTREE_CONTROL)).contains(controller);
   }
 
   @Override
@@ -138,7 +175,17 @@ public final class CgroupV2 extends Cgroup {
 
   @Override
   boolean mustEnableMemory() {
-    return !KernelFile.words(file("cgroup.subtree_control")).contains("memory");
+    return !handsOut("memory");
+  }
+
+  @Override
+  void enable(LeafLimits limits) throws IOException {
+    if (mustEnableMemory()) {
+      KernelFile.write(file(SUBTREE_CONTROL), "+memory");
+    }
+    if (limits.pidsMax().isPresent() && !handsOut("pids") && lacking(limits).isEmpty()) {
+      KernelFile.write(file(SUBTREE_CONTROL), "+pids");
+    }
   }
 
   @Override
@@ -163,9 +210,7 @@ public final class CgroupV2 extends Cgroup {
           LeafPlace.DELEGATE);
     }
     List<String> needed =
-        mustEnableMemory()
-            ? List.of("cgroup.procs", "cgroup.subtree_control")
-            : List.of("cgroup.procs");
+        mustEnableMemory() ? List.of("cgroup.procs", SUBTREE_CONTROL) : List.of("cgroup.procs");
     for (String name : needed) {
       if (!writable.test(file(name))) {
         return Obstacle.of(

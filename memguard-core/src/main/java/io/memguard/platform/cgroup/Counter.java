@@ -15,7 +15,9 @@ public enum Counter {
   /** The cgroup was killed as a whole; since Linux 5.12. */
   OOM_GROUP_KILL("oom_group_kill"),
   /** cgroup v1: the limit was reached. */
-  FAILCNT("failcnt");
+  FAILCNT("failcnt"),
+  /** cgroup v1: the limit of memory and swap together was reached; looked at before the other. */
+  MEMSW_FAILCNT("memsw.failcnt");
 
   private final String key;
 

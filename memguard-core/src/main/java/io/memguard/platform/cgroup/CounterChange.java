@@ -28,9 +28,7 @@ public record CounterChange(
    * page cache may have been enough.
    */
   public boolean limitReached() {
-    return local
-        .map(counters -> counters.any(Counter.MAX) || counters.any(Counter.FAILCNT))
-        .orElse(false);
+    return local.map(counters -> counters.limitReached().orElse(0) > 0).orElse(false);
   }
 
   /** Tells whether the OOM killer killed a process of this very cgroup. */

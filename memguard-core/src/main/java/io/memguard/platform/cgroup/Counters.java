@@ -2,7 +2,9 @@ package io.memguard.platform.cgroup;
 
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
+import java.util.stream.Stream;
 
 /**
  * What a cgroup's counters say; those the kernel does not have are absent.
@@ -26,6 +28,15 @@ public record Counters(Map<Counter, Long> values) {
   public OptionalLong of(Counter counter) {
     Long value = values.get(counter);
     return value == null ? OptionalLong.empty() : OptionalLong.of(value);
+  }
+
+  /** Returns how often the limit was reached: on cgroup v1 two files count that. */
+  public OptionalLong limitReached() {
+    return Stream.of(Counter.MAX, Counter.FAILCNT, Counter.MEMSW_FAILCNT)
+        .map(values::get)
+        .filter(Objects::nonNull)
+        .mapToLong(Long::longValue)
+        .reduce(Long::sum);
   }
 
   /** Tells whether a counter is known and above zero. */

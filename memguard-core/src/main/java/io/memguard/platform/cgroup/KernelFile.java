@@ -4,13 +4,14 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * Reads the small files of {@code /proc} and cgroupfs. A file that is not there, or not for us, is
- * absent: cgroups come and go, and kernels differ in what they have.
+ * Reads and writes the small files of {@code /proc} and cgroupfs. A file that is not there, or not
+ * for us, is absent: cgroups come and go, and kernels differ in what they have.
  */
 final class KernelFile {
   private KernelFile() {}
@@ -21,6 +22,14 @@ final class KernelFile {
     } catch (IOException e) {
       return Optional.empty();
     }
+  }
+
+  /**
+   * Writes a file, and never makes one: where cgroupfs was unmounted, the directory below is an
+   * ordinary one.
+   */
+  static void write(Path file, String value) throws IOException {
+    Files.writeString(file, value, StandardOpenOption.WRITE);
   }
 
   static List<String> words(Path file) {

@@ -2,11 +2,14 @@ package io.memguard.platform.cgroup;
 
 import io.memguard.platform.cgroup.Cgroup.Setting;
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.stream.Stream;
 
 /**
@@ -15,25 +18,26 @@ import java.util.stream.Stream;
  * <p>Whoever made it removes it.
  *
  * @param cgroup the cgroup
- * @param limit its limit; empty for none
+ * @param limits what it was to be limited to
  */
-public record Leaf(Cgroup cgroup, OptionalLong limit) {
+public record Leaf(Cgroup cgroup, LeafLimits limits) {
   /**
-   * Makes a leaf, named after this JVM.
+   * Makes a leaf, named after this JVM. It gets those limits that {@link Cgroup#lacking} does not
+   * name.
    *
    * @throws IOException if the kernel refuses; nothing is left then
    */
-  public static Leaf make(LeafPlace place, OptionalLong limit) throws IOException {
-    if (place.mustEnableMemory() && place.under().mustEnableMemory()) {
-      Files.writeString(place.under().file("cgroup.subtree_control"), "+memory");
+  public static Leaf make(LeafPlace place, LeafLimits limits) throws IOException {
+    if (place.mustEnableMemory() || limits.pidsMax().isPresent()) {
+      place.under().enable(limits);
     }
-    Leaf leaf = new Leaf(place.under().child(LeafName.next().toString()), limit);
+    Leaf leaf = new Leaf(place.under().child(LeafName.next().toString()), limits);
     Files.createDirectory(leaf.directory());
     try {
-      for (Setting setting : leaf.cgroup.leafSettings(limit)) {
+      for (Setting setting : leaf.cgroup.leafSettings(limits)) {
         Path file = leaf.cgroup.file(setting.file());
         if (setting.required() || Files.exists(file)) {
-          Files.writeString(file, setting.value());
+          KernelFile.write(file, setting.value());
         }
       }
       return leaf;
@@ -66,43 +70,58 @@ public record Leaf(Cgroup cgroup, OptionalLong limit) {
   }
 
   /**
-   * Kills what is left in it and removes it.
+   * Kills what is left in it and removes it, with the cgroups that somebody in it has made below.
    *
    * @return true if it is gone; false if what was killed needs time to end: try again
    */
   public boolean remove() {
-    if (gone()) {
+    if (gone(directory())) {
       return true;
     }
-    kill();
-    return gone();
+    List<Path> all = new ArrayList<>();
+    collect(directory(), all);
+    kill(all);
+    all.forEach(Leaf::gone);
+    return gone(directory());
   }
 
-  private boolean gone() {
+  private static boolean gone(Path directory) {
     try {
-      Files.delete(directory());
+      Files.delete(directory);
       return true;
     } catch (NoSuchFileException e) {
       return true;
     } catch (IOException e) {
-      return false; // somebody is in it
+      return false; // somebody is in it, or another below it
     }
   }
 
-  private void kill() {
-    Path all = cgroup.file("cgroup.kill"); // cgroup v2 since Linux 5.14
+  /** The innermost first: only an empty cgroup can be removed. */
+  private static void collect(Path directory, List<Path> all) {
+    try (DirectoryStream<Path> below = Files.newDirectoryStream(directory, Files::isDirectory)) {
+      below.forEach(path -> collect(path, all));
+    } catch (IOException | DirectoryIteratorException e) {
+      // it has gone meanwhile, or is not for us to look at
+    }
+    all.add(directory);
+  }
+
+  private void kill(List<Path> all) {
+    Path switchOff = cgroup.file("cgroup.kill"); // cgroup v2 since Linux 5.14: all below as well
     try {
-      if (Files.exists(all)) {
-        Files.writeString(all, "1");
+      if (Files.exists(switchOff)) {
+        KernelFile.write(switchOff, "1");
         return;
       }
     } catch (IOException e) {
       // then one by one
     }
-    for (String pid : KernelFile.words(cgroup.file("cgroup.procs"))) {
-      ProcessHandle.of(Long.parseLong(pid))
-          .filter(handle -> !handle.equals(ProcessHandle.current()))
-          .ifPresent(ProcessHandle::destroyForcibly);
+    for (Path directory : all) {
+      for (String pid : KernelFile.words(directory.resolve("cgroup.procs"))) {
+        ProcessHandle.of(Long.parseLong(pid))
+            .filter(handle -> !handle.equals(ProcessHandle.current()))
+            .ifPresent(ProcessHandle::destroyForcibly);
+      }
     }
   }
 
@@ -112,7 +131,7 @@ public record Leaf(Cgroup cgroup, OptionalLong limit) {
       return entries
           .map(entry -> entry.getFileName().toString())
           .filter(name -> LeafName.parse(name).filter(LeafName::isAbandoned).isPresent())
-          .map(name -> new Leaf(place.under().child(name), OptionalLong.empty()))
+          .map(name -> new Leaf(place.under().child(name), LeafLimits.NONE))
           .toList()
           .stream();
     } catch (IOException e) {

@@ -32,8 +32,8 @@ public record Machine(Path root) {
     }
   }
 
-  /** Reads a file of that machine. */
-  Optional<String> read(String absolute) {
+  /** Reads a small file of that machine. */
+  public Optional<String> read(String absolute) {
     return at(absolute).flatMap(KernelFile::text);
   }
 

@@ -1,6 +1,7 @@
 /**
  * Where a process's memory is accounted: its control group, those above it, their limits and their
- * counters. Reads only; nothing here makes or changes a cgroup.
+ * counters. Only {@link io.memguard.platform.cgroup.Leaf} and {@link
+ * io.memguard.platform.cgroup.Room} make or change a cgroup; everything else reads.
  *
  * <p>{@link io.memguard.platform.cgroup.CgroupFinder} is the way in. What is not known is absent,
  * never a number that looks like one.

@@ -42,7 +42,7 @@ final class CounterFilesTest {
   }
 
   @Test
-  void readsTheTwoFilesOfV1() throws Exception {
+  void readsTheFilesOfV1() throws Exception {
     write(root, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
     write(root, "memory.failcnt", "7\n");
     try (CounterFiles files = new CounterFiles(List.of(new CgroupV1("/", root)))) {
@@ -52,6 +52,18 @@ final class CounterFilesTest {
       CounterChange change = files.between(before, files.read()).get(0);
       assertThat(change.killedHere()).isTrue();
       assertThat(change.limitReached()).isTrue();
+    }
+  }
+
+  @Test
+  void onV1TheLimitOfMemoryAndSwapIsALimitToo() throws Exception {
+    write(root, "memory.failcnt", "7\n");
+    write(root, "memory.memsw.failcnt", "1\n");
+    try (CounterFiles files = new CounterFiles(List.of(new CgroupV1("/", root)))) {
+      Reading before = files.read();
+      assertThat(files.between(before, files.read())).noneMatch(CounterChange::limitReached);
+      write(root, "memory.memsw.failcnt", "2\n");
+      assertThat(files.between(before, files.read())).allMatch(CounterChange::limitReached);
     }
   }
 

@@ -1,0 +1,162 @@
+package io.memguard.platform.systemd;
+
+import io.memguard.platform.cgroup.Machine;
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Has systemd put this process into a scope of its own, whose cgroup is delegated: what is made
+ * below it is this process's business and nobody else's (<a
+ * href="https://systemd.io/CGROUP_DELEGATION/">Control Group APIs and Delegation</a>).
+ *
+ * <p>systemd is asked through busctl(1): the machine's manager as root, else the user's own. The
+ * scope ends by itself when the last process in it has ended.
+ */
+public final class TransientScope {
+  private static final String REMEDY =
+      "; start this process with Delegate=yes instead: in its unit, or through systemd-run --scope -p"
+          + " Delegate=yes (with --user unless root)";
+  private static final long POLL_MILLIS = 10;
+
+  private final Machine machine;
+  private final String path;
+  private final Duration patience;
+
+  /**
+   * Prepares to ask.
+   *
+   * @param machine where {@code /proc} is looked at
+   * @param path the directories in which busctl is looked for, with colons between
+   * @param patience how long systemd may take to answer, and as long again to act
+   */
+  public TransientScope(Machine machine, String path, Duration patience) {
+    this.machine = machine;
+    this.path = path;
+    this.patience = patience;
+  }
+
+  /** Returns the name of this process's scope. */
+  public static String name() {
+    return "memguard-" + ProcessHandle.current().pid() + ".scope";
+  }
+
+  /**
+   * Moves this process, with all its threads and no other process, into its scope.
+   *
+   * @throws IOException if systemd does not do it; the message says why, and what to do instead
+   */
+  public void enter() throws IOException {
+    try {
+      call();
+      await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted while systemd was asked for a scope", e);
+    }
+  }
+
+  private void call() throws IOException, InterruptedException {
+    Process busctl = new ProcessBuilder(command(find())).redirectErrorStream(true).start();
+    try {
+      busctl.getOutputStream().close();
+      if (!busctl.waitFor(patience.toMillis(), TimeUnit.MILLISECONDS)) {
+        throw new IOException("busctl has not answered within " + seconds() + " seconds" + REMEDY);
+      }
+      String said =
+          new String(
+                  busctl.getInputStream().readNBytes(busctl.getInputStream().available()),
+                  StandardCharsets.UTF_8)
+              .strip();
+      if (busctl.exitValue() != 0) {
+        throw new IOException(
+            "systemd gives this process no scope: busctl exited with "
+                + busctl.exitValue()
+                + (said.isEmpty() ? "" : ", " + said)
+                + REMEDY);
+      }
+    } finally {
+      busctl.destroyForcibly();
+    }
+  }
+
+  private String find() throws IOException {
+    for (String directory : path.split(":", -1)) {
+      File busctl = new File(directory, "busctl");
+      if (!directory.isEmpty() && busctl.isFile() && busctl.canExecute()) {
+        return busctl.getPath();
+      }
+    }
+    throw new IOException(
+        "systemd cannot be asked for a scope: the program busctl was not found on the PATH "
+            + path
+            + REMEDY);
+  }
+
+  private List<String> command(String busctl) {
+    long pid = ProcessHandle.current().pid();
+    List<String> command = new ArrayList<>(List.of(busctl));
+    if (!isRoot()) {
+      command.add("--user");
+    }
+    command.addAll(
+        List.of(
+            "call",
+            "org.freedesktop.systemd1",
+            "/org/freedesktop/systemd1",
+            "org.freedesktop.systemd1.Manager",
+            "StartTransientUnit",
+            "ssa(sv)a(sa(sv))"));
+    command.addAll(List.of(name(), "fail"));
+    command.addAll(List.of("4", "PIDs", "au", "1", Long.toString(pid)));
+    command.addAll(List.of("Delegate", "b", "true"));
+    command.addAll(List.of("CollectMode", "s", "inactive-or-failed"));
+    command.addAll(List.of("Description", "s", "A JVM and its guarded children"));
+    command.add("0");
+    return command;
+  }
+
+  /** By what the kernel says: {@code /proc/self} may be root's own for other reasons. */
+  private boolean isRoot() {
+    return machine
+        .read("/proc/self/status")
+        .orElse("")
+        .lines()
+        .filter(line -> line.startsWith("Uid:"))
+        .map(line -> line.split("\\s+", -1))
+        .anyMatch(ids -> ids.length > 2 && ids[2].equals("0"));
+  }
+
+  /** The answer only says that systemd is about to do it. */
+  private void await() throws IOException, InterruptedException {
+    long deadline = System.nanoTime() + patience.toNanos();
+    while (!isInScope()) {
+      if (System.nanoTime() - deadline > 0) {
+        throw new IOException(
+            "systemd has not moved this process into "
+                + name()
+                + " within "
+                + seconds()
+                + " seconds"
+                + REMEDY);
+      }
+      TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+    }
+  }
+
+  private String seconds() {
+    return Double.toString(patience.toMillis() / 1000.0);
+  }
+
+  private boolean isInScope() {
+    return machine
+        .read("/proc/self/cgroup")
+        .orElse("")
+        .lines()
+        .anyMatch(line -> line.endsWith("/" + name()));
+  }
+}

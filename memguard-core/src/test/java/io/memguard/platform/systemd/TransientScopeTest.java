@@ -1,0 +1,116 @@
+package io.memguard.platform.systemd;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+
+import io.memguard.platform.cgroup.Machine;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What is asked of systemd, and what becomes of its answers: a script stands for busctl. */
+@Tag("engine-independent")
+class TransientScopeTest {
+  private static final String SCOPE = "memguard-" + ProcessHandle.current().pid() + ".scope";
+  private static final Duration LONG = Duration.ofSeconds(30);
+  private static final Duration SHORT = Duration.ofMillis(300);
+
+  @TempDir Path root;
+  private Path cgroup;
+  private Path asked;
+
+  @BeforeEach
+  void makeMachine() throws IOException {
+    Path self = Files.createDirectories(root.resolve("proc/self"));
+    Files.writeString(self.resolve("status"), "Name:\tjava\nUid:\t0\t0\t0\t0\n");
+    cgroup = Files.writeString(self.resolve("cgroup"), "0::/system.slice/app.service\n");
+    asked = root.resolve("asked");
+  }
+
+  @Test
+  void asksForADelegatedScopeWithThisProcessAloneAndWaitsUntilItIsThere() throws Exception {
+    busctl("(sleep 0.3; echo 0::/system.slice/" + SCOPE + " >" + cgroup + ") >/dev/null 2>&1 &");
+    scope(LONG).enter();
+
+    assertThat(Files.readString(cgroup)).contains(SCOPE);
+    assertThat(Files.readAllLines(asked))
+        .containsSubsequence(
+            List.of(
+                "call",
+                "org.freedesktop.systemd1",
+                "/org/freedesktop/systemd1",
+                "org.freedesktop.systemd1.Manager",
+                "StartTransientUnit",
+                "ssa(sv)a(sa(sv))",
+                SCOPE,
+                "fail"))
+        .containsSubsequence("PIDs", "au", "1", "" + ProcessHandle.current().pid())
+        .containsSubsequence("Delegate", "b", "true")
+        .doesNotContain("--user");
+  }
+
+  @Test
+  void asksTheUsersOwnManagerUnlessRoot() throws Exception {
+    Files.writeString(root.resolve("proc/self/status"), "Uid:\t1000\t1000\t1000\t1000\n");
+    busctl("echo 0::/user.slice/" + SCOPE + " >" + cgroup);
+    scope(LONG).enter();
+
+    assertThat(Files.readAllLines(asked)).startsWith("--user", "call");
+  }
+
+  @Test
+  void passesARefusalOnWithWhatHelps() throws Exception {
+    busctl("echo 'Call failed: Interactive authentication required.' >&2; exit 1");
+
+    assertThatIOException()
+        .isThrownBy(() -> scope(LONG).enter())
+        .withMessageContaining(
+            "busctl exited with 1, Call failed: Interactive authentication required.; start this"
+                + " process with Delegate=yes instead");
+  }
+
+  @Test
+  void saysThatThereIsNoClient() {
+    assertThatIOException()
+        .isThrownBy(() -> scope(LONG).enter())
+        .withMessageContaining("busctl was not found on the PATH ::" + root)
+        .withMessageContaining("Delegate=yes");
+  }
+
+  @Test
+  void doesNotWaitForAClientThatHangs() throws Exception {
+    busctl("exec sleep 1000");
+
+    assertThatIOException()
+        .isThrownBy(() -> scope(SHORT).enter())
+        .withMessageContaining("busctl has not answered within 0.3 seconds");
+  }
+
+  @Test
+  void doesNotWaitForAScopeThatNeverComes() throws Exception {
+    busctl("exit 0");
+
+    assertThatIOException()
+        .isThrownBy(() -> scope(SHORT).enter())
+        .withMessageContaining("systemd has not moved this process into " + SCOPE);
+  }
+
+  private TransientScope scope(Duration patience) {
+    return new TransientScope(
+        new Machine(root), "::" + root.resolve("nowhere") + ":" + root.resolve("bin"), patience);
+  }
+
+  private void busctl(String script) throws IOException {
+    Path program = Files.createDirectories(root.resolve("bin")).resolve("busctl");
+    Files.writeString(
+        program, "#!/bin/sh\nfor word; do echo \"$word\"; done >" + asked + "\n" + script + "\n");
+    Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
+  }
+}
