@@ -45,11 +45,8 @@ final class Preparation {
         done.addAll(Room.make(here, options.memoryMin(), options.disarmOomGroup()));
         return List.copyOf(done);
       } catch (IOException e) {
-        IOException failure = new IOException("Cannot prepare for leaves: " + e.getMessage(), e);
-        if (!done.isEmpty()) {
-          goBack(undelegated.get(), failure);
-        }
-        throw failure;
+        String stays = done.isEmpty() ? "" : goBack(undelegated.get());
+        throw new IOException("Cannot prepare for leaves: " + e.getMessage() + stays, e);
       }
     }
   }
@@ -59,12 +56,13 @@ final class Preparation {
     new TransientScope(here, path, PATIENCE).enter();
   }
 
-  /** Empty, the scope ends. */
-  private static void goBack(Cgroup from, IOException failure) {
+  /** Empty, the scope ends; systemd lets an ordinary user in, and the kernel not out again. */
+  private static String goBack(Cgroup from) {
     try {
       Room.enter(from);
+      return "";
     } catch (IOException e) {
-      failure.addSuppressed(e);
+      return "; this process stays in systemd's " + TransientScope.name() + ": " + e.getMessage();
     }
   }
 

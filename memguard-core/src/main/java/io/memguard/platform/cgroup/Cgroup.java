@@ -100,10 +100,14 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   abstract boolean countsChildren();
 
   /**
-   * Tells whether whoever manages the tree has marked it as another's to change, as systemd does
-   * with {@code user.delegate} since version 251.
+   * Tells whether it is this user's to change: whoever manages the tree has marked it so, as
+   * systemd's manager of the machine does with {@code user.delegate} since version 251. Those of
+   * its users leave no mark.
    */
   public final boolean isDelegated() {
+    if (!Files.isWritable(directory)) {
+      return false; // it may be marked as another's
+    }
     UserDefinedFileAttributeView marks =
         Files.getFileAttributeView(directory, UserDefinedFileAttributeView.class);
     try {

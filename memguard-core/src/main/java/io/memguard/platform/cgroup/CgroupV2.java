@@ -126,7 +126,7 @@ public final class CgroupV2 extends Cgroup {
     List<Setting> settings = new ArrayList<>();
     settings.add(
         new Setting(maxFile(), max.isPresent() ? Long.toString(max.getAsLong()) : "max", true));
-    settings.add(new Setting(swapFile(), max.isPresent() ? "0" : "max", false));
+    max.ifPresent(bytes -> settings.add(new Setting(swapFile(), "0", false)));
     settings.add(new Setting("memory.oom.group", "1", false));
     limits
         .high()

@@ -35,15 +35,22 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
     Files.createDirectory(leaf.directory());
     try {
       for (Setting setting : leaf.cgroup.leafSettings(limits)) {
-        Path file = leaf.cgroup.file(setting.file());
-        if (setting.required() || Files.exists(file)) {
-          KernelFile.write(file, setting.value());
-        }
+        leaf.set(setting);
       }
       return leaf;
     } catch (IOException e) {
       leaf.remove();
       throw e;
+    }
+  }
+
+  private void set(Setting setting) throws IOException {
+    try {
+      KernelFile.write(cgroup.file(setting.file()), setting.value());
+    } catch (NoSuchFileException e) {
+      if (setting.required()) {
+        throw e;
+      }
     }
   }
 

@@ -187,7 +187,13 @@ public final class Room {
           }
         });
     move(home, supervisor, moved);
-    done.add("moved " + moved.size() + " processes of cgroup " + home.path() + " into it");
+    done.add(
+        "moved "
+            + moved.size()
+            + (moved.size() == 1 ? " process" : " processes")
+            + " of cgroup "
+            + home.path()
+            + " into it");
   }
 
   /** Returns whether it was not there before, and so is ours to remove. */

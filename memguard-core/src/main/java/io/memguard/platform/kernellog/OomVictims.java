@@ -121,17 +121,24 @@ public final class OomVictims implements AutoCloseable {
         || kill.groupCgroup().filter(path -> isIn(path, leaf)).isPresent();
   }
 
+  /**
+   * When there are many kills, the kernel leaves reports out, and a line "Killed process" after a
+   * group's may be of that group or of another. Here it can be told: this JVM lives, so the group
+   * is the child's own leaf, or not about the child.
+   */
   private static Victim victim(OomKill kill, Who who, Optional<String> leaf) {
+    boolean anothers = kill.groupCgroup().filter(group -> !isIn(group, leaf)).isPresent();
+    Optional<String> limitCgroup = kill.limitCgroup().filter(path -> !anothers);
     Limit limit =
         switch (kill.scope()) {
           case HOST -> Limit.HOST;
           case UNKNOWN -> Limit.UNKNOWN;
           case CGROUP ->
-              kill.limitCgroup()
+              limitCgroup
                   .map(path -> isIn(path, leaf) ? Limit.OWN_CGROUP : Limit.OTHER_CGROUP)
                   .orElse(Limit.UNKNOWN);
         };
-    return new Victim(kill.pid(), kill.name(), who, limit, kill.limitCgroup());
+    return new Victim(kill.pid(), kill.name(), who, limit, limitCgroup);
   }
 
   /** Tells whether a path is the leaf's, or that of a cgroup below it. */

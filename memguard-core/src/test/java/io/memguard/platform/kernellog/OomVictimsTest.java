@@ -107,6 +107,28 @@ final class OomVictimsTest {
     assertThat(victims.find(victims.mark(), 7, NO_LEAF).orElseThrow().wouldName()).isTrue();
   }
 
+  /** Linux 6.1, the eleventh kill in five seconds. */
+  @Test
+  void whatWasReportedOfAnotherGroupIsNotSaidOfAChildWithoutAReport() {
+    String sizes = " total-vm:203168kB, anon-rss:12192kB, file-rss:1932kB, shmem-rss:0kB, UID:0";
+    replay
+        .record(
+            "6,1,1,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),oom_memcg=/app/leaf-10,"
+                + "task_memcg=/app/leaf-10,task=perl,pid=775,uid=0")
+        .record("3,2,1,-;Memory cgroup out of memory: Killed process 775 (perl)" + sizes)
+        .record("6,3,1,-;Tasks in /app/leaf-10 are going to be killed due to memory.oom.group set")
+        .record("3,4,1,-;Memory cgroup out of memory: Killed process 775 (perl)" + sizes)
+        .record("3,5,1,-;Memory cgroup out of memory: Killed process 778 (perl)" + sizes)
+        .record("6,6,1,-;Tasks in /app/leaf-11 are going to be killed due to memory.oom.group set");
+    OomVictims victims = new OomVictims(log, true, Optional.of("/app/supervisor"));
+    assertThat(victims.find(new Mark(0, 0), 778, Optional.of("leaf-11")).orElseThrow().victim())
+        .contains(new Victim(778, "perl", Who.CHILD, Limit.UNKNOWN, Optional.empty()));
+    assertThat(victims.find(new Mark(0, 0), 778, NO_LEAF).orElseThrow().victim())
+        .contains(new Victim(778, "perl", Who.CHILD, Limit.UNKNOWN, Optional.empty()));
+    assertThat(victims.find(new Mark(0, 0), 775, Optional.of("leaf-10")).orElseThrow().victim())
+        .hasValueSatisfying(victim -> assertThat(victim.limit()).isEqualTo(Limit.OWN_CGROUP));
+  }
+
   @Test
   void aLogThatCannotBeReadAnyMoreSaysNothing() {
     OomVictims victims = new OomVictims(log, true, Optional.of(ELSEWHERE));
