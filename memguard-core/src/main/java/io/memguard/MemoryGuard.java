@@ -130,7 +130,8 @@ public final class MemoryGuard implements AutoCloseable {
    * with {@code cgroup.threads} locked (fcntl(2)), and the others find it done.
    *
    * <p>On cgroup v1 there is nothing to do. Where cgroups are read-only, as containers usually have
-   * them, nothing can be done.
+   * them, nothing can be done, and where the system property {@code memguard.cgroup.leaf=off}
+   * forbids leaves, nothing is.
    *
    * @param options what to do besides
    * @return what was done, a line each; none if there was nothing to do

@@ -1,13 +1,20 @@
 package io.memguard.lab;
 
 import static io.memguard.lab.LabService.memguard;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -67,6 +74,33 @@ class PrepareLabTest {
           .singleElement()
           .asString()
           .startsWith("memguard: prepared: made cgroup /prepared/supervisor");
+    }
+  }
+
+  @Test
+  @DisplayName("waits for whoever is at it, and finds it done")
+  void locked() throws Exception {
+    try (LabService service = LabService.undivided("prepared");
+        FileChannel file =
+            FileChannel.open(
+                service.directory().resolve("cgroup.threads"), StandardOpenOption.WRITE)) {
+      Process late;
+      try (FileLock lock = file.lock()) {
+        late =
+            service
+                .command(memguard("native", "--prepare-cgroup", "--cgroup=require", "echo", "ran"))
+                .start();
+        awaitOpen(late, service.directory().resolve("cgroup.threads"));
+        Thread.sleep(1000); // time enough to do it in spite of us
+        assertThat(service.below()).isEmpty();
+        assertThat(lock.isValid()).isTrue();
+        Path supervisor = Files.createDirectory(service.directory().resolve("supervisor"));
+        Files.writeString(supervisor.resolve("cgroup.procs"), Long.toString(late.pid()));
+        Files.writeString(service.directory().resolve("cgroup.subtree_control"), "+memory +pids");
+      }
+      String output = new String(late.getInputStream().readAllBytes(), UTF_8);
+      assertThat(late.waitFor()).as(output).isZero();
+      assertThat(output).contains("ran\n").doesNotContain("memguard: ");
     }
   }
 
@@ -157,6 +191,29 @@ class PrepareLabTest {
         bystander.destroyForcibly().waitFor();
       }
     }
+  }
+
+  private static void awaitOpen(Process process, Path file) throws Exception {
+    Path descriptors = Path.of("/proc/" + process.pid() + "/fd");
+    long deadline = System.nanoTime() + 60_000_000_000L;
+    while (!opened(descriptors).contains(file)) {
+      assertThat(System.nanoTime()).as("it never looked for the lock").isLessThan(deadline);
+      Thread.sleep(10);
+    }
+  }
+
+  private static List<Path> opened(Path descriptors) throws IOException {
+    List<Path> files = new ArrayList<>();
+    try (Stream<Path> all = Files.list(descriptors)) {
+      for (Path descriptor : all.toList()) {
+        try {
+          files.add(Files.readSymbolicLink(descriptor));
+        } catch (NoSuchFileException e) {
+          // closed meanwhile
+        }
+      }
+    }
+    return files;
   }
 
   private static void awaitProcess(LabService service, Process process) throws Exception {
