@@ -43,6 +43,7 @@ final class MemoryEvents implements AutoCloseable {
           Map.entry(Counter.HIGH, Kind.HIGH),
           Map.entry(Counter.MAX, Kind.MAX),
           Map.entry(Counter.FAILCNT, Kind.MAX),
+          Map.entry(Counter.MEMSW_FAILCNT, Kind.MAX),
           Map.entry(Counter.OOM, Kind.OOM),
           Map.entry(Counter.OOM_KILL, Kind.OOM_KILL));
 

@@ -94,6 +94,25 @@ class KernelLogLabTest {
     assertThat(said).anyMatch(line -> line.contains("the kernel's log does not name it"));
   }
 
+  @Test
+  @DisplayName("or one of them, in a container that was given the log, are named by their cgroups")
+  void inAContainer() throws Exception {
+    LabContainer.Result container =
+        LabContainer.withMemory("128M")
+            .with("--cgroup", "rw", "--oom-group", "0", "--bind", "/dev/kmsg:/dev/kmsg")
+            .run(
+                "sh",
+                "-c",
+                "mkdir /sys/fs/cgroup/supervisor && echo 0 >/sys/fs/cgroup/supervisor/cgroup.procs && "
+                    + String.join(
+                        " ",
+                        LeafSupervisor.command("require", "512MiB", "no-rlimit", "1", "greedy")));
+    assertThat(container.exitStatus()).as(container.output()).isZero();
+    assertThat(container.output())
+        .contains("verdict: CONTAINER CERTAIN")
+        .containsPattern("the kernel's log says that cgroup /kubepods/pod-\\S+ around it");
+  }
+
   /** Starts the supervisor and, when both hold their memory, lowers the limit by so much. */
   private List<String> squeeze(List<String> shell, long bytes, String leaf, String who)
       throws Exception {

@@ -100,6 +100,17 @@ class LeafLabTest {
     supervise("native", "require", "24MiB", "rlimit", "1", "clean");
   }
 
+  @Test
+  @DisplayName(
+      "cannot be had where cgroups are read-only, and whoever requires it is told what to do")
+  void readOnlyAndRequired() throws Exception {
+    String[] command =
+        LeafSupervisor.command("require", "64MiB", "rlimit", "1", "clean").toArray(String[]::new);
+    LabContainer.Result container = LabContainer.withMemory("128M").run(command);
+    assertThat(container.exitStatus()).isEqualTo(1);
+    assertThat(container.output()).contains("LaunchException", "read-only", "cgroup_writable");
+  }
+
   private static long childOf(BufferedReader supervisor) throws IOException {
     for (String line = supervisor.readLine(); line != null; line = supervisor.readLine()) {
       if (line.startsWith("child: ")) {

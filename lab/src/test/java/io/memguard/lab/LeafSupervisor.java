@@ -7,10 +7,13 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.outcome.Outcome;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
@@ -23,8 +26,7 @@ import java.util.stream.Collectors;
 final class LeafSupervisor {
   private static final int SERIES = 4;
 
-  /** Takes 200 MB from the kernel in one piece, which is faster than to touch page after page. */
-  private static final String GREEDY = "open F, q(</dev/zero); sysread F, $x, 200_000_000";
+  private static final String GREEDY = "$x = q(x) x 200_000_000";
 
   /**
    * For a leaf's child that is to outlive its own child: a leaf is killed as a whole otherwise.
@@ -57,6 +59,7 @@ final class LeafSupervisor {
 
   public static void main(String[] arguments) throws Exception {
     Requirement leaf = Requirement.valueOf(arguments[0].toUpperCase(Locale.ROOT));
+    Set<Path> leaves = new HashSet<>();
     try (MemoryGuard guard = MemoryGuard.create()) {
       System.out.println(
           "capable: " + guard.capabilities().protections().get(Protection.CGROUP_LEAF));
@@ -68,14 +71,20 @@ final class LeafSupervisor {
           limits = limits.with(Protection.RLIMIT_DATA, Requirement.OFF);
         }
         for (int run = 0; run < Integer.parseInt(arguments[at + 2]); run++) {
-          run(guard, limits, arguments[at + 3]);
+          leaves.addAll(run(guard, limits, arguments[at + 3]));
         }
       }
+    }
+    leaves.removeIf(Files::notExists);
+    if (!leaves.isEmpty()) {
+      throw new IllegalStateException("left behind: " + leaves);
     }
     System.out.println("supervisor lives");
   }
 
-  private static void run(MemoryGuard guard, MemoryLimits limits, String what) throws Exception {
+  /** Returns the leaf, if there was one. */
+  private static Set<Path> run(MemoryGuard guard, MemoryLimits limits, String what)
+      throws Exception {
     GuardedProcess child = guard.start(child(what), limits);
     ProtectionState leaf = child.protections().get(Protection.CGROUP_LEAF);
     System.out.println(
@@ -91,6 +100,9 @@ final class LeafSupervisor {
     Outcome outcome = child.outcome().join();
     System.out.println("verdict: " + verdict(outcome));
     System.out.println(outcome.explanation());
+    return leaf != null && leaf.active()
+        ? Set.of(Path.of(leaf.reason().split(" ", 2)[0]))
+        : Set.of();
   }
 
   private static String active(GuardedProcess child) {

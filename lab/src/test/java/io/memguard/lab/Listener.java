@@ -24,14 +24,14 @@ import java.util.stream.Stream;
  * A supervisor for the lab that prints what its listener is told of a child with a leaf.
  *
  * <p>Arguments: what is to happen ({@code high}, {@code max}, {@code descendant}, {@code itself}),
- * or {@code many}, which is for a thousand launches, and what is left of them.
+ * or {@code many}, which is for many launches (MEMGUARD_LAUNCHES, or 500), and what is left of
+ * them.
  */
 final class Listener {
   private static final MemoryLimits LIMITS =
       MemoryLimits.of("24MiB")
           .with(Protection.RLIMIT_DATA, Requirement.OFF)
           .with(Protection.CGROUP_LEAF, Requirement.REQUIRE);
-  private static final int MANY = 1000;
   private static final int PATIENCE_SECONDS = 60;
 
   /** Each reads a line first, so that the leaf can be set up, and another one in the end. */
@@ -141,7 +141,8 @@ final class Listener {
     System.out.println("without a leaf: " + inotifies() + " " + threads());
     guard.run(job, LIMITS, options);
     long descriptors = descriptors().size();
-    for (int i = 0; i < MANY; i++) {
+    int launches = Integer.parseInt(System.getenv().getOrDefault("MEMGUARD_LAUNCHES", "500"));
+    for (int i = 0; i < launches; i++) {
       guard.run(job, LIMITS, options);
     }
     System.out.println("descriptors more: " + (descriptors().size() - descriptors));

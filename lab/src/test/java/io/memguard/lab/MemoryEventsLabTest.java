@@ -1,16 +1,9 @@
 package io.memguard.lab;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -21,32 +14,18 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Tag("lab")
 @DisplayName("The listener of a child with a cgroup of its own")
 class MemoryEventsLabTest {
-  private static final Path SERVICE = Path.of("/sys/fs/cgroup/listening");
-  private static final long PATIENCE_SECONDS = 120;
-
-  @BeforeEach
-  void makeService() throws IOException {
-    Files.createDirectories(SERVICE.resolve("supervisor"));
-  }
-
-  @AfterEach
-  void removeService() throws IOException {
-    Files.delete(SERVICE.resolve("supervisor"));
-    Files.delete(SERVICE); // fails if a leaf is left
-  }
-
   @Test
   @DisplayName("is told that it is slowed down")
   void high() throws Exception {
     List<String> said = listen("native", "high");
-    assertThat(said).contains("alive: HIGH", "verdict: Exited").doesNotContain("alive: OOM");
+    assertThat(said).contains("alive: HIGH", "verdict: Exited 0").doesNotContain("alive: OOM");
   }
 
   @Test
   @DisplayName("is told that it reached its limit, though page cache made room")
   void max() throws Exception {
     List<String> said = listen("native", "max");
-    assertThat(said).contains("alive: MAX", "verdict: Exited").doesNotContain("alive: OOM");
+    assertThat(said).contains("alive: MAX", "verdict: Exited 0").doesNotContain("alive: OOM");
   }
 
   @Test
@@ -58,7 +37,7 @@ class MemoryEventsLabTest {
     assertThat(said)
         .contains(
             "alive: OOM_KILL [Victim[pid=" + pid.substring(prefix.length()) + ", name=perl]]",
-            "verdict: Exited");
+            "verdict: Exited 0");
   }
 
   @ParameterizedTest
@@ -73,7 +52,7 @@ class MemoryEventsLabTest {
   }
 
   @Test
-  @DisplayName("costs one descriptor and one thread, and a thousand launches leave nothing")
+  @DisplayName("costs one descriptor and one thread, and many launches leave nothing")
   void many() throws Exception {
     assertThat(listen("native", "many"))
         .containsExactly(
@@ -85,26 +64,12 @@ class MemoryEventsLabTest {
   }
 
   private static List<String> listen(String engine, String what) throws Exception {
-    List<String> command = new ArrayList<>();
-    command.addAll(
-        List.of(
-            "sh", "-c", "echo 0 >\"$0\"/supervisor/cgroup.procs; exec \"$@\"", SERVICE.toString()));
-    List<String> java = new ArrayList<>(LeafSupervisor.command(Listener.class, what));
-    java.add(1, "-Dmemguard.engine=" + engine);
-    command.addAll(java);
-    Path output = Files.createTempFile("listener", ".out");
-    Process process =
-        new ProcessBuilder(command)
-            .redirectErrorStream(true)
-            .redirectOutput(output.toFile())
-            .start();
-    boolean ended = process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS);
-    process.destroyForcibly().waitFor();
-    String said = Files.readString(output, UTF_8);
-    System.out.println(said);
-    Files.delete(output);
-    assertThat(ended).as(said).isTrue();
-    assertThat(process.exitValue()).as(said).isZero();
-    return said.lines().toList();
+    List<String> command = new ArrayList<>(LeafSupervisor.command(Listener.class, what));
+    command.add(1, "-Dmemguard.engine=" + engine);
+    try (LabService service = LabService.withSupervisor("listening")) {
+      LabService.Result result = service.run(command.toArray(String[]::new));
+      assertThat(result.exitStatus()).isZero();
+      return result.output().lines().toList();
+    }
   }
 }
