@@ -147,8 +147,8 @@ final class MemoryEvents implements AutoCloseable {
     private void execute(Runnable task) {
       try {
         executor.execute(task);
-      } catch (RejectedExecutionException e) {
-        LOG.debug("The guard of child {} is closed: nobody is told any more", child);
+      } catch (RejectedExecutionException | OutOfMemoryError e) { // no thread is to be had
+        LOG.debug("Nobody is told of child {} now: {}", child, e.getMessage());
       }
     }
 
@@ -156,8 +156,8 @@ final class MemoryEvents implements AutoCloseable {
     private void lookLater(long millis) {
       try {
         executor.schedule(this::look, millis, TimeUnit.MILLISECONDS);
-      } catch (RejectedExecutionException e) {
-        LOG.debug("The guard of child {} is closed: nobody is told any more", child);
+      } catch (RejectedExecutionException | OutOfMemoryError e) { // no thread is to be had
+        LOG.debug("Nobody is told of child {} now: {}", child, e.getMessage());
       }
     }
 
@@ -249,7 +249,7 @@ final class MemoryEvents implements AutoCloseable {
               ended = true;
               done.complete(null);
             });
-      } catch (RejectedExecutionException e) {
+      } catch (RejectedExecutionException | OutOfMemoryError e) {
         done.complete(null);
       }
       return done.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS);

@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 
 /** Gathers the evidence of one child's death, once, and has it judged. */
@@ -149,9 +150,9 @@ final class Postmortem {
                     ? kernel.victims().find(kernel.mark(), child.pid(), leaf)
                     : Optional.empty());
     CompletableFuture<Outcome> judged =
-        inTheLog || (inFiles && !success)
-            ? CompletableFuture.supplyAsync(judgement)
-            : CompletableFuture.completedFuture(judgement.get());
+        inFiles && !success
+            ? CompletableFuture.supplyAsync(judgement) // may block: never here
+            : inTheLog ? elsewhere(judgement) : CompletableFuture.completedFuture(judgement.get());
     return judged.thenCombine(released, (outcome, nothing) -> outcome);
   }
 
@@ -162,13 +163,36 @@ final class Postmortem {
 
   private CompletableFuture<?> release(MemoryEvents.Listening listener) {
     CompletableFuture<Void> told = listener.tellLast();
-    CompletableFuture<Void> removed =
-        CompletableFuture.runAsync(
+    CompletableFuture<Boolean> removed =
+        elsewhere(
             () -> {
               listener.stop();
               lease.release();
+              return true;
             });
     return CompletableFuture.allOf(told, removed);
+  }
+
+  /** Does what takes a while on another thread, or on this one where none is to be had. */
+  private static <T> CompletableFuture<T> elsewhere(Supplier<T> task) {
+    CompletableFuture<T> result = new CompletableFuture<>();
+    AtomicBoolean begun = new AtomicBoolean(); // a pool may keep what it had no thread for
+    Runnable once =
+        () -> {
+          if (begun.compareAndSet(false, true)) {
+            try {
+              result.complete(task.get());
+            } catch (RuntimeException | Error e) {
+              result.completeExceptionally(e);
+            }
+          }
+        };
+    try {
+      result.defaultExecutor().execute(once);
+    } catch (OutOfMemoryError e) { // "unable to create native thread"
+      once.run();
+    }
+    return result;
   }
 
   private Outcome judge(

@@ -85,10 +85,12 @@ class KernelLogLabTest {
         .hasSizeGreaterThanOrEqualTo(leaf.equals("off") ? 2 : 1);
   }
 
-  @Test
+  @ParameterizedTest
+  @ValueSource(strings = {"stranger", "threadless"})
   @DisplayName("one of them by a stranger, are told apart as far as that can be")
-  void strangersVictim() throws Exception {
-    List<String> said = squeeze(List.of("sh", "-c", HERE), ONE, "off", "stranger");
+  void strangersVictim(String who) throws Exception {
+    Files.writeString(POD.resolve("cgroup.subtree_control"), "+pids");
+    List<String> said = squeeze(List.of("sh", "-c", HERE), ONE, "off", who);
     assertThat(LeafLabTest.verdicts(said))
         .containsExactly("verdict: CONTAINER CERTAIN", "verdict: CONTAINER POSSIBLE");
     assertThat(said).anyMatch(line -> line.contains("the kernel's log does not name it"));

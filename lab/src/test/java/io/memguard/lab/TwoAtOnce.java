@@ -18,11 +18,13 @@ import java.util.Locale;
  *
  * <p>Arguments: a file to make when both hold it; whether a leaf is wanted ({@code off} or {@code
  * require}); and whether the second one is spared by the kernel, and killed by a stranger as soon
- * as the first has ended ({@code stranger} or {@code alone}).
+ * as the first has ended ({@code stranger}, or {@code threadless}, for which this process may not
+ * have another thread then, or {@code alone}).
  */
 final class TwoAtOnce {
   static final int MIB = 40;
   private static final int SPARED = -1000;
+  private static final Path PIDS_MAX = Path.of("/sys/fs/cgroup/pod/supervisor/pids.max");
 
   private TwoAtOnce() {}
 
@@ -34,13 +36,21 @@ final class TwoAtOnce {
                 Protection.CGROUP_LEAF, Requirement.valueOf(arguments[1].toUpperCase(Locale.ROOT)));
     try (MemoryGuard guard = MemoryGuard.create()) {
       GuardedProcess first = holding(MIB, guard, limits);
-      boolean stranger = arguments[2].equals("stranger");
+      boolean stranger = !arguments[2].equals("alone");
       GuardedProcess second =
           holding(MIB, guard, stranger ? limits.withOomScoreAdj(SPARED) : limits);
       Files.createFile(Path.of(arguments[0]));
       if (stranger) {
         first.waitFor();
-        ProcessHandle.of(second.pid()).orElseThrow().destroyForcibly();
+        ProcessHandle process = ProcessHandle.of(second.pid()).orElseThrow();
+        if (arguments[2].equals("threadless")) {
+          Files.writeString(PIDS_MAX, "1");
+        }
+        process.destroyForcibly();
+        second.waitFor();
+        if (arguments[2].equals("threadless")) {
+          Files.writeString(PIDS_MAX, "max");
+        }
       }
       for (GuardedProcess child : List.of(first, second)) {
         Outcome outcome = child.outcome().join();
