@@ -31,6 +31,10 @@ import java.util.Optional;
  *       Cause#CONTAINER}, possible, where others are hidden; else {@link Cause#HOST}, probable.
  * </ol>
  *
+ * <p>cgroup v1 knows no kill of a leaf as a whole: it may have been a descendant's, long before.
+ * So all of these but the first are at most possible there when the log would name the child and
+ * does not.
+ *
  * <p>Without one, and only for SIGKILL: the counter of the cgroup that it shared with others rose:
  * {@link Cause#CONTAINER}, or {@link Cause#HOST} as above; certain if the log names the child, else
  * probable, and possible when another guarded child was killed at the same time, or when the log
@@ -87,15 +91,19 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
         return ownLimit(leaf, sigkill() ? Confidence.CERTAIN : Confidence.PROBABLE);
       }
       boolean asAWhole = sigkill() && v2;
+      Confidence most =
+          asAWhole
+              ? Confidence.CERTAIN
+              : unnamed().isEmpty() ? Confidence.PROBABLE : Confidence.POSSIBLE;
       Optional<Victim> within = victim(Who.IN_LEAF);
       if (within.filter(Case::tellsTheLimit).isPresent()) {
-        return named(within.get(), asAWhole ? Confidence.CERTAIN : Confidence.PROBABLE);
+        return named(within.get(), most);
       }
       if (!v2 && leaf.limitReached().orElse(0) > 0) {
         boolean alone = record.outOfMemory().isEmpty();
-        return ownLimit(leaf, alone ? Confidence.PROBABLE : Confidence.POSSIBLE);
+        return ownLimit(leaf, alone ? most : Confidence.POSSIBLE);
       }
-      return above(asAWhole && !record.shared() ? Confidence.CERTAIN : Confidence.PROBABLE);
+      return above(record.shared() ? least(most, Confidence.PROBABLE) : most);
     }
 
     private KernelKill ownLimit(Leaf leaf, Confidence confidence) {
@@ -107,7 +115,8 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
               + " reached its limit"
               + (leaf.limitBytes().isPresent()
                   ? " of " + MemorySize.format(leaf.limitBytes().getAsLong())
-                  : ""));
+                  : "")
+              + unnamed());
     }
 
     private KernelKill inContainer() {
@@ -191,8 +200,10 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
       return (record.shared() ? "; another child was killed at the same time" : "") + unnamed();
     }
 
+    /** A leaf of cgroup v2 is killed as a whole: whoever of it was chosen, so was the child. */
     private String unnamed() {
-      return record.leaf().isEmpty() && silent() ? "; the kernel's log does not name it" : "";
+      boolean wholeLeaf = record.leaf().filter(leaf -> leaf.oom().isPresent()).isPresent();
+      return sigkill() && silent() && !wholeLeaf ? "; the kernel's log does not name it" : "";
     }
 
     private Optional<Victim> victim(Who who) {

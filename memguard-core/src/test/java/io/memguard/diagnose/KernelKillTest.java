@@ -243,7 +243,33 @@ final class KernelKillTest {
     assertVerdict(
         memory(v1, named(Who.CHILD, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.CERTAIN);
     assertVerdict(
-        memory(v1, named(Who.IN_LEAF, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.PROBABLE);
+        memory(v1, inContainer(Who.IN_LEAF, Limit.OTHER_CGROUP)),
+        Cause.CONTAINER,
+        Confidence.PROBABLE);
+  }
+
+  /** Its grandchild was killed, it lived on, and a stranger killed it. */
+  @Test
+  void onCgroupV1AKillInTheLeafIsOnlyPossiblyTheChildsWhereTheLogWouldNameIt() {
+    Optional<Leaf> leaf =
+        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
+    KernelLogRecord silent = new KernelLogRecord(Optional.empty(), true);
+    Outcome.OutOfMemory own = memory(record(leaf), silent);
+    assertVerdict(own, Cause.OWN_CGROUP, Confidence.POSSIBLE);
+    assertThat(own.explanation()).contains("the kernel's log does not name it");
+    for (Limit limit : List.of(Limit.OWN_CGROUP, Limit.OTHER_CGROUP, Limit.UNKNOWN)) {
+      assertThat(memory(record(leaf), named(Who.IN_LEAF, limit)).confidence())
+          .isEqualTo(Confidence.POSSIBLE);
+    }
+    Optional<Leaf> roomy =
+        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(0), OptionalLong.of(1)));
+    assertVerdict(memory(record(roomy), silent), Cause.HOST, Confidence.POSSIBLE);
+    assertVerdict(
+        (Outcome.OutOfMemory)
+            Played.exit(137).counted(record(leaf)).logged(named(Who.IN_LEAF, Limit.OWN_CGROUP))
+                .diagnosed(),
+        Cause.OWN_CGROUP,
+        Confidence.PROBABLE);
   }
 
   @Test
@@ -333,6 +359,11 @@ final class KernelKillTest {
     Optional<String> path = cgroup ? Optional.of("/kubepods/pod") : Optional.empty();
     return new KernelLogRecord(
         Optional.of(new Victim(7, "perl", who, limit, path)), who != Who.BESIDE);
+  }
+
+  /** As {@link #named}, but the child's pid is not the one that the log uses. */
+  private static KernelLogRecord inContainer(Who who, Limit limit) {
+    return new KernelLogRecord(named(who, limit).victim(), false);
   }
 
   private static Outcome.OutOfMemory memory(CgroupRecord record) {
