@@ -12,11 +12,13 @@ import java.util.stream.Stream;
  *
  * @param leaf the child's own cgroup, whose counters began at zero; empty if it had none
  * @param containers the cgroups that the child's memory counted in besides, innermost first, as far
- *     as they can be seen: how much they have risen since memguard looked before
+ *     as they can be seen: how much they have risen since memguard last looked while it lived, or
+ *     shortly before its launch
  * @param hiddenAncestors why there may be others above that cannot be seen; empty if all were
  *     looked at
  * @param hostOomKills how many processes the OOM killer has killed on the whole machine, in
- *     whatever cgroup, since memguard looked before; empty if it did not look
+ *     whatever cgroup, since then; empty if memguard did not look: it does where no cgroup's counter
+ *     can be read
  * @param shared true if another guarded child was killed at the same time, so that what has risen
  *     may be its
  */
@@ -31,11 +33,13 @@ public record CgroupRecord(
    *
    * @param leaf the child's own cgroup, whose counters began at zero; empty if it had none
    * @param containers the cgroups that the child's memory counted in besides, innermost first, as
-   *     far as they can be seen: how much they have risen since memguard looked before
+   *     far as they can be seen: how much they have risen since memguard last looked while it lived,
+   *     or shortly before its launch
    * @param hiddenAncestors why there may be others above that cannot be seen; empty if all were
    *     looked at
    * @param hostOomKills how many processes the OOM killer has killed on the whole machine, in
-   *     whatever cgroup, since memguard looked before; empty if it did not look
+   *     whatever cgroup, since then; empty if memguard did not look: it does where no cgroup's
+   *     counter can be read
    * @param shared true if another guarded child was killed at the same time, so that what has risen
    *     may be its
    */

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 
 /**
  * The counter files of a cgroup and those above it, kept open: a read of all is to cost a few
@@ -28,11 +29,12 @@ public final class CounterFiles implements AutoCloseable {
 
   private final List<Source> sources = new ArrayList<>();
   private final byte[] buffer = new byte[LARGEST];
+  private final LongSupplier nanoClock;
 
   /**
    * What all files said at one moment.
    *
-   * @param nanos when, by {@link System#nanoTime}
+   * @param nanos when, by the clock given
    * @param texts of each file; empty where it could not be read
    */
   public record Reading(long nanos, List<byte[]> texts) {}
@@ -43,8 +45,13 @@ public final class CounterFiles implements AutoCloseable {
       Function<String, Counters> reader,
       RandomAccessFile file) {}
 
-  /** Opens the files of some cgroups, own first; those that are not there are left out. */
-  public CounterFiles(List<Cgroup> levels) {
+  /**
+   * Opens the files of some cgroups, own first; those that are not there are left out.
+   *
+   * @param nanoClock as {@link System#nanoTime}
+   */
+  public CounterFiles(List<Cgroup> levels, LongSupplier nanoClock) {
+    this.nanoClock = nanoClock;
     for (int level = 0; level < levels.size(); level++) {
       Cgroup cgroup = levels.get(level);
       boolean own = level == 0;
@@ -76,7 +83,7 @@ public final class CounterFiles implements AutoCloseable {
     for (Source source : sources) {
       texts.add(text(source.file));
     }
-    return new Reading(System.nanoTime(), texts);
+    return new Reading(nanoClock.getAsLong(), texts);
   }
 
   private byte[] text(RandomAccessFile file) {

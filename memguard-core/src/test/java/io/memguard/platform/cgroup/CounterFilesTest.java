@@ -23,7 +23,7 @@ final class CounterFilesTest {
     write(app, "memory.events.local", "max 0\noom 0\noom_kill 2\n");
     write(app, "memory.events", "max 0\noom 0\noom_kill 5\n");
     List<Cgroup> levels = List.of(new CgroupV2("/app", app, false), new CgroupV2("/", root, false));
-    try (CounterFiles files = new CounterFiles(levels)) {
+    try (CounterFiles files = new CounterFiles(levels, System::nanoTime)) {
       Reading before = files.read();
       write(root, "memory.events.local", "max 9\noom 3\noom_kill 0\n");
       write(app, "memory.events", "max 0\noom 0\noom_kill 6\n");
@@ -45,7 +45,7 @@ final class CounterFilesTest {
   void readsTheFilesOfV1() throws Exception {
     write(root, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
     write(root, "memory.failcnt", "7\n");
-    try (CounterFiles files = new CounterFiles(List.of(new CgroupV1("/", root)))) {
+    try (CounterFiles files = new CounterFiles(List.of(new CgroupV1("/", root)), System::nanoTime)) {
       Reading before = files.read();
       write(root, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
       write(root, "memory.failcnt", "8\n");
@@ -59,7 +59,7 @@ final class CounterFilesTest {
   void onV1TheLimitOfMemoryAndSwapIsALimitToo() throws Exception {
     write(root, "memory.failcnt", "7\n");
     write(root, "memory.memsw.failcnt", "1\n");
-    try (CounterFiles files = new CounterFiles(List.of(new CgroupV1("/", root)))) {
+    try (CounterFiles files = new CounterFiles(List.of(new CgroupV1("/", root)), System::nanoTime)) {
       Reading before = files.read();
       assertThat(files.between(before, files.read())).noneMatch(CounterChange::limitReached);
       write(root, "memory.memsw.failcnt", "2\n");
@@ -69,7 +69,7 @@ final class CounterFilesTest {
 
   @Test
   void whatIsNotThereIsNotKnown() {
-    try (CounterFiles files = new CounterFiles(List.of(new CgroupV2("/", root, false)))) {
+    try (CounterFiles files = new CounterFiles(List.of(new CgroupV2("/", root, false)), System::nanoTime)) {
       assertThat(files.between(files.read(), files.read())).isEmpty();
     }
   }
@@ -77,7 +77,7 @@ final class CounterFilesTest {
   @Test
   void afterItsCloseNothingIsKnown() throws Exception {
     write(root, "memory.events.local", "oom 1\n");
-    CounterFiles files = new CounterFiles(List.of(new CgroupV2("/", root, false)));
+    CounterFiles files = new CounterFiles(List.of(new CgroupV2("/", root, false)), System::nanoTime);
     Reading before = files.read();
     files.close();
     assertThat(files.between(before, files.read())).isEmpty();
