@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.stream.Stream;
 
 /**
  * Compares the counters of the cgroups around the children between a launch and a death.
@@ -130,9 +131,11 @@ final class OomCounters implements AutoCloseable {
    * @param killed true if it was killed by SIGKILL
    */
   synchronized CgroupRecord since(Baseline launch, Optional<Leaf> leaf, boolean killed) {
+    // before those above: the kernel counts a kill there last, so nobody else's is overlooked
+    Optional<CgroupRecord.Leaf> own = leaf.map(OomCounters::leaf);
     Baseline now =
         new Baseline(
-            files.read(), killed && levels.isEmpty() ? machineKills() : OptionalLong.empty());
+            files.readAll(), killed && levels.isEmpty() ? machineKills() : OptionalLong.empty());
     boolean together = anyKill && now.nanos() - lastKill < TOGETHER_NANOS;
     if (killed && !together) {
       before = last;
@@ -140,14 +143,15 @@ final class OomCounters implements AutoCloseable {
     Baseline from = launch.orLater(together ? before : last).orLater(whileItLived(now));
     boolean shared = together && launch.nanos() - lastKill < 0;
     List<CounterChange> changes = files.between(from.cgroups, now.cgroups);
+    List<CounterChange> all = leaf.isEmpty() ? changes : files.between(launch.cgroups, now.cgroups);
     if (killed) {
       last = now;
       lastKill = now.nanos();
       anyKill = true;
     }
     return new CgroupRecord(
-        leaf.map(OomCounters::leaf),
-        containers(changes, leaf),
+        own,
+        around(leaf, changes).map(change -> container(change, others(change, all, own))).toList(),
         unseen,
         risen(from.machineKills, now.machineKills),
         shared);
@@ -174,23 +178,42 @@ final class OomCounters implements AutoCloseable {
         of(counters, Counter.OOM_KILL));
   }
 
-  private List<Container> containers(List<CounterChange> changes, Optional<Leaf> leaf) {
+  private static Stream<CounterChange> around(Optional<Leaf> leaf, List<CounterChange> changes) {
     return changes.stream()
         .filter(
             change ->
-                leaf.isEmpty() || leaf.get().directory().startsWith(change.cgroup().directory()))
-        .map(this::container)
-        .toList();
+                leaf.isEmpty() || leaf.get().directory().startsWith(change.cgroup().directory()));
   }
 
-  private Container container(CounterChange change) {
+  /** Only our own cgroup's kills may be those of a child without a leaf. */
+  private Container container(CounterChange change, OptionalLong others) {
     boolean own = change.cgroup() == levels.get(0);
     OptionalLong kills = of(change.hierarchical(), Counter.OOM_KILL);
     return new Container(
         change.cgroup().path(),
         of(change.local(), Counter.OOM),
         limitReached(change.local()),
-        kills.isPresent() || !own ? kills : of(change.local(), Counter.OOM_KILL));
+        !own
+            ? OptionalLong.empty()
+            : kills.isPresent() ? kills : of(change.local(), Counter.OOM_KILL),
+        others);
+  }
+
+  /**
+   * Says how many were killed in a cgroup besides the child and its leaf.
+   *
+   * @param all since its launch, if it had a leaf, whose counters are as old
+   */
+  private static OptionalLong others(
+      CounterChange change, List<CounterChange> all, Optional<CgroupRecord.Leaf> leaf) {
+    long its = leaf.map(CgroupRecord.Leaf::oomKills).orElse(OptionalLong.of(1)).orElse(0);
+    OptionalLong kills =
+        all.stream()
+            .filter(one -> one.cgroup() == change.cgroup())
+            .findFirst()
+            .map(one -> of(one.hierarchical(), Counter.OOM_KILL))
+            .orElse(OptionalLong.empty());
+    return kills.isPresent() ? OptionalLong.of(Math.max(0, kills.getAsLong() - its)) : kills;
   }
 
   private static OptionalLong limitReached(Optional<Counters> counters) {

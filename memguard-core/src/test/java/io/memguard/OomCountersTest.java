@@ -5,11 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.memguard.OomCounters.Baseline;
 import io.memguard.outcome.CgroupRecord;
 import io.memguard.platform.cgroup.CgroupFinder;
+import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.Machine;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -120,6 +125,43 @@ final class OomCountersTest {
     }
   }
 
+  @Test
+  void whoElseWasKilledAroundALeafIsCountedSinceTheLaunch() throws Exception {
+    Leaf leaf = leafBesideUs();
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      killed(5);
+      pass(60);
+      counters.now();
+      pass(60);
+      Files.writeString(leaf.directory().resolve("memory.events.local"), "oom 0\noom_kill 1\n");
+      Files.writeString(app.resolve("memory.events"), "oom 5\noom_kill 6\n");
+      CgroupRecord record = counters.since(launch, Optional.of(leaf), true);
+      assertThat(record.killedInLeaf()).isTrue();
+      assertThat(record.containers())
+          .singleElement()
+          .satisfies(
+              around -> {
+                assertThat(around.path()).isEqualTo("/app");
+                assertThat(around.othersKilled()).hasValue(1);
+                assertThat(around.oom()).as("that was the neighbour's").hasValue(0);
+              });
+    }
+  }
+
+  @Test
+  void whoLivedInTheLeafIsNobodyElse() throws Exception {
+    Leaf leaf = leafBesideUs();
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      killed(6);
+      Files.writeString(leaf.directory().resolve("memory.events.local"), "oom 0\noom_kill 2\n");
+      CgroupRecord record = counters.since(launch, Optional.of(leaf), true);
+      assertThat(record.outOfMemory())
+          .hasValueSatisfying(around -> assertThat(around.othersKilled()).hasValue(0));
+    }
+  }
+
   /** A large process takes its time. */
   @Test
   void aLaunchBetweenTheKillAndTheEndHidesNothing() throws Exception {
@@ -177,6 +219,25 @@ final class OomCountersTest {
       machineKilled(8);
       assertThat(counters.since(launch, Optional.empty(), true).hostOomKills()).isEmpty();
     }
+  }
+
+  /** From then on we are in a cgroup named supervisor, as who has leaves is. */
+  private Leaf leafBesideUs() throws IOException {
+    Path own = machine.resolve("proc/self/cgroup");
+    for (String name : List.of("leaf", "supervisor")) {
+      Path directory = Files.createDirectories(app.resolve(name));
+      Files.writeString(directory.resolve("cgroup.procs"), "");
+      Files.writeString(directory.resolve("cgroup.events"), "populated 1\n");
+      Files.writeString(directory.resolve("memory.events"), "oom 0\noom_kill 0\n");
+      Files.writeString(directory.resolve("memory.events.local"), "oom 0\noom_kill 0\n");
+    }
+    Files.writeString(own, "0::/app/leaf\n");
+    Leaf leaf =
+        new Leaf(
+            CgroupFinder.findOwn(new Machine(machine)).levels().get(0),
+            new LeafLimits(OptionalLong.empty(), OptionalLong.empty(), OptionalInt.empty()));
+    Files.writeString(own, "0::/app/supervisor\n");
+    return leaf;
   }
 
   /** Its clock moves by a microsecond with each look. */

@@ -26,7 +26,8 @@ import java.util.Optional;
  *   <li>the log names a process of the leaf: as it says, certain on cgroup v2, where the leaf is
  *       killed as a whole;
  *   <li>somebody in the leaf was killed, and a visible cgroup above ran out of memory: {@link
- *       Cause#CONTAINER}, certain unless another guarded child was killed at the same time;
+ *       Cause#CONTAINER}, certain on cgroup v2 if nobody else was killed there since the launch, so
+ *       that it ran out because of the leaf; else probable: that may have been at another time;
  *   <li>somebody in the leaf was killed, and none of the visible ones ran out: {@link
  *       Cause#CONTAINER}, possible, where others are hidden; else {@link Cause#HOST}, probable.
  * </ol>
@@ -103,7 +104,7 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
         boolean alone = record.outOfMemory().isEmpty();
         return ownLimit(leaf, alone ? most : Confidence.POSSIBLE);
       }
-      return above(record.shared() ? least(most, Confidence.PROBABLE) : most);
+      return above(most);
     }
 
     private KernelKill ownLimit(Leaf leaf, Confidence confidence) {
@@ -133,8 +134,7 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
 
     /**
      * The kernel's log names a victim that speaks for the child's own end. Where it does not say
-     * whose limit was reached, the counters do: for certain, if nobody else's kill can be meant and
-     * they count out-of-memory apart (cgroup v2).
+     * whose limit was reached, the counters do.
      */
     private KernelKill named(Victim victim, Confidence confidence) {
       return switch (victim.limit()) {
@@ -153,7 +153,7 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
         case HOST ->
             kill(
                 Cause.HOST, confidence, "the kernel's log says that the machine was out of memory");
-        case UNKNOWN -> above(least(confidence, countersAreSure()));
+        case UNKNOWN -> above(confidence);
       };
     }
 
@@ -161,9 +161,11 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
       return victim.limit() != Limit.UNKNOWN;
     }
 
-    private Confidence countersAreSure() {
-      boolean apart = record.outOfMemory().filter(one -> one.oom().isPresent()).isPresent();
-      return apart && !record.shared() ? Confidence.CERTAIN : Confidence.PROBABLE;
+    /** If others were killed, what is counted may be about them, and older than the child's end. */
+    private Confidence sure(Container limit) {
+      boolean alone =
+          limit.oom().isPresent() && limit.othersKilled().orElse(1) == 0 && !record.shared();
+      return alone ? Confidence.CERTAIN : Confidence.PROBABLE;
     }
 
     private static Confidence least(Confidence one, Confidence other) {
@@ -176,7 +178,7 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
       if (limit.isPresent()) {
         return kill(
             Cause.CONTAINER,
-            named,
+            least(named, sure(limit.get())),
             "cgroup " + limit.get().path() + " around it reached its limit" + doubts());
       }
       if (record.hiddenAncestors().isPresent()) {

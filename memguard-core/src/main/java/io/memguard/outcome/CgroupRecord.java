@@ -74,9 +74,15 @@ public record CgroupRecord(
    * @param limitReached how often its own limit was reached at all
    * @param oomKills how many processes in it or below it the OOM killer killed, whoever's limit it
    *     was; empty if it was not looked at
+   * @param othersKilled how many it killed in it or below it besides, if it killed the child: if
+   *     that had a cgroup of its own, those elsewhere since the launch; empty if that is not known
    */
   public record Container(
-      String path, OptionalLong oom, OptionalLong limitReached, OptionalLong oomKills) {
+      String path,
+      OptionalLong oom,
+      OptionalLong limitReached,
+      OptionalLong oomKills,
+      OptionalLong othersKilled) {
     /**
      * Tells whether this cgroup's own limit was the reason for a kill.
      *

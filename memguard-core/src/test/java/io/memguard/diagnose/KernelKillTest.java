@@ -54,6 +54,30 @@ final class KernelKillTest {
     assertThat(outcome.explanation()).contains("cgroup /pod around it reached its limit");
   }
 
+  /** The neighbour's end may have been the container's, and the child's the machine's. */
+  @Test
+  void aKillFromAboveIsOnlyProbablyThatCgroupsWhereOthersWereKilledOrMayHaveBeen() {
+    for (OptionalLong others : List.of(OptionalLong.of(1), UNKNOWN)) {
+      Container pod = container("/pod", 1, 0, others);
+      assertVerdict(
+          memory(record(KILLED_FROM_ABOVE, pod)), Cause.CONTAINER, Confidence.PROBABLE);
+      assertVerdict(
+          memory(record(KILLED_FROM_ABOVE, pod), named(Who.CHILD, Limit.UNKNOWN)),
+          Cause.CONTAINER,
+          Confidence.PROBABLE);
+      assertVerdict(
+          memory(record(KILLED_FROM_ABOVE, pod), named(Who.CHILD, Limit.OTHER_CGROUP)),
+          Cause.CONTAINER,
+          Confidence.CERTAIN);
+      assertVerdict(
+          memory(
+              record(Optional.empty(), container("/pod", 1, 1, others)),
+              named(Who.CHILD, Limit.UNKNOWN)),
+          Cause.CONTAINER,
+          Confidence.PROBABLE);
+    }
+  }
+
   @Test
   void anAncestorsLimitIsOnlyProbableWhenAnotherChildWasKilledToo() {
     CgroupRecord shared =
@@ -117,7 +141,7 @@ final class KernelKillTest {
         record(
             Optional.empty(),
             container("/pod/app", 0, 0),
-            new Container("/pod", OptionalLong.of(1), UNKNOWN, UNKNOWN));
+            new Container("/pod", OptionalLong.of(1), UNKNOWN, UNKNOWN, UNKNOWN));
     assertThat(Played.killed(9).counted(above).diagnosed()).isInstanceOf(Outcome.Signalled.class);
   }
 
@@ -163,7 +187,7 @@ final class KernelKillTest {
     Optional<Leaf> v1 =
         Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
     assertVerdict(memory(record(v1)), Cause.OWN_CGROUP, Confidence.PROBABLE);
-    Container above = new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN);
+    Container above = new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN, UNKNOWN);
     assertVerdict(memory(record(v1, above)), Cause.OWN_CGROUP, Confidence.POSSIBLE);
   }
 
@@ -189,7 +213,7 @@ final class KernelKillTest {
     CgroupRecord v1 =
         record(
             Optional.empty(),
-            new Container("/pod", UNKNOWN, OptionalLong.of(4), OptionalLong.of(1)));
+            new Container("/pod", UNKNOWN, OptionalLong.of(4), OptionalLong.of(1), UNKNOWN));
     assertVerdict(
         memory(v1, named(Who.CHILD, Limit.UNKNOWN)), Cause.CONTAINER, Confidence.PROBABLE);
   }
@@ -237,7 +261,7 @@ final class KernelKillTest {
   void onCgroupV1TheLogTellsTheLeafsLimitFromTheOneAbove() {
     Optional<Leaf> leaf =
         Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
-    CgroupRecord v1 = record(leaf, new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN));
+    CgroupRecord v1 = record(leaf, new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN, UNKNOWN));
     assertVerdict(
         memory(v1, named(Who.CHILD, Limit.OWN_CGROUP)), Cause.OWN_CGROUP, Confidence.CERTAIN);
     assertVerdict(
@@ -340,8 +364,14 @@ final class KernelKillTest {
             OptionalLong.of(kills)));
   }
 
+  /** If the child was killed, so were all others that the cgroup counts. */
   private static Container container(String path, long oom, long kills) {
-    return new Container(path, OptionalLong.of(oom), OptionalLong.of(oom), OptionalLong.of(kills));
+    return container(path, oom, kills, OptionalLong.of(Math.max(0, kills - 1)));
+  }
+
+  private static Container container(String path, long oom, long kills, OptionalLong others) {
+    return new Container(
+        path, OptionalLong.of(oom), OptionalLong.of(oom), OptionalLong.of(kills), others);
   }
 
   private static CgroupRecord record(Optional<Leaf> leaf, Container... containers) {
