@@ -24,10 +24,10 @@ import java.util.stream.Stream;
  * <p>Where our own cgroup was not given the memory controller, the first one above that was is what
  * accounts our memory, and the kernel counts a kill there.
  *
- * <p>What rose before is not counted: a reading is kept at each kill, and a child that lived then is
- * compared with that; and now and then one that was made for a launch is, for a child that is reaped
- * much later was alive then. Kills within a second of each other are looked at together, and are
- * said to be {@linkplain CgroupRecord#shared shared}: whose counter it was cannot be told.
+ * <p>What rose before is not counted: a reading is kept at each kill, and a child that lived then
+ * is compared with that; and now and then one that was made for a launch is, for a child that is
+ * reaped much later was alive then. Kills within a second of each other are looked at together, and
+ * are said to be {@linkplain CgroupRecord#shared shared}: whose counter it was cannot be told.
  *
  * <p>The machine's counter is read only where there is no cgroup's.
  */
@@ -169,13 +169,18 @@ final class OomCounters implements AutoCloseable {
   }
 
   private static CgroupRecord.Leaf leaf(Leaf leaf) {
-    Optional<Counters> counters = leaf.cgroup().localEvents();
+    Optional<Counters> all = leaf.cgroup().events();
+    Optional<Counters> local = leaf.cgroup().localEvents();
+    OptionalLong here = of(local, Counter.OOM_KILL);
+    OptionalLong kills = all.isPresent() ? of(all, Counter.OOM_KILL) : here;
+    boolean apart = all.isPresent() && local.isPresent(); // else the one there is, is local
     return new CgroupRecord.Leaf(
         leaf.cgroup().path(),
         leaf.limits().max(),
-        of(counters, Counter.OOM),
-        limitReached(counters),
-        of(counters, Counter.OOM_KILL));
+        of(local, Counter.OOM),
+        limitReached(local.or(() -> all)),
+        kills,
+        apart ? risen(here, kills) : OptionalLong.empty());
   }
 
   private static Stream<CounterChange> around(Optional<Leaf> leaf, List<CounterChange> changes) {

@@ -134,7 +134,7 @@ final class OomCountersTest {
       pass(60);
       counters.now();
       pass(60);
-      Files.writeString(leaf.directory().resolve("memory.events.local"), "oom 0\noom_kill 1\n");
+      killed(leaf, 1, 1);
       Files.writeString(app.resolve("memory.events"), "oom 5\noom_kill 6\n");
       CgroupRecord record = counters.since(launch, Optional.of(leaf), true);
       assertThat(record.killedInLeaf()).isTrue();
@@ -155,10 +155,41 @@ final class OomCountersTest {
     try (OomCounters counters = counters()) {
       Baseline launch = counters.now();
       killed(6);
-      Files.writeString(leaf.directory().resolve("memory.events.local"), "oom 0\noom_kill 2\n");
+      killed(leaf, 2, 2);
       CgroupRecord record = counters.since(launch, Optional.of(leaf), true);
       assertThat(record.outOfMemory())
           .hasValueSatisfying(around -> assertThat(around.othersKilled()).hasValue(0));
+    }
+  }
+
+  @Test
+  void whoWasKilledBelowTheLeafIsCountedToo() throws Exception {
+    Leaf leaf = leafBesideUs();
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      killed(leaf, 3, 1);
+      CgroupRecord.Leaf record =
+          counters.since(launch, Optional.of(leaf), true).leaf().orElseThrow();
+      assertThat(record.oomKills()).hasValue(3);
+      assertThat(record.oomKillsBelow()).hasValue(2);
+      assertThat(record.oom()).hasValue(0);
+    }
+  }
+
+  /** Then memory.events was what memory.events.local is now. */
+  @Test
+  void beforeLinux52TheLeafsKillsAreInTheOneFileThereIs() throws Exception {
+    Leaf leaf = leafBesideUs();
+    Files.delete(leaf.directory().resolve("memory.events.local"));
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      Files.writeString(leaf.directory().resolve("memory.events"), "max 4\noom 1\noom_kill 1\n");
+      CgroupRecord.Leaf record =
+          counters.since(launch, Optional.of(leaf), true).leaf().orElseThrow();
+      assertThat(record.oomKills()).hasValue(1);
+      assertThat(record.oomKillsBelow()).isEmpty();
+      assertThat(record.oom()).isEmpty();
+      assertThat(record.limitReached()).hasValue(4);
     }
   }
 
@@ -219,6 +250,13 @@ final class OomCountersTest {
       machineKilled(8);
       assertThat(counters.since(launch, Optional.empty(), true).hostOomKills()).isEmpty();
     }
+  }
+
+  private static void killed(Leaf leaf, int times, int timesInItself) throws IOException {
+    Path directory = leaf.directory();
+    Files.writeString(directory.resolve("memory.events"), "oom 0\noom_kill " + times + "\n");
+    Files.writeString(
+        directory.resolve("memory.events.local"), "oom 0\noom_kill " + timesInItself + "\n");
   }
 
   /** From then on we are in a cgroup named supervisor, as who has leaves is. */

@@ -32,9 +32,14 @@ import java.util.Optional;
  *       Cause#CONTAINER}, possible, where others are hidden; else {@link Cause#HOST}, probable.
  * </ol>
  *
- * <p>cgroup v1 knows no kill of a leaf as a whole: it may have been a descendant's, long before.
- * So all of these but the first are at most possible there when the log would name the child and
- * does not.
+ * <p>Where somebody was killed only in cgroups that were made below the leaf, that may have been
+ * for a limit down there, which spares the child. So it counts only with SIGKILL, and if the leaf
+ * itself ran out of memory or the log names the child or a limit further up; and where the log does
+ * not name the child, it is probable.
+ *
+ * <p>cgroup v1 knows no kill of a leaf as a whole: it may have been a descendant's, long before. So
+ * all of these but the first are at most possible there when the log would name the child and does
+ * not.
  *
  * <p>Without one, and only for SIGKILL: the counter of the cgroup that it shared with others rose:
  * {@link Cause#CONTAINER}, or {@link Cause#HOST} as above; certain if the log names the child, else
@@ -57,8 +62,9 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
 
   private record Case(Evidence evidence, CgroupRecord record) {
     private Optional<KernelKill> judge() {
-      if (record.killedInLeaf()) {
-        return Optional.of(inLeaf(record.leaf().orElseThrow()));
+      Optional<Leaf> leaf = record.leaf().filter(this::killedWithTheChild);
+      if (leaf.isPresent()) {
+        return Optional.of(inLeaf(leaf.get()));
       }
       boolean noLeaf = record.leaf().isEmpty();
       if (!sigkill() || (record.wouldTell() && !(noLeaf && record.killedInContainer()))) {
@@ -82,21 +88,45 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
           : Optional.empty();
     }
 
+    private boolean killedWithTheChild(Leaf leaf) {
+      return record.killedInLeaf()
+          && (!onlyBelow(leaf)
+              || (sigkill()
+                  && (leaf.oom().orElse(0) > 0
+                      || victim(Who.CHILD).isPresent()
+                      || namedForALimitAbove())));
+    }
+
+    /** Whoever lived in the leaf itself can only have been killed for its limit, or one above. */
+    private static boolean onlyBelow(Leaf leaf) {
+      return leaf.oomKillsBelow().orElse(0) >= leaf.oomKills().orElse(1);
+    }
+
+    private boolean namedForALimitAbove() {
+      return !silent()
+          && victim(Who.IN_LEAF)
+              .filter(one -> one.limit() == Limit.OTHER_CGROUP || one.limit() == Limit.HOST)
+              .isPresent();
+    }
+
     private KernelKill inLeaf(Leaf leaf) {
       boolean v2 = leaf.oom().isPresent();
       Optional<Victim> itself = victim(Who.CHILD).filter(one -> sigkill());
       if (itself.filter(Case::tellsTheLimit).isPresent()) {
         return named(itself.get(), Confidence.CERTAIN);
       }
-      if (v2 && leaf.oom().getAsLong() > 0) {
-        return ownLimit(leaf, sigkill() ? Confidence.CERTAIN : Confidence.PROBABLE);
-      }
-      boolean asAWhole = sigkill() && v2;
+      boolean asAWhole = sigkill() && v2 && !onlyBelow(leaf);
       Confidence most =
           asAWhole
               ? Confidence.CERTAIN
               : unnamed().isEmpty() ? Confidence.PROBABLE : Confidence.POSSIBLE;
-      Optional<Victim> within = victim(Who.IN_LEAF);
+      if (v2 && leaf.oom().getAsLong() > 0) {
+        return ownLimit(leaf, most);
+      }
+      // on v2 a limit in the leaf would be one below it: not the reason of a kill in the leaf
+      // itself
+      Optional<Victim> within =
+          victim(Who.IN_LEAF).filter(one -> !v2 || one.limit() != Limit.OWN_CGROUP);
       if (within.filter(Case::tellsTheLimit).isPresent()) {
         return named(within.get(), most);
       }
@@ -204,7 +234,8 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
 
     /** A leaf of cgroup v2 is killed as a whole: whoever of it was chosen, so was the child. */
     private String unnamed() {
-      boolean wholeLeaf = record.leaf().filter(leaf -> leaf.oom().isPresent()).isPresent();
+      boolean wholeLeaf =
+          record.leaf().filter(leaf -> leaf.oom().isPresent() && !onlyBelow(leaf)).isPresent();
       return sigkill() && silent() && !wholeLeaf ? "; the kernel's log does not name it" : "";
     }
 

@@ -59,8 +59,7 @@ final class KernelKillTest {
   void aKillFromAboveIsOnlyProbablyThatCgroupsWhereOthersWereKilledOrMayHaveBeen() {
     for (OptionalLong others : List.of(OptionalLong.of(1), UNKNOWN)) {
       Container pod = container("/pod", 1, 0, others);
-      assertVerdict(
-          memory(record(KILLED_FROM_ABOVE, pod)), Cause.CONTAINER, Confidence.PROBABLE);
+      assertVerdict(memory(record(KILLED_FROM_ABOVE, pod)), Cause.CONTAINER, Confidence.PROBABLE);
       assertVerdict(
           memory(record(KILLED_FROM_ABOVE, pod), named(Who.CHILD, Limit.UNKNOWN)),
           Cause.CONTAINER,
@@ -184,8 +183,7 @@ final class KernelKillTest {
 
   @Test
   void cgroupV1KnowsOnlyThatTheLimitWasReached() {
-    Optional<Leaf> v1 =
-        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
+    Optional<Leaf> v1 = Optional.of(onV1(9));
     assertVerdict(memory(record(v1)), Cause.OWN_CGROUP, Confidence.PROBABLE);
     Container above = new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN, UNKNOWN);
     assertVerdict(memory(record(v1, above)), Cause.OWN_CGROUP, Confidence.POSSIBLE);
@@ -259,9 +257,9 @@ final class KernelKillTest {
 
   @Test
   void onCgroupV1TheLogTellsTheLeafsLimitFromTheOneAbove() {
-    Optional<Leaf> leaf =
-        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
-    CgroupRecord v1 = record(leaf, new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN, UNKNOWN));
+    Optional<Leaf> leaf = Optional.of(onV1(9));
+    CgroupRecord v1 =
+        record(leaf, new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN, UNKNOWN));
     assertVerdict(
         memory(v1, named(Who.CHILD, Limit.OWN_CGROUP)), Cause.OWN_CGROUP, Confidence.CERTAIN);
     assertVerdict(
@@ -275,8 +273,7 @@ final class KernelKillTest {
   /** Its grandchild was killed, it lived on, and a stranger killed it. */
   @Test
   void onCgroupV1AKillInTheLeafIsOnlyPossiblyTheChildsWhereTheLogWouldNameIt() {
-    Optional<Leaf> leaf =
-        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
+    Optional<Leaf> leaf = Optional.of(onV1(9));
     KernelLogRecord silent = new KernelLogRecord(Optional.empty(), true);
     Outcome.OutOfMemory own = memory(record(leaf), silent);
     assertVerdict(own, Cause.OWN_CGROUP, Confidence.POSSIBLE);
@@ -285,12 +282,13 @@ final class KernelKillTest {
       assertThat(memory(record(leaf), named(Who.IN_LEAF, limit)).confidence())
           .isEqualTo(Confidence.POSSIBLE);
     }
-    Optional<Leaf> roomy =
-        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(0), OptionalLong.of(1)));
+    Optional<Leaf> roomy = Optional.of(onV1(0));
     assertVerdict(memory(record(roomy), silent), Cause.HOST, Confidence.POSSIBLE);
     assertVerdict(
         (Outcome.OutOfMemory)
-            Played.exit(137).counted(record(leaf)).logged(named(Who.IN_LEAF, Limit.OWN_CGROUP))
+            Played.exit(137)
+                .counted(record(leaf))
+                .logged(named(Who.IN_LEAF, Limit.OWN_CGROUP))
                 .diagnosed(),
         Cause.OWN_CGROUP,
         Confidence.PROBABLE);
@@ -335,6 +333,48 @@ final class KernelKillTest {
         Confidence.PROBABLE);
   }
 
+  /** As a guarded JVM that made room for leaves of its own: it is below its leaf with them. */
+  @Test
+  void whoMovedBelowTheLeafIsKilledWithIt() {
+    CgroupRecord own = record(leaf(1, 1, 1), POD_QUIET);
+    assertVerdict(memory(own), Cause.OWN_CGROUP, Confidence.PROBABLE);
+    assertVerdict(
+        memory(own, named(Who.CHILD, Limit.OWN_CGROUP)), Cause.OWN_CGROUP, Confidence.CERTAIN);
+    assertVerdict(
+        memory(own, new KernelLogRecord(Optional.empty(), true)),
+        Cause.OWN_CGROUP,
+        Confidence.POSSIBLE);
+    CgroupRecord above = record(leaf(0, 1, 1), POD_AT_ITS_LIMIT);
+    assertVerdict(
+        memory(above, named(Who.CHILD, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.CERTAIN);
+    assertVerdict(
+        memory(above, inContainer(Who.IN_LEAF, Limit.OTHER_CGROUP)),
+        Cause.CONTAINER,
+        Confidence.PROBABLE);
+  }
+
+  @Test
+  void aKillForALimitBelowTheLeafIsNotTheChilds() {
+    Played stranger = Played.killed(9).counted(record(leaf(0, 2, 2), POD_AT_ITS_LIMIT));
+    for (Played played :
+        List.of(
+            stranger,
+            stranger.logged(inContainer(Who.IN_LEAF, Limit.OWN_CGROUP)),
+            stranger.logged(named(Who.IN_LEAF, Limit.OTHER_CGROUP)))) {
+      assertThat(played.diagnosed()).isInstanceOf(Outcome.Signalled.class);
+    }
+    assertThat(Played.exit(1).counted(record(leaf(1, 1, 1))).diagnosed())
+        .isInstanceOf(Outcome.Exited.class);
+  }
+
+  @Test
+  void aLimitBelowTheLeafIsNotTheReasonOfAKillInIt() {
+    assertVerdict(
+        memory(record(leaf(0, 2, 1), POD_AT_ITS_LIMIT), inContainer(Who.IN_LEAF, Limit.OWN_CGROUP)),
+        Cause.CONTAINER,
+        Confidence.CERTAIN);
+  }
+
   @Test
   void aRefusalThatWasSeenGoesFirst() {
     Outcome outcome =
@@ -355,13 +395,23 @@ final class KernelKillTest {
   }
 
   private static Optional<Leaf> leaf(long oom, long kills) {
+    return leaf(oom, kills, 0);
+  }
+
+  private static Optional<Leaf> leaf(long oom, long kills, long below) {
     return Optional.of(
         new Leaf(
             "/pod/leaf",
             OptionalLong.of(64L << 20),
             OptionalLong.of(oom),
             OptionalLong.of(oom),
-            OptionalLong.of(kills)));
+            OptionalLong.of(kills),
+            OptionalLong.of(below)));
+  }
+
+  private static Leaf onV1(long failures) {
+    return new Leaf(
+        "/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(failures), OptionalLong.of(1), UNKNOWN);
   }
 
   /** If the child was killed, so were all others that the cgroup counts. */

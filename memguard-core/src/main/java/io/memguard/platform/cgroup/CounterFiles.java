@@ -20,9 +20,9 @@ import java.util.function.LongSupplier;
  * microseconds, because one is made at every launch. What is read is kept as it is, and understood
  * only when it is needed.
  *
- * <p>Of the cgroup itself, its own counters and those of all below it; of the ones above, their own,
- * which tell whose limit was reached. What all below those count tells whether anybody else was
- * killed there, so that is looked at rarely, and kept: then there were more kills since than in
+ * <p>Of the cgroup itself, its own counters and those of all below it; of the ones above, their
+ * own, which tell whose limit was reached. What all below those count tells whether anybody else
+ * was killed there, so that is looked at rarely, and kept: then there were more kills since than in
  * truth, and never fewer.
  *
  * <p>Safe to share between threads.
