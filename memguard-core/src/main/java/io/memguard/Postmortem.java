@@ -14,7 +14,6 @@ import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.FileTail;
 import io.memguard.platform.WitnessPage;
-import io.memguard.platform.cgroup.CounterFiles;
 import io.memguard.platform.cgroup.Leaf;
 import io.memguard.platform.kernellog.OomKillLog;
 import io.memguard.platform.kernellog.OomVictims;
@@ -56,7 +55,7 @@ final class Postmortem {
   /** What the kernel's memory counters said before it was started, and how far its log was read. */
   record Kernel(
       OomCounters counters,
-      CounterFiles.Reading baseline,
+      OomCounters.Baseline baseline,
       OomVictims victims,
       OomKillLog.Mark mark) {
     static Kernel before(OomCounters counters, OomVictims victims) {

@@ -2,14 +2,20 @@ package io.memguard;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.OomCounters.Baseline;
 import io.memguard.outcome.CgroupRecord;
 import io.memguard.platform.cgroup.CgroupFinder;
-import io.memguard.platform.cgroup.CounterFiles.Reading;
+import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.Machine;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -20,6 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 final class OomCountersTest {
   @TempDir Path machine;
   private Path app;
+  private long nanos;
 
   @BeforeEach
   void makeMachine() throws IOException {
@@ -39,7 +46,7 @@ final class OomCountersTest {
   @Test
   void whatRoseBetweenLaunchAndDeathCounts() throws Exception {
     try (OomCounters counters = counters()) {
-      Reading launch = counters.now();
+      Baseline launch = counters.now();
       killed(5);
       CgroupRecord record = counters.since(launch, Optional.empty(), true);
       assertThat(record.killedInContainer()).isTrue();
@@ -52,7 +59,7 @@ final class OomCountersTest {
   @Test
   void whatRoseBeforeTheLaunchDoesNot() throws Exception {
     try (OomCounters counters = counters()) {
-      Reading first = counters.now();
+      Baseline first = counters.now();
       killed(5);
       counters.since(first, Optional.empty(), true);
       CgroupRecord record = counters.since(counters.now(), Optional.empty(), true);
@@ -66,8 +73,8 @@ final class OomCountersTest {
   @Test
   void twoThatAreKilledAtTheSameTimeShareIt() throws Exception {
     try (OomCounters counters = counters()) {
-      Reading first = counters.now();
-      Reading second = counters.now();
+      Baseline first = counters.now();
+      Baseline second = counters.now();
       killed(5);
       assertThat(counters.since(first, Optional.empty(), true).shared()).isFalse();
       CgroupRecord record = counters.since(second, Optional.empty(), true);
@@ -79,7 +86,7 @@ final class OomCountersTest {
   @Test
   void oneThatEndsByItselfTakesNothingFromOneThatIsKilled() throws Exception {
     try (OomCounters counters = counters()) {
-      Reading launch = counters.now();
+      Baseline launch = counters.now();
       killed(5);
       counters.since(launch, Optional.empty(), false);
       CgroupRecord record = counters.since(launch, Optional.empty(), true);
@@ -95,7 +102,7 @@ final class OomCountersTest {
     Files.writeString(inner.resolve("cgroup.procs"), "");
     Files.writeString(machine.resolve("proc/self/cgroup"), "0::/app/inner\n");
     try (OomCounters counters = counters()) {
-      Reading launch = counters.now();
+      Baseline launch = counters.now();
       killed(5);
       CgroupRecord record = counters.since(launch, Optional.empty(), true);
       assertThat(record.wouldTell()).isTrue();
@@ -104,20 +111,189 @@ final class OomCountersTest {
   }
 
   @Test
-  void theMachinesCounterIsForBothOfTwoThatAreKilledAtTheSameTime() throws Exception {
-    Files.writeString(machine.resolve("proc/vmstat"), "oom_kill 7\n");
+  void whatHappenedToANeighbourLongBeforeTheDeathDoesNotCount() throws Exception {
     try (OomCounters counters = counters()) {
-      Reading launch = counters.now();
-      Files.writeString(machine.resolve("proc/vmstat"), "oom_kill 9\n");
+      Baseline launch = counters.now();
+      killed(5);
+      pass(60);
+      counters.now();
+      pass(60);
+      CgroupRecord record = counters.since(launch, Optional.empty(), true);
+      assertThat(record.wouldTell()).isTrue();
+      assertThat(record.killedInContainer()).isFalse();
+      assertThat(record.outOfMemory()).isEmpty();
+    }
+  }
+
+  @Test
+  void whoElseWasKilledAroundALeafIsCountedSinceTheLaunch() throws Exception {
+    Leaf leaf = leafBesideUs();
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      killed(5);
+      pass(60);
+      counters.now();
+      pass(60);
+      killed(leaf, 1, 1);
+      Files.writeString(app.resolve("memory.events"), "oom 5\noom_kill 6\n");
+      CgroupRecord record = counters.since(launch, Optional.of(leaf), true);
+      assertThat(record.killedInLeaf()).isTrue();
+      assertThat(record.containers())
+          .singleElement()
+          .satisfies(
+              around -> {
+                assertThat(around.path()).isEqualTo("/app");
+                assertThat(around.othersKilled()).hasValue(1);
+                assertThat(around.oom()).as("that was the neighbour's").hasValue(0);
+              });
+    }
+  }
+
+  @Test
+  void whoLivedInTheLeafIsNobodyElse() throws Exception {
+    Leaf leaf = leafBesideUs();
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      killed(6);
+      killed(leaf, 2, 2);
+      CgroupRecord record = counters.since(launch, Optional.of(leaf), true);
+      assertThat(record.outOfMemory())
+          .hasValueSatisfying(around -> assertThat(around.othersKilled()).hasValue(0));
+    }
+  }
+
+  @Test
+  void whoWasKilledBelowTheLeafIsCountedToo() throws Exception {
+    Leaf leaf = leafBesideUs();
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      killed(leaf, 3, 1);
+      CgroupRecord.Leaf record =
+          counters.since(launch, Optional.of(leaf), true).leaf().orElseThrow();
+      assertThat(record.oomKills()).hasValue(3);
+      assertThat(record.oomKillsBelow()).hasValue(2);
+      assertThat(record.oom()).hasValue(0);
+    }
+  }
+
+  /** Then memory.events was what memory.events.local is now. */
+  @Test
+  void beforeLinux52TheLeafsKillsAreInTheOneFileThereIs() throws Exception {
+    Leaf leaf = leafBesideUs();
+    Files.delete(leaf.directory().resolve("memory.events.local"));
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      Files.writeString(leaf.directory().resolve("memory.events"), "max 4\noom 1\noom_kill 1\n");
+      CgroupRecord.Leaf record =
+          counters.since(launch, Optional.of(leaf), true).leaf().orElseThrow();
+      assertThat(record.oomKills()).hasValue(1);
+      assertThat(record.oomKillsBelow()).isEmpty();
+      assertThat(record.oom()).isEmpty();
+      assertThat(record.limitReached()).hasValue(4);
+    }
+  }
+
+  /** A large process takes its time. */
+  @Test
+  void aLaunchBetweenTheKillAndTheEndHidesNothing() throws Exception {
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      pass(60);
+      counters.now();
+      pass(60);
+      killed(5);
+      counters.now();
+      pass(5);
+      counters.now();
+      CgroupRecord record = counters.since(launch, Optional.empty(), true);
+      assertThat(record.killedInContainer()).isTrue();
+      assertThat(record.outOfMemory()).isPresent();
+    }
+  }
+
+  @Test
+  void theMachinesCounterIsForBothOfTwoThatAreKilledAtTheSameTime() throws Exception {
+    withoutCgroups();
+    machineKilled(7);
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      machineKilled(9);
       for (int child = 0; child < 2; child++) {
         assertThat(counters.since(launch, Optional.empty(), true).hostOomKills()).hasValue(2);
       }
     }
   }
 
+  @Test
+  void whatTheMachineKilledBeforeTheLaunchDoesNotCount() throws Exception {
+    withoutCgroups();
+    machineKilled(7);
+    try (OomCounters counters = counters()) {
+      machineKilled(8);
+      Baseline first = counters.now();
+      assertThat(counters.since(first, Optional.empty(), true).hostOomKills()).hasValue(0);
+      pass(1);
+      machineKilled(9);
+      Baseline second = counters.now();
+      assertThat(counters.since(second, Optional.empty(), true).hostOomKills()).hasValue(0);
+      pass(1);
+      machineKilled(10);
+      assertThat(counters.since(second, Optional.empty(), true).hostOomKills()).hasValue(1);
+    }
+  }
+
+  @Test
+  void theMachinesCounterIsNotReadWhereACgroupsIs() throws Exception {
+    machineKilled(7);
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      machineKilled(8);
+      assertThat(counters.since(launch, Optional.empty(), true).hostOomKills()).isEmpty();
+    }
+  }
+
+  private static void killed(Leaf leaf, int times, int timesInItself) throws IOException {
+    Path directory = leaf.directory();
+    Files.writeString(directory.resolve("memory.events"), "oom 0\noom_kill " + times + "\n");
+    Files.writeString(
+        directory.resolve("memory.events.local"), "oom 0\noom_kill " + timesInItself + "\n");
+  }
+
+  /** From then on we are in a cgroup named supervisor, as who has leaves is. */
+  private Leaf leafBesideUs() throws IOException {
+    Path own = machine.resolve("proc/self/cgroup");
+    for (String name : List.of("leaf", "supervisor")) {
+      Path directory = Files.createDirectories(app.resolve(name));
+      Files.writeString(directory.resolve("cgroup.procs"), "");
+      Files.writeString(directory.resolve("cgroup.events"), "populated 1\n");
+      Files.writeString(directory.resolve("memory.events"), "oom 0\noom_kill 0\n");
+      Files.writeString(directory.resolve("memory.events.local"), "oom 0\noom_kill 0\n");
+    }
+    Files.writeString(own, "0::/app/leaf\n");
+    Leaf leaf =
+        new Leaf(
+            CgroupFinder.findOwn(new Machine(machine)).levels().get(0),
+            new LeafLimits(OptionalLong.empty(), OptionalLong.empty(), OptionalInt.empty()));
+    Files.writeString(own, "0::/app/supervisor\n");
+    return leaf;
+  }
+
+  /** Its clock moves by a microsecond with each look. */
   private OomCounters counters() {
     Machine here = new Machine(machine);
-    return new OomCounters(here, CgroupFinder.findOwn(here));
+    return new OomCounters(here, CgroupFinder.findOwn(here), () -> nanos += 1000);
+  }
+
+  private void pass(long seconds) {
+    nanos += TimeUnit.SECONDS.toNanos(seconds);
+  }
+
+  private void withoutCgroups() throws IOException {
+    Files.writeString(machine.resolve("proc/self/mountinfo"), "");
+  }
+
+  private void machineKilled(int times) throws IOException {
+    Files.writeString(machine.resolve("proc/vmstat"), "nr_free_pages 9\noom_kill " + times + "\n");
   }
 
   private void killed(int times) throws IOException {

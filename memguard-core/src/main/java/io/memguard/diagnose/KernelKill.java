@@ -26,10 +26,20 @@ import java.util.Optional;
  *   <li>the log names a process of the leaf: as it says, certain on cgroup v2, where the leaf is
  *       killed as a whole;
  *   <li>somebody in the leaf was killed, and a visible cgroup above ran out of memory: {@link
- *       Cause#CONTAINER}, certain unless another guarded child was killed at the same time;
+ *       Cause#CONTAINER}, certain on cgroup v2 if nobody else was killed there since the launch, so
+ *       that it ran out because of the leaf; else probable: that may have been at another time;
  *   <li>somebody in the leaf was killed, and none of the visible ones ran out: {@link
  *       Cause#CONTAINER}, possible, where others are hidden; else {@link Cause#HOST}, probable.
  * </ol>
+ *
+ * <p>Where somebody was killed only in cgroups that were made below the leaf, that may have been
+ * for a limit down there, which spares the child. So it counts only with SIGKILL, and if the leaf
+ * itself ran out of memory or the log names the child or a limit further up; and where the log does
+ * not name the child, it is probable.
+ *
+ * <p>cgroup v1 knows no kill of a leaf as a whole: it may have been a descendant's, long before. So
+ * all of these but the first are at most possible there when the log would name the child and does
+ * not.
  *
  * <p>Without one, and only for SIGKILL: the counter of the cgroup that it shared with others rose:
  * {@link Cause#CONTAINER}, or {@link Cause#HOST} as above; certain if the log names the child, else
@@ -52,8 +62,9 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
 
   private record Case(Evidence evidence, CgroupRecord record) {
     private Optional<KernelKill> judge() {
-      if (record.killedInLeaf()) {
-        return Optional.of(inLeaf(record.leaf().orElseThrow()));
+      Optional<Leaf> leaf = record.leaf().filter(this::killedWithTheChild);
+      if (leaf.isPresent()) {
+        return Optional.of(inLeaf(leaf.get()));
       }
       boolean noLeaf = record.leaf().isEmpty();
       if (!sigkill() || (record.wouldTell() && !(noLeaf && record.killedInContainer()))) {
@@ -77,25 +88,53 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
           : Optional.empty();
     }
 
+    private boolean killedWithTheChild(Leaf leaf) {
+      return record.killedInLeaf()
+          && (!onlyBelow(leaf)
+              || (sigkill()
+                  && (leaf.oom().orElse(0) > 0
+                      || victim(Who.CHILD).isPresent()
+                      || namedForALimitAbove())));
+    }
+
+    /** Whoever lived in the leaf itself can only have been killed for its limit, or one above. */
+    private static boolean onlyBelow(Leaf leaf) {
+      return leaf.oomKillsBelow().orElse(0) >= leaf.oomKills().orElse(1);
+    }
+
+    private boolean namedForALimitAbove() {
+      return !silent()
+          && victim(Who.IN_LEAF)
+              .filter(one -> one.limit() == Limit.OTHER_CGROUP || one.limit() == Limit.HOST)
+              .isPresent();
+    }
+
     private KernelKill inLeaf(Leaf leaf) {
       boolean v2 = leaf.oom().isPresent();
       Optional<Victim> itself = victim(Who.CHILD).filter(one -> sigkill());
       if (itself.filter(Case::tellsTheLimit).isPresent()) {
         return named(itself.get(), Confidence.CERTAIN);
       }
+      boolean asAWhole = sigkill() && v2 && !onlyBelow(leaf);
+      Confidence most =
+          asAWhole
+              ? Confidence.CERTAIN
+              : unnamed().isEmpty() ? Confidence.PROBABLE : Confidence.POSSIBLE;
       if (v2 && leaf.oom().getAsLong() > 0) {
-        return ownLimit(leaf, sigkill() ? Confidence.CERTAIN : Confidence.PROBABLE);
+        return ownLimit(leaf, most);
       }
-      boolean asAWhole = sigkill() && v2;
-      Optional<Victim> within = victim(Who.IN_LEAF);
+      // on v2 a limit in the leaf would be one below it: not the reason of a kill in the leaf
+      // itself
+      Optional<Victim> within =
+          victim(Who.IN_LEAF).filter(one -> !v2 || one.limit() != Limit.OWN_CGROUP);
       if (within.filter(Case::tellsTheLimit).isPresent()) {
-        return named(within.get(), asAWhole ? Confidence.CERTAIN : Confidence.PROBABLE);
+        return named(within.get(), most);
       }
       if (!v2 && leaf.limitReached().orElse(0) > 0) {
         boolean alone = record.outOfMemory().isEmpty();
-        return ownLimit(leaf, alone ? Confidence.PROBABLE : Confidence.POSSIBLE);
+        return ownLimit(leaf, alone ? most : Confidence.POSSIBLE);
       }
-      return above(asAWhole && !record.shared() ? Confidence.CERTAIN : Confidence.PROBABLE);
+      return above(most);
     }
 
     private KernelKill ownLimit(Leaf leaf, Confidence confidence) {
@@ -107,7 +146,8 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
               + " reached its limit"
               + (leaf.limitBytes().isPresent()
                   ? " of " + MemorySize.format(leaf.limitBytes().getAsLong())
-                  : ""));
+                  : "")
+              + unnamed());
     }
 
     private KernelKill inContainer() {
@@ -124,8 +164,7 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
 
     /**
      * The kernel's log names a victim that speaks for the child's own end. Where it does not say
-     * whose limit was reached, the counters do: for certain, if nobody else's kill can be meant and
-     * they count out-of-memory apart (cgroup v2).
+     * whose limit was reached, the counters do.
      */
     private KernelKill named(Victim victim, Confidence confidence) {
       return switch (victim.limit()) {
@@ -144,7 +183,7 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
         case HOST ->
             kill(
                 Cause.HOST, confidence, "the kernel's log says that the machine was out of memory");
-        case UNKNOWN -> above(least(confidence, countersAreSure()));
+        case UNKNOWN -> above(confidence);
       };
     }
 
@@ -152,9 +191,11 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
       return victim.limit() != Limit.UNKNOWN;
     }
 
-    private Confidence countersAreSure() {
-      boolean apart = record.outOfMemory().filter(one -> one.oom().isPresent()).isPresent();
-      return apart && !record.shared() ? Confidence.CERTAIN : Confidence.PROBABLE;
+    /** If others were killed, what is counted may be about them, and older than the child's end. */
+    private Confidence sure(Container limit) {
+      boolean alone =
+          limit.oom().isPresent() && limit.othersKilled().orElse(1) == 0 && !record.shared();
+      return alone ? Confidence.CERTAIN : Confidence.PROBABLE;
     }
 
     private static Confidence least(Confidence one, Confidence other) {
@@ -167,7 +208,7 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
       if (limit.isPresent()) {
         return kill(
             Cause.CONTAINER,
-            named,
+            least(named, sure(limit.get())),
             "cgroup " + limit.get().path() + " around it reached its limit" + doubts());
       }
       if (record.hiddenAncestors().isPresent()) {
@@ -191,8 +232,11 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
       return (record.shared() ? "; another child was killed at the same time" : "") + unnamed();
     }
 
+    /** A leaf of cgroup v2 is killed as a whole: whoever of it was chosen, so was the child. */
     private String unnamed() {
-      return record.leaf().isEmpty() && silent() ? "; the kernel's log does not name it" : "";
+      boolean wholeLeaf =
+          record.leaf().filter(leaf -> leaf.oom().isPresent() && !onlyBelow(leaf)).isPresent();
+      return sigkill() && silent() && !wholeLeaf ? "; the kernel's log does not name it" : "";
     }
 
     private Optional<Victim> victim(Who who) {

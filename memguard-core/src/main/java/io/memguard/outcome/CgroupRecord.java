@@ -12,11 +12,13 @@ import java.util.stream.Stream;
  *
  * @param leaf the child's own cgroup, whose counters began at zero; empty if it had none
  * @param containers the cgroups that the child's memory counted in besides, innermost first, as far
- *     as they can be seen: how much they have risen since memguard looked before
+ *     as they can be seen: how much they have risen since memguard last looked while it lived, or
+ *     shortly before its launch
  * @param hiddenAncestors why there may be others above that cannot be seen; empty if all were
  *     looked at
  * @param hostOomKills how many processes the OOM killer has killed on the whole machine, in
- *     whatever cgroup, since memguard looked before; empty if it did not look
+ *     whatever cgroup, since then; empty if memguard did not look: it does where no cgroup's
+ *     counter can be read
  * @param shared true if another guarded child was killed at the same time, so that what has risen
  *     may be its
  */
@@ -31,11 +33,13 @@ public record CgroupRecord(
    *
    * @param leaf the child's own cgroup, whose counters began at zero; empty if it had none
    * @param containers the cgroups that the child's memory counted in besides, innermost first, as
-   *     far as they can be seen: how much they have risen since memguard looked before
+   *     far as they can be seen: how much they have risen since memguard last looked while it
+   *     lived, or shortly before its launch
    * @param hiddenAncestors why there may be others above that cannot be seen; empty if all were
    *     looked at
    * @param hostOomKills how many processes the OOM killer has killed on the whole machine, in
-   *     whatever cgroup, since memguard looked before; empty if it did not look
+   *     whatever cgroup, since then; empty if memguard did not look: it does where no cgroup's
+   *     counter can be read
    * @param shared true if another guarded child was killed at the same time, so that what has risen
    *     may be its
    */
@@ -49,17 +53,20 @@ public record CgroupRecord(
    * @param path its name
    * @param limitBytes its limit, or empty if it had none
    * @param oom how often its own limit was reached and nothing could be reclaimed; empty on cgroup
-   *     v1, which does not count that
+   *     v1, which does not count that, and before Linux 5.2
    * @param limitReached how often its own limit was reached at all
-   * @param oomKills how many of its processes the OOM killer killed, whoever's limit it was; empty
-   *     before Linux 4.13
+   * @param oomKills how many processes in it or below it the OOM killer killed, whoever's limit it
+   *     was; empty before Linux 4.13
+   * @param oomKillsBelow how many of them lived in cgroups that somebody in it had made below it;
+   *     empty on cgroup v1 and before Linux 5.2, which do not count those
    */
   public record Leaf(
       String path,
       OptionalLong limitBytes,
       OptionalLong oom,
       OptionalLong limitReached,
-      OptionalLong oomKills) {}
+      OptionalLong oomKills,
+      OptionalLong oomKillsBelow) {}
 
   /**
    * What has happened in a cgroup that the child shared with others.
@@ -70,9 +77,15 @@ public record CgroupRecord(
    * @param limitReached how often its own limit was reached at all
    * @param oomKills how many processes in it or below it the OOM killer killed, whoever's limit it
    *     was; empty if it was not looked at
+   * @param othersKilled how many it killed in it or below it besides, if it killed the child: if
+   *     that had a cgroup of its own, those elsewhere since the launch; empty if that is not known
    */
   public record Container(
-      String path, OptionalLong oom, OptionalLong limitReached, OptionalLong oomKills) {
+      String path,
+      OptionalLong oom,
+      OptionalLong limitReached,
+      OptionalLong oomKills,
+      OptionalLong othersKilled) {
     /**
      * Tells whether this cgroup's own limit was the reason for a kill.
      *
@@ -93,7 +106,7 @@ public record CgroupRecord(
   }
 
   /**
-   * Tells whether a process of the child's own cgroup was killed by the OOM killer.
+   * Tells whether a process of the child's own cgroup, or below it, was killed by the OOM killer.
    *
    * @return true if the leaf's counter says so
    */

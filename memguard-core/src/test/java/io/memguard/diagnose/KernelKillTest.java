@@ -54,6 +54,29 @@ final class KernelKillTest {
     assertThat(outcome.explanation()).contains("cgroup /pod around it reached its limit");
   }
 
+  /** The neighbour's end may have been the container's, and the child's the machine's. */
+  @Test
+  void aKillFromAboveIsOnlyProbablyThatCgroupsWhereOthersWereKilledOrMayHaveBeen() {
+    for (OptionalLong others : List.of(OptionalLong.of(1), UNKNOWN)) {
+      Container pod = container("/pod", 1, 0, others);
+      assertVerdict(memory(record(KILLED_FROM_ABOVE, pod)), Cause.CONTAINER, Confidence.PROBABLE);
+      assertVerdict(
+          memory(record(KILLED_FROM_ABOVE, pod), named(Who.CHILD, Limit.UNKNOWN)),
+          Cause.CONTAINER,
+          Confidence.PROBABLE);
+      assertVerdict(
+          memory(record(KILLED_FROM_ABOVE, pod), named(Who.CHILD, Limit.OTHER_CGROUP)),
+          Cause.CONTAINER,
+          Confidence.CERTAIN);
+      assertVerdict(
+          memory(
+              record(Optional.empty(), container("/pod", 1, 1, others)),
+              named(Who.CHILD, Limit.UNKNOWN)),
+          Cause.CONTAINER,
+          Confidence.PROBABLE);
+    }
+  }
+
   @Test
   void anAncestorsLimitIsOnlyProbableWhenAnotherChildWasKilledToo() {
     CgroupRecord shared =
@@ -117,7 +140,7 @@ final class KernelKillTest {
         record(
             Optional.empty(),
             container("/pod/app", 0, 0),
-            new Container("/pod", OptionalLong.of(1), UNKNOWN, UNKNOWN));
+            new Container("/pod", OptionalLong.of(1), UNKNOWN, UNKNOWN, UNKNOWN));
     assertThat(Played.killed(9).counted(above).diagnosed()).isInstanceOf(Outcome.Signalled.class);
   }
 
@@ -160,10 +183,9 @@ final class KernelKillTest {
 
   @Test
   void cgroupV1KnowsOnlyThatTheLimitWasReached() {
-    Optional<Leaf> v1 =
-        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
+    Optional<Leaf> v1 = Optional.of(onV1(9));
     assertVerdict(memory(record(v1)), Cause.OWN_CGROUP, Confidence.PROBABLE);
-    Container above = new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN);
+    Container above = new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN, UNKNOWN);
     assertVerdict(memory(record(v1, above)), Cause.OWN_CGROUP, Confidence.POSSIBLE);
   }
 
@@ -189,7 +211,7 @@ final class KernelKillTest {
     CgroupRecord v1 =
         record(
             Optional.empty(),
-            new Container("/pod", UNKNOWN, OptionalLong.of(4), OptionalLong.of(1)));
+            new Container("/pod", UNKNOWN, OptionalLong.of(4), OptionalLong.of(1), UNKNOWN));
     assertVerdict(
         memory(v1, named(Who.CHILD, Limit.UNKNOWN)), Cause.CONTAINER, Confidence.PROBABLE);
   }
@@ -235,15 +257,41 @@ final class KernelKillTest {
 
   @Test
   void onCgroupV1TheLogTellsTheLeafsLimitFromTheOneAbove() {
-    Optional<Leaf> leaf =
-        Optional.of(new Leaf("/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(9), OptionalLong.of(1)));
-    CgroupRecord v1 = record(leaf, new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN));
+    Optional<Leaf> leaf = Optional.of(onV1(9));
+    CgroupRecord v1 =
+        record(leaf, new Container("/", UNKNOWN, OptionalLong.of(4), UNKNOWN, UNKNOWN));
     assertVerdict(
         memory(v1, named(Who.CHILD, Limit.OWN_CGROUP)), Cause.OWN_CGROUP, Confidence.CERTAIN);
     assertVerdict(
         memory(v1, named(Who.CHILD, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.CERTAIN);
     assertVerdict(
-        memory(v1, named(Who.IN_LEAF, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.PROBABLE);
+        memory(v1, inContainer(Who.IN_LEAF, Limit.OTHER_CGROUP)),
+        Cause.CONTAINER,
+        Confidence.PROBABLE);
+  }
+
+  /** Its grandchild was killed, it lived on, and a stranger killed it. */
+  @Test
+  void onCgroupV1AKillInTheLeafIsOnlyPossiblyTheChildsWhereTheLogWouldNameIt() {
+    Optional<Leaf> leaf = Optional.of(onV1(9));
+    KernelLogRecord silent = new KernelLogRecord(Optional.empty(), true);
+    Outcome.OutOfMemory own = memory(record(leaf), silent);
+    assertVerdict(own, Cause.OWN_CGROUP, Confidence.POSSIBLE);
+    assertThat(own.explanation()).contains("the kernel's log does not name it");
+    for (Limit limit : List.of(Limit.OWN_CGROUP, Limit.OTHER_CGROUP, Limit.UNKNOWN)) {
+      assertThat(memory(record(leaf), named(Who.IN_LEAF, limit)).confidence())
+          .isEqualTo(Confidence.POSSIBLE);
+    }
+    Optional<Leaf> roomy = Optional.of(onV1(0));
+    assertVerdict(memory(record(roomy), silent), Cause.HOST, Confidence.POSSIBLE);
+    assertVerdict(
+        (Outcome.OutOfMemory)
+            Played.exit(137)
+                .counted(record(leaf))
+                .logged(named(Who.IN_LEAF, Limit.OWN_CGROUP))
+                .diagnosed(),
+        Cause.OWN_CGROUP,
+        Confidence.PROBABLE);
   }
 
   @Test
@@ -285,6 +333,48 @@ final class KernelKillTest {
         Confidence.PROBABLE);
   }
 
+  /** As a guarded JVM that made room for leaves of its own: it is below its leaf with them. */
+  @Test
+  void whoMovedBelowTheLeafIsKilledWithIt() {
+    CgroupRecord own = record(leaf(1, 1, 1), POD_QUIET);
+    assertVerdict(memory(own), Cause.OWN_CGROUP, Confidence.PROBABLE);
+    assertVerdict(
+        memory(own, named(Who.CHILD, Limit.OWN_CGROUP)), Cause.OWN_CGROUP, Confidence.CERTAIN);
+    assertVerdict(
+        memory(own, new KernelLogRecord(Optional.empty(), true)),
+        Cause.OWN_CGROUP,
+        Confidence.POSSIBLE);
+    CgroupRecord above = record(leaf(0, 1, 1), POD_AT_ITS_LIMIT);
+    assertVerdict(
+        memory(above, named(Who.CHILD, Limit.OTHER_CGROUP)), Cause.CONTAINER, Confidence.CERTAIN);
+    assertVerdict(
+        memory(above, inContainer(Who.IN_LEAF, Limit.OTHER_CGROUP)),
+        Cause.CONTAINER,
+        Confidence.PROBABLE);
+  }
+
+  @Test
+  void aKillForALimitBelowTheLeafIsNotTheChilds() {
+    Played stranger = Played.killed(9).counted(record(leaf(0, 2, 2), POD_AT_ITS_LIMIT));
+    for (Played played :
+        List.of(
+            stranger,
+            stranger.logged(inContainer(Who.IN_LEAF, Limit.OWN_CGROUP)),
+            stranger.logged(named(Who.IN_LEAF, Limit.OTHER_CGROUP)))) {
+      assertThat(played.diagnosed()).isInstanceOf(Outcome.Signalled.class);
+    }
+    assertThat(Played.exit(1).counted(record(leaf(1, 1, 1))).diagnosed())
+        .isInstanceOf(Outcome.Exited.class);
+  }
+
+  @Test
+  void aLimitBelowTheLeafIsNotTheReasonOfAKillInIt() {
+    assertVerdict(
+        memory(record(leaf(0, 2, 1), POD_AT_ITS_LIMIT), inContainer(Who.IN_LEAF, Limit.OWN_CGROUP)),
+        Cause.CONTAINER,
+        Confidence.CERTAIN);
+  }
+
   @Test
   void aRefusalThatWasSeenGoesFirst() {
     Outcome outcome =
@@ -305,17 +395,33 @@ final class KernelKillTest {
   }
 
   private static Optional<Leaf> leaf(long oom, long kills) {
+    return leaf(oom, kills, 0);
+  }
+
+  private static Optional<Leaf> leaf(long oom, long kills, long below) {
     return Optional.of(
         new Leaf(
             "/pod/leaf",
             OptionalLong.of(64L << 20),
             OptionalLong.of(oom),
             OptionalLong.of(oom),
-            OptionalLong.of(kills)));
+            OptionalLong.of(kills),
+            OptionalLong.of(below)));
   }
 
+  private static Leaf onV1(long failures) {
+    return new Leaf(
+        "/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(failures), OptionalLong.of(1), UNKNOWN);
+  }
+
+  /** If the child was killed, so were all others that the cgroup counts. */
   private static Container container(String path, long oom, long kills) {
-    return new Container(path, OptionalLong.of(oom), OptionalLong.of(oom), OptionalLong.of(kills));
+    return container(path, oom, kills, OptionalLong.of(Math.max(0, kills - 1)));
+  }
+
+  private static Container container(String path, long oom, long kills, OptionalLong others) {
+    return new Container(
+        path, OptionalLong.of(oom), OptionalLong.of(oom), OptionalLong.of(kills), others);
   }
 
   private static CgroupRecord record(Optional<Leaf> leaf, Container... containers) {
@@ -333,6 +439,11 @@ final class KernelKillTest {
     Optional<String> path = cgroup ? Optional.of("/kubepods/pod") : Optional.empty();
     return new KernelLogRecord(
         Optional.of(new Victim(7, "perl", who, limit, path)), who != Who.BESIDE);
+  }
+
+  /** As {@link #named}, but the child's pid is not the one that the log uses. */
+  private static KernelLogRecord inContainer(Who who, Limit limit) {
+    return new KernelLogRecord(named(who, limit).victim(), false);
   }
 
   private static Outcome.OutOfMemory memory(CgroupRecord record) {

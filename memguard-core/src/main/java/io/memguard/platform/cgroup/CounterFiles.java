@@ -11,28 +11,36 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 
 /**
  * The counter files of a cgroup and those above it, kept open: a read of all is to cost a few
  * microseconds, because one is made at every launch. What is read is kept as it is, and understood
  * only when it is needed.
  *
- * <p>Of the cgroup itself, its own counters and those of all below it; of the ones above, their own
- * only, which tell whose limit was reached.
+ * <p>Of the cgroup itself, its own counters and those of all below it; of the ones above, their
+ * own, which tell whose limit was reached. What all below those count tells whether anybody else
+ * was killed there, so that is looked at rarely, and kept: then there were more kills since than in
+ * truth, and never fewer.
  *
  * <p>Safe to share between threads.
  */
 public final class CounterFiles implements AutoCloseable {
   private static final int LARGEST = 512;
+  private static final long RARELY_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private final List<Source> sources = new ArrayList<>();
   private final byte[] buffer = new byte[LARGEST];
+  private final LongSupplier nanoClock;
+  private Reading last = new Reading(0, List.of());
+  private long allRead;
 
   /**
    * What all files said at one moment.
    *
-   * @param nanos when, by {@link System#nanoTime}
+   * @param nanos when, by the clock given
    * @param texts of each file; empty where it could not be read
    */
   public record Reading(long nanos, List<byte[]> texts) {}
@@ -40,43 +48,75 @@ public final class CounterFiles implements AutoCloseable {
   private record Source(
       Cgroup cgroup,
       boolean hierarchical,
+      boolean rare,
       Function<String, Counters> reader,
       RandomAccessFile file) {}
 
-  /** Opens the files of some cgroups, own first; those that are not there are left out. */
+  /**
+   * Opens the files of some cgroups, own first, and reads them; those that are not there are left
+   * out.
+   */
   public CounterFiles(List<Cgroup> levels) {
+    this(levels, System::nanoTime);
+  }
+
+  /**
+   * Opens them, with another clock.
+   *
+   * @param nanoClock as {@link System#nanoTime}
+   */
+  public CounterFiles(List<Cgroup> levels, LongSupplier nanoClock) {
+    this.nanoClock = nanoClock;
     for (int level = 0; level < levels.size(); level++) {
       Cgroup cgroup = levels.get(level);
       boolean own = level == 0;
       (own ? cgroup.localCounterFiles() : cgroup.limitCounterFiles())
-          .forEach((name, reader) -> open(cgroup, false, cgroup.file(name), reader));
-      if (own) {
-        cgroup
-            .hierarchicalCounterFile()
-            .ifPresent(name -> open(cgroup, true, cgroup.file(name), Counters::parse));
-      }
+          .forEach((name, reader) -> open(cgroup, false, false, cgroup.file(name), reader));
+      cgroup
+          .hierarchicalCounterFile()
+          .ifPresent(name -> open(cgroup, true, !own, cgroup.file(name), Counters::parse));
     }
+    readAll();
   }
 
   private void open(
-      Cgroup cgroup, boolean hierarchical, Path file, Function<String, Counters> reader) {
+      Cgroup cgroup,
+      boolean hierarchical,
+      boolean rare,
+      Path file,
+      Function<String, Counters> reader) {
     if (Files.isReadable(file)) {
       try {
         sources.add(
-            new Source(cgroup, hierarchical, reader, new RandomAccessFile(file.toFile(), "r")));
+            new Source(
+                cgroup, hierarchical, rare, reader, new RandomAccessFile(file.toFile(), "r")));
       } catch (IOException e) {
         // what cannot be opened is not known, as if it were not there
       }
     }
   }
 
-  /** Reads all files. */
+  /** Reads for a launch: what is looked at rarely is up to ten seconds old. */
   public synchronized Reading read() {
+    return read(nanoClock.getAsLong() - allRead >= RARELY_NANOS);
+  }
+
+  /** Reads all files. */
+  public synchronized Reading readAll() {
+    return read(true);
+  }
+
+  private Reading read(boolean all) {
     List<byte[]> texts = new ArrayList<>(sources.size());
-    for (Source source : sources) {
-      texts.add(text(source.file));
+    for (int i = 0; i < sources.size(); i++) {
+      Source source = sources.get(i);
+      texts.add(all || !source.rare ? text(source.file) : last.texts.get(i));
     }
-    return new Reading(System.nanoTime(), texts);
+    last = new Reading(nanoClock.getAsLong(), texts);
+    if (all) {
+      allRead = last.nanos;
+    }
+    return last;
   }
 
   private byte[] text(RandomAccessFile file) {

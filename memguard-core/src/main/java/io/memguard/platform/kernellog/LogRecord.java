@@ -9,7 +9,7 @@ import java.util.regex.Pattern;
  *
  * @param facility who wrote it: 0 is the kernel; whoever may write to the file is another
  * @param sequence its number; one that is missing was overwritten before it was read
- * @param micros when, on the kernel's monotonic clock
+ * @param micros when, on the kernel's own monotonic clock, which NTP does not steer
  * @param text the first line, without the lines {@code KEY=value} that may follow
  */
 public record LogRecord(int facility, int level, long sequence, long micros, String text) {

@@ -39,9 +39,10 @@ public final class OomKillReader {
     if (line instanceof Killed killed) {
       return kill(killed);
     }
-    if (line instanceof Invoked) {
-      forget();
-    } else if (line instanceof Summary found) {
+    if (line instanceof Invoked || (lastVictim >= 0 && !(line instanceof Group))) {
+      forget(); // all but a group's line come before a report's first victim: this is another's
+    }
+    if (line instanceof Summary found) {
       summary = found;
     } else if (line instanceof OldSummary found) {
       oldSummary = found;

@@ -61,7 +61,7 @@ public final class OomVictims implements AutoCloseable {
 
   /** Marks the moment of a launch; reads nothing. */
   public OomKillLog.Mark mark() {
-    return log == null ? new OomKillLog.Mark(0, 0) : log.mark();
+    return log == null ? new OomKillLog.Mark(0, 0, 0) : log.mark();
   }
 
   /**

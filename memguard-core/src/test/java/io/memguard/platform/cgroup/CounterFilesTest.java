@@ -7,6 +7,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalLong;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -39,6 +42,32 @@ final class CounterFilesTest {
           .noneMatch(CounterChange::outOfMemory)
           .noneMatch(CounterChange::killedHereOrBelow);
     }
+  }
+
+  /** Then there seem to have been more kills than in truth, and never fewer. */
+  @Test
+  void whatAllBelowTheCgroupsAboveCountIsReadRarelyAtLaunches() throws Exception {
+    Path app = Files.createDirectory(root.resolve("app"));
+    write(app, "memory.events.local", "oom_kill 0\n");
+    write(root, "memory.events.local", "oom 0\n");
+    write(root, "memory.events", "oom_kill 3\n");
+    List<Cgroup> levels = List.of(new CgroupV2("/app", app, false), new CgroupV2("/", root, false));
+    AtomicLong nanos = new AtomicLong();
+    try (CounterFiles files = new CounterFiles(levels, nanos::get)) {
+      write(root, "memory.events", "oom_kill 4\n");
+      Reading soon = files.read();
+      nanos.set(TimeUnit.SECONDS.toNanos(10));
+      Reading later = files.read();
+      write(root, "memory.events", "oom_kill 6\n");
+      Reading now = files.readAll();
+      assertThat(killsAbove(files, soon, now)).hasValue(3);
+      assertThat(killsAbove(files, later, now)).hasValue(2);
+      assertThat(killsAbove(files, files.read(), now)).hasValue(0);
+    }
+  }
+
+  private static OptionalLong killsAbove(CounterFiles files, Reading before, Reading now) {
+    return files.between(before, now).get(1).hierarchical().orElseThrow().of(Counter.OOM_KILL);
   }
 
   @Test

@@ -101,6 +101,30 @@ class OomKillReaderTest {
     assertThat(kills).singleElement().extracting(OomKill::scope).isEqualTo(Scope.HOST);
   }
 
+  /** Linux 4.19 limits how many it writes of all lines but the last two. */
+  @Test
+  void linux419AReportThatWasLeftOutDoesNotBorrowFromTheOneBefore() {
+    String sizes = " total-vm:9kB, anon-rss:8kB, file-rss:7kB, shmem-rss:0kB";
+    List<OomKill> kills =
+        read(
+            "Task in /a/x killed as a result of limit of /a",
+            "Memory cgroup out of memory: Kill process 10 (a) score 9 or sacrifice child",
+            "Killed process 10 (a)" + sizes,
+            "Memory cgroup out of memory: Kill process 11 (b) score 9 or sacrifice child",
+            "Killed process 11 (b)" + sizes,
+            "Task in /c/x killed as a result of limit of /c",
+            "Memory cgroup out of memory: Kill process 12 (c) score 9 or sacrifice child",
+            "Killed process 12 (c)" + sizes);
+
+    assertThat(kills)
+        .extracting(OomKill::limitCgroup)
+        .containsExactly(Optional.of("/a"), Optional.empty(), Optional.of("/c"));
+    assertThat(kills)
+        .extracting(OomKill::victimCgroup)
+        .containsExactly(Optional.of("/a/x"), Optional.empty(), Optional.of("/c/x"));
+    assertThat(kills).extracting(OomKill::scope).containsOnly(Scope.CGROUP);
+  }
+
   /** Linux 4.19 killed a group's members without a word on why. */
   @Test
   void linux419AGroup() {

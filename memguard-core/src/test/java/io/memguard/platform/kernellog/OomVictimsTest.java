@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -22,7 +23,9 @@ final class OomVictimsTest {
   private static final Optional<String> NO_LEAF = Optional.empty();
 
   private final Replay replay = new Replay();
-  private final OomKillLog log = new OomKillLog(new KernelLog(replay));
+  private long seconds;
+  private final OomKillLog log =
+      new OomKillLog(new KernelLog(replay), () -> TimeUnit.SECONDS.toNanos(seconds));
 
   @Test
   void theChildIsNamedByItsPid() throws IOException {
@@ -52,7 +55,8 @@ final class OomVictimsTest {
   void theLeafIsNamedWhateverThePidsAndThePathsAbove() throws IOException {
     OomVictims container = new OomVictims(log, false, Optional.of("/"));
     play("kmsg-v2.txt");
-    KernelLogRecord record = container.find(new Mark(0, 0), 833, Optional.of("app")).orElseThrow();
+    KernelLogRecord record =
+        container.find(new Mark(0, 0, 0), 833, Optional.of("app")).orElseThrow();
     assertThat(record.victim(Who.IN_LEAF))
         .as("the last one killed with the group")
         .hasValueSatisfying(victim -> assertThat(victim.limit()).isEqualTo(Limit.OTHER_CGROUP));
@@ -78,11 +82,11 @@ final class OomVictimsTest {
   void inAnotherPidNamespaceTheOwnCgroupsPathIsTheEndOfTheRealOne() throws IOException {
     play("kmsg-v1.txt");
     OomVictims inside = new OomVictims(log, false, Optional.of("/abc"));
-    assertThat(inside.find(new Mark(0, 0), 943, NO_LEAF).orElseThrow().victim())
+    assertThat(inside.find(new Mark(0, 0, 0), 943, NO_LEAF).orElseThrow().victim())
         .contains(
             new Victim(943, "python3", Who.BESIDE, Limit.OTHER_CGROUP, Optional.of("/docker")));
     OomVictims root = new OomVictims(log, false, Optional.of("/"));
-    assertThat(root.find(new Mark(0, 0), 943, NO_LEAF).orElseThrow().victim()).isEmpty();
+    assertThat(root.find(new Mark(0, 0, 0), 943, NO_LEAF).orElseThrow().victim()).isEmpty();
   }
 
   @Test
@@ -96,6 +100,31 @@ final class OomVictimsTest {
         .as("read for somebody else's sake, and kept")
         .isPresent();
     assertThat(victims.find(second, 943, NO_LEAF).orElseThrow().victim()).isEmpty();
+  }
+
+  /** In the log, it was killed 13 seconds after the machine's start. */
+  @Test
+  void whatWasWrittenLongBeforeTheLaunchIsNotAboutTheChildEvenIfNobodyHasReadItYet()
+      throws IOException {
+    OomVictims victims = new OomVictims(log, true, Optional.of(ELSEWHERE));
+    seconds = TimeUnit.DAYS.toSeconds(3);
+    Mark launch = victims.mark();
+    play("kmsg-v1.txt");
+    assertThat(victims.find(launch, 943, NO_LEAF).orElseThrow().victim()).isEmpty();
+  }
+
+  /** NTP makes our clock differ by up to 43 seconds a day from the log's. */
+  @Test
+  void aClockThatWasSteeredDoesNotHideAKillAfterTheLaunch() {
+    OomVictims victims = new OomVictims(log, true, Optional.of(ELSEWHERE));
+    seconds = TimeUnit.DAYS.toSeconds(3);
+    Mark launch = victims.mark();
+    long steered = TimeUnit.SECONDS.toMicros(seconds - 120);
+    replay.record(
+        "3,1,"
+            + steered
+            + ",-;Out of memory: Killed process 7 (x) total-vm:1kB, anon-rss:1kB, file-rss:1kB");
+    assertThat(victims.find(launch, 7, NO_LEAF).orElseThrow().victim(Who.CHILD)).isPresent();
   }
 
   @Test
@@ -121,11 +150,11 @@ final class OomVictimsTest {
         .record("3,5,1,-;Memory cgroup out of memory: Killed process 778 (perl)" + sizes)
         .record("6,6,1,-;Tasks in /app/leaf-11 are going to be killed due to memory.oom.group set");
     OomVictims victims = new OomVictims(log, true, Optional.of("/app/supervisor"));
-    assertThat(victims.find(new Mark(0, 0), 778, Optional.of("leaf-11")).orElseThrow().victim())
+    assertThat(victims.find(new Mark(0, 0, 0), 778, Optional.of("leaf-11")).orElseThrow().victim())
         .contains(new Victim(778, "perl", Who.CHILD, Limit.UNKNOWN, Optional.empty()));
-    assertThat(victims.find(new Mark(0, 0), 778, NO_LEAF).orElseThrow().victim())
+    assertThat(victims.find(new Mark(0, 0, 0), 778, NO_LEAF).orElseThrow().victim())
         .contains(new Victim(778, "perl", Who.CHILD, Limit.UNKNOWN, Optional.empty()));
-    assertThat(victims.find(new Mark(0, 0), 775, Optional.of("leaf-10")).orElseThrow().victim())
+    assertThat(victims.find(new Mark(0, 0, 0), 775, Optional.of("leaf-10")).orElseThrow().victim())
         .hasValueSatisfying(victim -> assertThat(victim.limit()).isEqualTo(Limit.OWN_CGROUP));
   }
 
@@ -152,7 +181,7 @@ final class OomVictimsTest {
       throws IOException {
     play(captured);
     return new OomVictims(log, true, Optional.of(ELSEWHERE))
-        .find(new Mark(0, 0), pid, leaf)
+        .find(new Mark(0, 0, 0), pid, leaf)
         .orElseThrow();
   }
 
