@@ -1,0 +1,57 @@
+package io.memguard.platform.cgroup;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What is known of who is, and was, in a leaf. */
+@Tag("engine-independent")
+class LeafTest {
+  private static final long CHILD = 7;
+
+  @TempDir Path root;
+
+  @Test
+  void aProcessIsWhereTheKernelSays() throws Exception {
+    says("4:memory:/app/leaf\n2:pids:/\n0::/\n");
+    assertThat(v1().holds(new Machine(root), CHILD)).contains(true);
+    says("4:memory:/app\n2:pids:/app/leaf\n0::/app/leaf\n");
+    assertThat(v1().holds(new Machine(root), CHILD)).contains(false);
+
+    says("0::/app/leaf\n");
+    assertThat(v2().holds(new Machine(root), CHILD)).contains(true);
+    says("0::/\n");
+    assertThat(v2().holds(new Machine(root), CHILD)).contains(false);
+  }
+
+  /** See proc_cgroup_show in the kernel's kernel/cgroup/cgroup.c. */
+  @Test
+  void whereOneWasThatEndsIsNotKnownOnV1() throws Exception {
+    says("4:memory:/\n2:pids:/\n0::/\n");
+    assertThat(v1().holds(new Machine(root), CHILD)).isEmpty();
+  }
+
+  @Test
+  void nothingIsKnownOfOneThatIsGone() {
+    assertThat(v1().holds(new Machine(root), CHILD)).isEmpty();
+    assertThat(v2().holds(new Machine(root), CHILD)).isEmpty();
+  }
+
+  private void says(String text) throws IOException {
+    Path process = Files.createDirectories(root.resolve("proc").resolve("" + CHILD));
+    Files.writeString(process.resolve("cgroup"), text);
+  }
+
+  private Leaf v1() {
+    return new Leaf(new CgroupV1("/app/leaf", root.resolve("leaf")), LeafLimits.NONE);
+  }
+
+  private Leaf v2() {
+    return new Leaf(new CgroupV2("/app/leaf", root.resolve("leaf"), false), LeafLimits.NONE);
+  }
+}
