@@ -13,6 +13,8 @@ import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.LeafPlace;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
@@ -46,6 +48,7 @@ final class Leaves implements AutoCloseable {
 
   private final @Nullable LeafPlace place;
   private final ProtectionState state;
+  private final List<Leaf> late = new ArrayList<>();
   private CompletableFuture<Void> removals = CompletableFuture.completedFuture(null);
   private boolean cleaned;
 
@@ -54,11 +57,12 @@ final class Leaves implements AutoCloseable {
     this.state = state;
   }
 
-  /** Looks where leaves could be made. */
+  /** Looks where leaves could be made, unless that is forbidden. */
   static Leaves look(CgroupSearch search) {
-    if (forbidden()) {
-      return none("forbidden by -D" + PROPERTY + "=off");
-    }
+    return forbidden() ? none("forbidden by -D" + PROPERTY + "=off") : at(search);
+  }
+
+  static Leaves at(CgroupSearch search) {
     if (search instanceof CgroupSearch.Found found) {
       LeafPlace place = LeafPlace.forChildrenOf(found.ancestry());
       return place.obstacle().isPresent()
@@ -161,7 +165,10 @@ final class Leaves implements AutoCloseable {
     return OptionalLong.of((sum + PAGE - 1) / PAGE * PAGE);
   }
 
-  /** Removes a leaf at once, or, where what is in it needs time to end, on a thread of its own. */
+  /**
+   * Removes a leaf at once, or, where what is in it needs time to end, on a thread of its own;
+   * where none is to be had, when this is closed.
+   */
   private void remove(Leaf leaf) {
     if (leaf.remove()) {
       return;
@@ -170,12 +177,27 @@ final class Leaves implements AutoCloseable {
     synchronized (this) {
       removals = CompletableFuture.allOf(removals, done);
     }
-    Thread thread = new Thread(() -> removePatiently(leaf, done), "memguard-removing-leaf");
+    Runnable removal =
+        () -> {
+          try {
+            removePatiently(leaf);
+          } finally {
+            done.complete(null);
+          }
+        };
+    Thread thread = new Thread(removal, "memguard-removing-leaf");
     thread.setDaemon(true);
-    thread.start();
+    try {
+      thread.start();
+    } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
+      synchronized (this) {
+        late.add(leaf);
+      }
+      done.complete(null);
+    }
   }
 
-  private static void removePatiently(Leaf leaf, CompletableFuture<Void> done) {
+  private static void removePatiently(Leaf leaf) {
     try {
       for (int poll = 0; poll < POLLS; poll++) {
         if (leaf.remove()) {
@@ -188,8 +210,6 @@ final class Leaves implements AutoCloseable {
           leaf.directory());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    } finally {
-      done.complete(null);
     }
   }
 
@@ -201,6 +221,11 @@ final class Leaves implements AutoCloseable {
       waiting = removals;
     }
     waiting.join();
+    List<Leaf> left;
+    synchronized (this) {
+      left = List.copyOf(late);
+    }
+    left.forEach(Leaves::removePatiently);
   }
 
   /** The leaf of one launch, or the reason why there is none. */

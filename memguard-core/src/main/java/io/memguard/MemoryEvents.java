@@ -237,7 +237,7 @@ final class MemoryEvents implements AutoCloseable {
     /**
      * Has what rose last told; after the child was reaped, and before its leaf is removed.
      *
-     * @return completes when all was told, or after a second
+     * @return completes when all was told, or after a second; at once where no thread is to be had
      */
     CompletableFuture<Void> tellLast() {
       Optional<Counters> last = counters();
@@ -249,10 +249,11 @@ final class MemoryEvents implements AutoCloseable {
               ended = true;
               done.complete(null);
             });
-      } catch (RejectedExecutionException e) {
+        return done.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
+      } catch (RejectedExecutionException | OutOfMemoryError e) { // closed, or no thread to be had
         done.complete(null);
+        return done;
       }
-      return done.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
     }
   }
 }

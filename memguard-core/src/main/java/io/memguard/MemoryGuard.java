@@ -389,7 +389,13 @@ public final class MemoryGuard implements AutoCloseable {
         living.stream()
             .map(process -> process.destroyTree(CLOSING_GRACE))
             .toArray(CompletableFuture<?>[]::new);
-    CompletableFuture.allOf(ending).join();
+    CompletableFuture.allOf(ending)
+        .exceptionally(
+            trouble -> {
+              LOG.error("The outcome of a child that the guard ended is lost", trouble);
+              return null;
+            })
+        .join();
     events.close();
     leaves.close();
     counters.close();

@@ -126,9 +126,10 @@ final class Postmortem {
 
   /**
    * Gathers and judges. It gives the witness's slot back and removes the leaf, so it may be called
-   * once. Files are read on another thread: the child may have put a FIFO, or a network that does
-   * not answer, there. So is the kernel's log, which may be long. The kernel's counters are read at
-   * once: they go on counting. A listener is told before the outcome is known, unless it blocks.
+   * once. Files are read on another thread, if one is to be had: the child may have put a FIFO, or
+   * a network that does not answer, there. So is the kernel's log, which may be long. The kernel's
+   * counters are read at once: they go on counting. A listener is told before the outcome is known,
+   * unless it blocks.
    */
   CompletableFuture<Outcome> examine(Child.End end) {
     boolean success = end.status().isSuccess();
@@ -150,7 +151,7 @@ final class Postmortem {
                     : Optional.empty());
     CompletableFuture<Outcome> judged =
         inTheLog || (inFiles && !success)
-            ? CompletableFuture.supplyAsync(judgement)
+            ? CompletableFuture.supplyAsync(judgement, Elsewhere::run)
             : CompletableFuture.completedFuture(judgement.get());
     return judged.thenCombine(released, (outcome, nothing) -> outcome);
   }
@@ -167,7 +168,8 @@ final class Postmortem {
             () -> {
               listener.stop();
               lease.release();
-            });
+            },
+            Elsewhere::run);
     return CompletableFuture.allOf(told, removed);
   }
 
