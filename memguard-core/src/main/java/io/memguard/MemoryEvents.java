@@ -72,10 +72,15 @@ final class MemoryEvents implements AutoCloseable {
     this.victims = victims;
   }
 
-  /** Begins to listen to a leaf. */
+  /** Begins to listen to a leaf; if that fails, nothing is left of it. */
   Listening listen(Leaf leaf, long child, Consumer<MemoryEvent> listener) {
     Listening listening = new Listening(thread(), leaf, child, listener);
-    hints.ifPresent(listening::begin);
+    try {
+      hints.ifPresent(listening::begin);
+    } catch (RuntimeException | Error e) { // there may be no thread to be had
+      listening.stop();
+      throw e;
+    }
     return listening;
   }
 

@@ -1,6 +1,7 @@
 package io.memguard;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.MemoryEvent.Kind;
@@ -11,6 +12,7 @@ import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.Eventually;
+import io.memguard.support.Proc;
 import io.memguard.support.Traces;
 import io.memguard.watch.LeafHints;
 import io.memguard.watch.Watcher;
@@ -152,6 +154,22 @@ final class MemoryEventsTest {
     }
     before.assertNothingIsLeft();
     assertThat(told).isEmpty();
+  }
+
+  @Test
+  @SuppressWarnings("NullAway") // the half that fails
+  void nothingIsLeftOfAHintThatIsHalfMade() throws Exception {
+    Files.createFile(leaf.directory().resolve("memory.pressure"));
+    try (Watcher watcher = watcher();
+        LeafHints hints = new LeafHints(watcher)) {
+      Runnable changed = () -> {};
+      hints.listen(leaf, changed, changed).close();
+      Traces between = Traces.begin();
+      long watches = Proc.inotifyWatches();
+      assertThatNullPointerException().isThrownBy(() -> hints.listen(leaf, changed, null));
+      assertThat(Proc.inotifyWatches()).isEqualTo(watches);
+      between.assertNothingIsLeft();
+    }
   }
 
   private static void end(MemoryEvents.Listening listening) {

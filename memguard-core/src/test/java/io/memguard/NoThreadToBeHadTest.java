@@ -9,16 +9,27 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.Requirement;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
+import io.memguard.platform.Linux;
 import io.memguard.platform.cgroup.CgroupFinder;
+import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.Children;
 import io.memguard.support.Libc;
 import io.memguard.support.Privileges;
+import io.memguard.support.Proc;
+import io.memguard.watch.LeafHints;
+import io.memguard.watch.Watcher;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
@@ -51,6 +62,11 @@ final class NoThreadToBeHadTest {
   @Test
   void aLeafIsRemovedInTheEnd() throws Exception {
     assertThat(run(Removing.class)).containsExactly("released", "closed, left: false");
+  }
+
+  @Test
+  void nothingIsLeftOfAListenerThatCannotBeTold() throws Exception {
+    assertThat(run(Listening.class)).containsExactly("refused, watches: 0");
   }
 
   private List<String> run(Class<?> main) throws Exception {
@@ -92,12 +108,45 @@ final class NoThreadToBeHadTest {
     }
   }
 
+  /** Listens to a leaf; ordinary files stand for it. */
+  static final class Listening {
+    private Listening() {}
+
+    public static void main(String[] arguments) throws Exception {
+      Linux.load();
+      CgroupSearch search =
+          search(Path.of(arguments[0]), "0::/app", "cgroup2 cgroup2 rw,nsdelegate");
+      Leaf leaf =
+          new Leaf(
+              search.levels().get(0),
+              new LeafLimits(OptionalLong.empty(), OptionalLong.empty(), OptionalInt.empty()));
+      Files.writeString(leaf.directory().resolve("memory.events"), "oom 0\n");
+      try (Watcher watcher = new Watcher();
+          LeafHints hints = new LeafHints(watcher);
+          MemoryEvents events = new MemoryEvents(Optional.of(hints), OomVictims.unknown())) {
+        Libc.limitProcesses(1);
+        System.out.println(listen(events, leaf) + ", watches: " + Proc.inotifyWatches());
+      }
+      Runtime.getRuntime().halt(0);
+    }
+
+    private static String listen(MemoryEvents events, Leaf leaf) {
+      try {
+        events.listen(leaf, 7, event -> {});
+        return "not refused";
+      } catch (OutOfMemoryError e) {
+        return "refused";
+      }
+    }
+  }
+
   /** Has a leaf that cannot be removed at once; an ordinary directory stands for it. */
   static final class Removing {
     private Removing() {}
 
     public static void main(String[] arguments) throws Exception {
-      Leaves leaves = Leaves.at(CgroupFinder.findOwn(machine(Path.of(arguments[0]))));
+      Leaves leaves =
+          Leaves.at(search(Path.of(arguments[0]), "4:memory:/app", "cgroup cgroup rw,memory"));
       Leaves.Lease lease =
           leaves.arm(MemoryLimits.none().with(Protection.CGROUP_LEAF, Requirement.REQUIRE));
       Path leaf = lease.directory().orElseThrow();
@@ -110,15 +159,16 @@ final class NoThreadToBeHadTest {
       System.out.println("closed, left: " + Files.exists(leaf));
       Runtime.getRuntime().halt(0);
     }
+  }
 
-    private static Machine machine(Path root) throws Exception {
-      Path self = Files.createDirectories(root.resolve("proc/self"));
-      Files.writeString(self.resolve("cgroup"), "4:memory:/app\n");
-      Files.writeString(
-          self.resolve("mountinfo"), "30 23 0:26 / /memory rw,nosuid - cgroup cgroup rw,memory\n");
-      Path own = Files.createDirectories(root.resolve("memory/app"));
-      Files.writeString(own.resolve("cgroup.procs"), "");
-      return new Machine(root);
-    }
+  /** Finds this process's cgroup on a machine of ordinary files. */
+  private static CgroupSearch search(Path root, String membership, String mount) throws Exception {
+    Path self = Files.createDirectories(root.resolve("proc/self"));
+    Files.writeString(self.resolve("cgroup"), membership + "\n");
+    Files.writeString(self.resolve("mountinfo"), "30 23 0:26 / /cgroups rw,nosuid - " + mount);
+    Path own = Files.createDirectories(root.resolve("cgroups/app"));
+    Files.writeString(own.resolve("cgroup.procs"), "");
+    Files.writeString(own.resolveSibling("cgroup.controllers"), "memory\n");
+    return CgroupFinder.findOwn(new Machine(root));
   }
 }

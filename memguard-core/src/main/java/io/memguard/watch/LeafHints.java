@@ -76,6 +76,9 @@ public final class LeafHints implements AutoCloseable {
     } catch (IOException e) {
       LOG.debug("Nobody will say when {} is short of memory: {}", directory, e.getMessage());
       return counters;
+    } catch (RuntimeException | Error e) {
+      counters.close();
+      throw e;
     }
   }
 
