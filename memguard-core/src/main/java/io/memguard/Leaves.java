@@ -19,6 +19,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -45,6 +46,11 @@ final class Leaves implements AutoCloseable {
   private static final int SLACK_PART = 4;
   private static final long POLL_MILLIS = 10;
   private static final int POLLS = 1000;
+
+  /** A shell needs a millisecond or two. */
+  private static final long ARRIVAL_POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(500);
+
+  private static final long ARRIVAL_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private final @Nullable LeafPlace place;
   private final ProtectionState state;
@@ -261,17 +267,18 @@ final class Leaves implements AutoCloseable {
     }
 
     /**
-     * Looks whether the child really got there.
+     * Looks whether the child really got there; where a shell takes it there, when that is done.
      *
      * @param child just started; ended if the leaf is required, and it is not in it
-     * @param arrived whether it is there by now if it ever is; the portable engine cannot tell
+     * @param joined whether it is known to have joined: the portable engine cannot tell
      */
-    void verify(Child child, boolean arrived) throws LaunchException {
+    void verify(Child child, boolean joined) throws LaunchException {
       ProtectionState entered = child.protections().get(Protection.CGROUP_LEAF);
       if (leaf.isEmpty() || entered == null) {
         return;
       }
-      boolean elsewhere = arrived && !leaf.get().holds(child.pid()).orElse(true);
+      boolean elsewhere =
+          !whenArrived(leaf.get(), child).orElseGet(() -> joined || leaf.get().wasUsed());
       if (elsewhere) {
         state =
             ProtectionState.inactive(
@@ -282,6 +289,18 @@ final class Leaves implements AutoCloseable {
       if (required && elsewhere) {
         child.signal(Signal.KILL);
         throw new LaunchException(LaunchStep.CGROUP, 0, state.reason(), REMEDY);
+      }
+    }
+
+    private static Optional<Boolean> whenArrived(Leaf leaf, Child child) {
+      long deadline = System.nanoTime() + ARRIVAL_NANOS;
+      while (true) {
+        boolean onItsWay = child.isOnItsWay(); // asked first: it may arrive in between
+        Optional<Boolean> there = leaf.holds(child.pid());
+        if (there.orElse(true) || !onItsWay || System.nanoTime() - deadline > 0) {
+          return there;
+        }
+        LockSupport.parkNanos(ARRIVAL_POLL_NANOS);
       }
     }
 

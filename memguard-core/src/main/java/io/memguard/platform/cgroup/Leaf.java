@@ -88,6 +88,15 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
   }
 
   /**
+   * Tells whether anybody was ever in it: nobody is without using memory.
+   *
+   * @return true also where the kernel does not tell, on cgroup v2 before Linux 5.19
+   */
+  public boolean wasUsed() {
+    return cgroup.peak().orElse(1) > 0;
+  }
+
+  /**
    * Kills what is left in it and removes it, with the cgroups that somebody in it has made below.
    *
    * @return true if it is gone; false if what was killed needs time to end: try again

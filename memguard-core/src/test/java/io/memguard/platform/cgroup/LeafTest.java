@@ -42,6 +42,18 @@ class LeafTest {
     assertThat(v2().holds(new Machine(root), CHILD)).isEmpty();
   }
 
+  @Test
+  void whoWasInItUsedMemory() throws Exception {
+    assertThat(v2().wasUsed()).as("not known before Linux 5.19").isTrue();
+    Path directory = Files.createDirectory(root.resolve("leaf"));
+    Files.writeString(directory.resolve("memory.peak"), "0\n");
+    assertThat(v2().wasUsed()).isFalse();
+    Files.writeString(directory.resolve("memory.peak"), "4096\n");
+    assertThat(v2().wasUsed()).isTrue();
+    Files.writeString(directory.resolve("memory.max_usage_in_bytes"), "0\n");
+    assertThat(v1().wasUsed()).isFalse();
+  }
+
   private void says(String text) throws IOException {
     Path process = Files.createDirectories(root.resolve("proc").resolve("" + CHILD));
     Files.writeString(process.resolve("cgroup"), text);
