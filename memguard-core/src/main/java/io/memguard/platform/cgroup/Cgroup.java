@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.limits.EffectiveLimit.Kind;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -54,7 +55,7 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
    */
   public abstract OptionalLong swapMax();
 
-  abstract LimitKind swapKind();
+  abstract Kind swapKind();
 
   abstract String swapFile();
 

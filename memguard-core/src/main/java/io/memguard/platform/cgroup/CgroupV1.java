@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.limits.EffectiveLimit.Kind;
 import io.memguard.platform.cgroup.LeafPlace.Obstacle;
 import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.nio.file.Files;
@@ -52,8 +53,8 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  LimitKind swapKind() {
-    return LimitKind.MEMORY_AND_SWAP;
+  Kind swapKind() {
+    return Kind.MEMORY_AND_SWAP;
   }
 
   @Override

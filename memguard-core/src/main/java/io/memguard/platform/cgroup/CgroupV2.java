@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.limits.EffectiveLimit.Kind;
 import io.memguard.platform.cgroup.LeafPlace.Obstacle;
 import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.io.IOException;
@@ -51,8 +52,8 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
-  LimitKind swapKind() {
-    return LimitKind.SWAP;
+  Kind swapKind() {
+    return Kind.SWAP;
   }
 
   @Override
