@@ -33,7 +33,7 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  public OptionalLong max() {
+  OptionalLong max() {
     return limit(KernelFile.number(file(maxFile())));
   }
 
@@ -43,12 +43,12 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  public OptionalLong high() {
+  OptionalLong high() {
     return OptionalLong.empty();
   }
 
   @Override
-  public OptionalLong swapMax() {
+  OptionalLong swapMax() {
     return limit(KernelFile.number(file(swapFile())));
   }
 
@@ -68,18 +68,8 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  public OptionalLong current() {
-    return KernelFile.number(file("memory.usage_in_bytes"));
-  }
-
-  @Override
-  public OptionalLong peak() {
+  OptionalLong peak() {
     return KernelFile.number(file("memory.max_usage_in_bytes"));
-  }
-
-  @Override
-  public OptionalLong inactiveFile() {
-    return KernelFile.entry(file("memory.stat"), "total_inactive_file");
   }
 
   @Override

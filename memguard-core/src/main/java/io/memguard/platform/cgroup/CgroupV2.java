@@ -32,7 +32,7 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
-  public OptionalLong max() {
+  OptionalLong max() {
     return KernelFile.number(file(maxFile()));
   }
 
@@ -42,12 +42,12 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
-  public OptionalLong high() {
+  OptionalLong high() {
     return KernelFile.number(file("memory.high"));
   }
 
   @Override
-  public OptionalLong swapMax() {
+  OptionalLong swapMax() {
     return KernelFile.number(file(swapFile()));
   }
 
@@ -67,18 +67,8 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
-  public OptionalLong current() {
-    return KernelFile.number(file("memory.current"));
-  }
-
-  @Override
-  public OptionalLong peak() {
+  OptionalLong peak() {
     return KernelFile.number(file("memory.peak"));
-  }
-
-  @Override
-  public OptionalLong inactiveFile() {
-    return KernelFile.entry(file("memory.stat"), "inactive_file");
   }
 
   @Override

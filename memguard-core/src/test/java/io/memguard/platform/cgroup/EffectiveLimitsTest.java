@@ -206,20 +206,6 @@ class EffectiveLimitsTest {
     assertThat(nothing.machine().oomKills()).isEmpty();
   }
 
-  @Test
-  void readsWhatIsUsed() {
-    Cgroup v2 = CapturedTree.unpack("v2-after-oom", root).ancestry().parent().orElseThrow();
-    assertThat(v2.peak()).hasValue(31_457_280);
-    assertThat(v2.current()).isPresent();
-    assertThat(v2.inactiveFile()).isPresent();
-
-    Cgroup v1 =
-        CapturedTree.unpack("v1-after-oom", root.resolve("v1")).ancestry().parent().orElseThrow();
-    assertThat(v1.peak()).hasValue(40 * MIB);
-    assertThat(v1.current()).isPresent();
-    assertThat(v1.inactiveFile()).isPresent();
-  }
-
   private static EffectiveLimits limits(CapturedTree tree) {
     return EffectiveLimits.of(tree.machine(), tree.search());
   }

@@ -54,6 +54,19 @@ class LeafTest {
     assertThat(v1().wasUsed()).isFalse();
   }
 
+  @Test
+  void thePeakIsTheKernels() {
+    assertThat(CapturedTree.unpack("v2-after-oom", root).ancestry().levels().get(1).peak())
+        .hasValue(30 << 20);
+    assertThat(
+            CapturedTree.unpack("v1-after-oom", root.resolve("v1"))
+                .ancestry()
+                .levels()
+                .get(1)
+                .peak())
+        .hasValue(40 << 20);
+  }
+
   private void says(String text) throws IOException {
     Path process = Files.createDirectories(root.resolve("proc").resolve("" + CHILD));
     Files.writeString(process.resolve("cgroup"), text);
