@@ -1,5 +1,6 @@
 package io.memguard;
 
+import io.memguard.limits.EffectiveLimit;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import java.util.List;
@@ -12,12 +13,16 @@ import java.util.Map;
  * @param engine how children are started
  * @param engineReason why it is this engine
  * @param protections each protection with what it does here, or why it does not
+ * @param limits the smallest limits that bind this process's memory, and so its children's, over
+ *     all cgroups that can be seen from here and the machine: at most one of a kind, and none of
+ *     those that are not known
  * @param limitations what this engine cannot do that the other can; empty for the native one
  */
 public record Capabilities(
     Engine engine,
     String engineReason,
     Map<Protection, ProtectionState> protections,
+    List<EffectiveLimit> limits,
     List<String> limitations) {
 
   /** Names the two ways to start a child. */
@@ -34,10 +39,12 @@ public record Capabilities(
    * @param engine how children are started
    * @param engineReason why it is this engine
    * @param protections each protection with what it does here, or why it does not
+   * @param limits the smallest limits that bind this process's memory
    * @param limitations what this engine cannot do that the other can; empty for the native one
    */
   public Capabilities {
     protections = Map.copyOf(protections);
+    limits = List.copyOf(limits);
     limitations = List.copyOf(limitations);
   }
 }

@@ -31,6 +31,9 @@ interface Child {
 
   Map<Protection, ProtectionState> protections();
 
+  /** Tells whether a shell is still in front of the program, and may have to join the leaf yet. */
+  boolean isOnItsWay();
+
   /** Sends a signal, to this child and no other; without effect once it has ended. */
   void signal(Signal signal);
 

@@ -57,7 +57,8 @@ public final class GuardedProcess extends Process {
    *     effect on the process
    */
   public CompletableFuture<Outcome> outcome() {
-    return ended.thenComposeAsync(outcome -> treeEnder.whenDone().thenApply(done -> outcome));
+    return ended.thenComposeAsync(
+        outcome -> treeEnder.whenDone().thenApply(done -> outcome), Elsewhere::run);
   }
 
   /**
@@ -252,7 +253,7 @@ public final class GuardedProcess extends Process {
 
   @Override
   public CompletableFuture<Process> onExit() {
-    return ended.handleAsync((outcome, trouble) -> this);
+    return ended.handleAsync((outcome, trouble) -> this, Elsewhere::run);
   }
 
   @Override

@@ -13,10 +13,13 @@ import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.LeafPlace;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -44,8 +47,14 @@ final class Leaves implements AutoCloseable {
   private static final long POLL_MILLIS = 10;
   private static final int POLLS = 1000;
 
+  /** A shell needs a millisecond or two. */
+  private static final long ARRIVAL_POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(500);
+
+  private static final long ARRIVAL_NANOS = TimeUnit.SECONDS.toNanos(10);
+
   private final @Nullable LeafPlace place;
   private final ProtectionState state;
+  private final List<Leaf> late = new ArrayList<>();
   private CompletableFuture<Void> removals = CompletableFuture.completedFuture(null);
   private boolean cleaned;
 
@@ -54,11 +63,12 @@ final class Leaves implements AutoCloseable {
     this.state = state;
   }
 
-  /** Looks where leaves could be made. */
+  /** Looks where leaves could be made, unless that is forbidden. */
   static Leaves look(CgroupSearch search) {
-    if (forbidden()) {
-      return none("forbidden by -D" + PROPERTY + "=off");
-    }
+    return forbidden() ? none("forbidden by -D" + PROPERTY + "=off") : at(search);
+  }
+
+  static Leaves at(CgroupSearch search) {
     if (search instanceof CgroupSearch.Found found) {
       LeafPlace place = LeafPlace.forChildrenOf(found.ancestry());
       return place.obstacle().isPresent()
@@ -161,7 +171,10 @@ final class Leaves implements AutoCloseable {
     return OptionalLong.of((sum + PAGE - 1) / PAGE * PAGE);
   }
 
-  /** Removes a leaf at once, or, where what is in it needs time to end, on a thread of its own. */
+  /**
+   * Removes a leaf at once, or, where what is in it needs time to end, on a thread of its own;
+   * where none is to be had, when this is closed.
+   */
   private void remove(Leaf leaf) {
     if (leaf.remove()) {
       return;
@@ -170,12 +183,27 @@ final class Leaves implements AutoCloseable {
     synchronized (this) {
       removals = CompletableFuture.allOf(removals, done);
     }
-    Thread thread = new Thread(() -> removePatiently(leaf, done), "memguard-removing-leaf");
+    Runnable removal =
+        () -> {
+          try {
+            removePatiently(leaf);
+          } finally {
+            done.complete(null);
+          }
+        };
+    Thread thread = new Thread(removal, "memguard-removing-leaf");
     thread.setDaemon(true);
-    thread.start();
+    try {
+      thread.start();
+    } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
+      synchronized (this) {
+        late.add(leaf);
+      }
+      done.complete(null);
+    }
   }
 
-  private static void removePatiently(Leaf leaf, CompletableFuture<Void> done) {
+  private static void removePatiently(Leaf leaf) {
     try {
       for (int poll = 0; poll < POLLS; poll++) {
         if (leaf.remove()) {
@@ -188,8 +216,6 @@ final class Leaves implements AutoCloseable {
           leaf.directory());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    } finally {
-      done.complete(null);
     }
   }
 
@@ -201,6 +227,11 @@ final class Leaves implements AutoCloseable {
       waiting = removals;
     }
     waiting.join();
+    List<Leaf> left;
+    synchronized (this) {
+      left = List.copyOf(late);
+    }
+    left.forEach(Leaves::removePatiently);
   }
 
   /** The leaf of one launch, or the reason why there is none. */
@@ -236,17 +267,18 @@ final class Leaves implements AutoCloseable {
     }
 
     /**
-     * Looks whether the child really got there.
+     * Looks whether the child really got there; where a shell takes it there, when that is done.
      *
      * @param child just started; ended if the leaf is required, and it is not in it
-     * @param arrived whether it is there by now if it ever is; the portable engine cannot tell
+     * @param joined whether it is known to have joined: the portable engine cannot tell
      */
-    void verify(Child child, boolean arrived) throws LaunchException {
+    void verify(Child child, boolean joined) throws LaunchException {
       ProtectionState entered = child.protections().get(Protection.CGROUP_LEAF);
       if (leaf.isEmpty() || entered == null) {
         return;
       }
-      boolean elsewhere = arrived && !leaf.get().holds(child.pid()).orElse(true);
+      boolean elsewhere =
+          !whenArrived(leaf.get(), child).orElseGet(() -> joined || leaf.get().wasUsed());
       if (elsewhere) {
         state =
             ProtectionState.inactive(
@@ -257,6 +289,18 @@ final class Leaves implements AutoCloseable {
       if (required && elsewhere) {
         child.signal(Signal.KILL);
         throw new LaunchException(LaunchStep.CGROUP, 0, state.reason(), REMEDY);
+      }
+    }
+
+    private static Optional<Boolean> whenArrived(Leaf leaf, Child child) {
+      long deadline = System.nanoTime() + ARRIVAL_NANOS;
+      while (true) {
+        boolean onItsWay = child.isOnItsWay(); // asked first: it may arrive in between
+        Optional<Boolean> there = leaf.holds(child.pid());
+        if (there.orElse(true) || !onItsWay || System.nanoTime() - deadline > 0) {
+          return there;
+        }
+        LockSupport.parkNanos(ARRIVAL_POLL_NANOS);
       }
     }
 

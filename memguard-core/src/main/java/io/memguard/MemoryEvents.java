@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
@@ -22,6 +23,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,15 +39,13 @@ import org.slf4j.LoggerFactory;
 final class MemoryEvents implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(MemoryEvents.class);
 
-  /** What each counter means, in the order in which it is told. */
-  private static final List<Map.Entry<Counter, Kind>> KINDS =
+  /** What is told, in this order, and where it is counted. */
+  private static final List<Counted> KINDS =
       List.of(
-          Map.entry(Counter.HIGH, Kind.HIGH),
-          Map.entry(Counter.MAX, Kind.MAX),
-          Map.entry(Counter.FAILCNT, Kind.MAX),
-          Map.entry(Counter.MEMSW_FAILCNT, Kind.MAX),
-          Map.entry(Counter.OOM, Kind.OOM),
-          Map.entry(Counter.OOM_KILL, Kind.OOM_KILL));
+          new Counted(Kind.HIGH, counters -> counters.of(Counter.HIGH)),
+          new Counted(Kind.MAX, Counters::limitReached), // on cgroup v1 two counters
+          new Counted(Kind.OOM, counters -> counters.of(Counter.OOM)),
+          new Counted(Kind.OOM_KILL, counters -> counters.of(Counter.OOM_KILL)));
 
   /** On cgroup v1 the notice comes before the kill, so it is looked again a little later. */
   private static final List<Long> LATER_MILLIS = List.of(20L, 200L);
@@ -57,6 +57,8 @@ final class MemoryEvents implements AutoCloseable {
 
   /** A listener that blocks must not keep the outcome from others. */
   private static final long PATIENCE_MILLIS = 1000;
+
+  private record Counted(Kind kind, Function<Counters, OptionalLong> times) {}
 
   private final Optional<LeafHints> hints;
   private final OomVictims victims;
@@ -72,10 +74,15 @@ final class MemoryEvents implements AutoCloseable {
     this.victims = victims;
   }
 
-  /** Begins to listen to a leaf. */
+  /** Begins to listen to a leaf; if that fails, nothing is left of it. */
   Listening listen(Leaf leaf, long child, Consumer<MemoryEvent> listener) {
     Listening listening = new Listening(thread(), leaf, child, listener);
-    hints.ifPresent(listening::begin);
+    try {
+      hints.ifPresent(listening::begin);
+    } catch (RuntimeException | Error e) { // there may be no thread to be had
+      listening.stop();
+      throw e;
+    }
     return listening;
   }
 
@@ -173,12 +180,11 @@ final class MemoryEvents implements AutoCloseable {
     }
 
     private void compare(Counters now) {
-      for (Map.Entry<Counter, Kind> each : KINDS) {
-        long times = now.of(each.getKey()).orElse(0) - told.of(each.getKey()).orElse(0);
+      for (Counted each : KINDS) {
+        long times = each.times.apply(now).orElse(0) - each.times.apply(told).orElse(0);
         if (times > 0) {
-          Kind kind = each.getValue();
-          List<Victim> killed = kind == Kind.OOM_KILL ? killed(times) : List.of();
-          tell(new MemoryEvent(child, kind, times, killed));
+          List<Victim> killed = each.kind == Kind.OOM_KILL ? killed(times) : List.of();
+          tell(new MemoryEvent(child, each.kind, times, killed));
         }
       }
       told = now;
@@ -237,7 +243,7 @@ final class MemoryEvents implements AutoCloseable {
     /**
      * Has what rose last told; after the child was reaped, and before its leaf is removed.
      *
-     * @return completes when all was told, or after a second
+     * @return completes when all was told, or after a second; at once where no thread is to be had
      */
     CompletableFuture<Void> tellLast() {
       Optional<Counters> last = counters();
@@ -249,10 +255,11 @@ final class MemoryEvents implements AutoCloseable {
               ended = true;
               done.complete(null);
             });
-      } catch (RejectedExecutionException | OutOfMemoryError e) {
+        return done.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
+      } catch (RejectedExecutionException | OutOfMemoryError e) { // closed, or no thread to be had
         done.complete(null);
+        return done;
       }
-      return done.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
     }
   }
 }

@@ -12,6 +12,7 @@ import io.memguard.platform.Linux;
 import io.memguard.platform.OwnLimits;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.EffectiveLimits;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.recover.RetryPolicy;
@@ -74,6 +75,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final Engine engine;
   private final String engineReason;
   private final Witnesses witnesses;
+  private final CgroupSearch search;
   private final Leaves leaves;
   private final OomCounters counters;
   private final OomVictims victims;
@@ -87,7 +89,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.engineReason = engineReason;
     this.witnesses = witnesses;
     Machine machine = Machine.here();
-    CgroupSearch search = CgroupFinder.findOwn(machine);
+    search = CgroupFinder.findOwn(machine);
     this.leaves = Leaves.look(search);
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
@@ -342,7 +344,7 @@ public final class MemoryGuard implements AutoCloseable {
   /**
    * Tells what protects children on this machine, and what cannot and why.
    *
-   * @return what was found when this guard was made
+   * @return what was found when this guard was made, with the limits as they are now
    */
   public Capabilities capabilities() {
     boolean portable = !isNative();
@@ -362,7 +364,11 @@ public final class MemoryGuard implements AutoCloseable {
             Protection.CGROUP_LEAF,
             leaves.state());
     return new Capabilities(
-        engine.kind(), engineReason, protections, portable ? PORTABLE_LIMITATIONS : List.of());
+        engine.kind(),
+        engineReason,
+        protections,
+        EffectiveLimits.of(Machine.here(), search).all(),
+        portable ? PORTABLE_LIMITATIONS : List.of());
   }
 
   private boolean isNative() {
@@ -389,7 +395,13 @@ public final class MemoryGuard implements AutoCloseable {
         living.stream()
             .map(process -> process.destroyTree(CLOSING_GRACE))
             .toArray(CompletableFuture<?>[]::new);
-    CompletableFuture.allOf(ending).join();
+    CompletableFuture.allOf(ending)
+        .exceptionally(
+            trouble -> {
+              LOG.error("The outcome of a child that the guard ended is lost", trouble);
+              return null;
+            })
+        .join();
     events.close();
     leaves.close();
     counters.close();

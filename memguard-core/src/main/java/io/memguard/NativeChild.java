@@ -139,6 +139,11 @@ final class NativeChild implements Child {
   }
 
   @Override
+  public boolean isOnItsWay() {
+    return false; // it is the program when its launch is over
+  }
+
+  @Override
   public synchronized void signal(Signal signal) {
     if (!reaped) {
       Linux.guard_pidfd_signal(launched.pidfd(), signal.number());

@@ -24,8 +24,8 @@ final class PortableChild implements Child {
   private static final int LAST_SIGNAL = 64;
   private static final long LATE_OUTPUT_MILLIS = 500;
 
+  private final PortableLauncher.Started started;
   private final Process process;
-  private final Map<Protection, ProtectionState> protections;
   private final Tail output = new Tail();
   private final Tail error = new Tail();
   private final OutputStream stdin;
@@ -34,8 +34,8 @@ final class PortableChild implements Child {
   private final CompletableFuture<End> end;
 
   PortableChild(PortableLauncher.Started started, boolean unread) {
+    this.started = started;
     this.process = started.process();
-    this.protections = started.protections();
     InputStream out = new TailInput(process.getInputStream(), output);
     InputStream err = new TailInput(process.getErrorStream(), error);
     if (unread) {
@@ -105,6 +105,11 @@ final class PortableChild implements Child {
   }
 
   @Override
+  public boolean isOnItsWay() {
+    return started.isOnItsWay();
+  }
+
+  @Override
   public void signal(Signal signal) {
     if (signal.equals(Signal.KILL)) {
       process.destroyForcibly();
@@ -152,7 +157,7 @@ final class PortableChild implements Child {
 
   @Override
   public Map<Protection, ProtectionState> protections() {
-    return protections;
+    return started.protections();
   }
 
   @Override

@@ -24,7 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 
 /** Gathers the evidence of one child's death, once, and has it judged. */
@@ -126,9 +125,10 @@ final class Postmortem {
 
   /**
    * Gathers and judges. It gives the witness's slot back and removes the leaf, so it may be called
-   * once. Files are read on another thread: the child may have put a FIFO, or a network that does
-   * not answer, there. So is the kernel's log, which may be long. The kernel's counters are read at
-   * once: they go on counting. A listener is told before the outcome is known, unless it blocks.
+   * once. Files are read on another thread, if one is to be had: the child may have put a FIFO, or
+   * a network that does not answer, there. So is the kernel's log, which may be long. The kernel's
+   * counters are read at once: they go on counting. A listener is told before the outcome is known,
+   * unless it blocks.
    */
   CompletableFuture<Outcome> examine(Child.End end) {
     boolean success = end.status().isSuccess();
@@ -149,9 +149,9 @@ final class Postmortem {
                     ? kernel.victims().find(kernel.mark(), child.pid(), leaf)
                     : Optional.empty());
     CompletableFuture<Outcome> judged =
-        inFiles && !success
-            ? CompletableFuture.supplyAsync(judgement) // may block: never here
-            : inTheLog ? elsewhere(judgement) : CompletableFuture.completedFuture(judgement.get());
+        inTheLog || (inFiles && !success)
+            ? CompletableFuture.supplyAsync(judgement, Elsewhere::run)
+            : CompletableFuture.completedFuture(judgement.get());
     return judged.thenCombine(released, (outcome, nothing) -> outcome);
   }
 
@@ -162,36 +162,14 @@ final class Postmortem {
 
   private CompletableFuture<?> release(MemoryEvents.Listening listener) {
     CompletableFuture<Void> told = listener.tellLast();
-    CompletableFuture<Boolean> removed =
-        elsewhere(
+    CompletableFuture<Void> removed =
+        CompletableFuture.runAsync(
             () -> {
               listener.stop();
               lease.release();
-              return true;
-            });
+            },
+            Elsewhere::run);
     return CompletableFuture.allOf(told, removed);
-  }
-
-  /** Does what takes a while on another thread, or on this one where none is to be had. */
-  private static <T> CompletableFuture<T> elsewhere(Supplier<T> task) {
-    CompletableFuture<T> result = new CompletableFuture<>();
-    AtomicBoolean begun = new AtomicBoolean(); // a pool may keep what it had no thread for
-    Runnable once =
-        () -> {
-          if (begun.compareAndSet(false, true)) {
-            try {
-              result.complete(task.get());
-            } catch (RuntimeException | Error e) {
-              result.completeExceptionally(e);
-            }
-          }
-        };
-    try {
-      result.defaultExecutor().execute(once);
-    } catch (OutOfMemoryError e) { // "unable to create native thread"
-      once.run();
-    }
-    return result;
   }
 
   private Outcome judge(

@@ -2,6 +2,7 @@ package io.memguard;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.limits.EffectiveLimit;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.support.Children;
@@ -39,6 +40,7 @@ final class EngineChoiceTest {
       assertThat(here.limitations()).isNotEmpty();
     }
     assertThat(here.protections()).containsOnlyKeys(Protection.values());
+    assertThat(here.limits()).extracting(EffectiveLimit::kind).contains(EffectiveLimit.Kind.MAX);
   }
 
   @Test

@@ -1,16 +1,19 @@
 package io.memguard;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.platform.Linux;
+import io.memguard.platform.cgroup.Cgroup;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.Leaf;
 import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.Eventually;
+import io.memguard.support.Proc;
 import io.memguard.support.Traces;
 import io.memguard.watch.LeafHints;
 import io.memguard.watch.Watcher;
@@ -60,8 +63,7 @@ final class MemoryEventsTest {
     Files.writeString(directory.resolve("cgroup.procs"), "");
     leaf =
         new Leaf(
-            CgroupFinder.findOwn(new Machine(machine)).levels().get(0),
-            new LeafLimits(OptionalLong.empty(), OptionalLong.empty(), OptionalInt.empty()));
+            own(), new LeafLimits(OptionalLong.empty(), OptionalLong.empty(), OptionalInt.empty()));
     counted(0, 0, 0, 0);
   }
 
@@ -94,6 +96,24 @@ final class MemoryEventsTest {
       assertThat(told)
           .extracting(MemoryEvent::kind)
           .containsExactly(Kind.MAX, Kind.OOM, Kind.OOM_KILL);
+    }
+  }
+
+  /** Which counts how often the limit was reached in two files. */
+  @Test
+  void onV1TheLimitIsToldOnceAsWell() throws Exception {
+    Files.writeString(machine.resolve("proc/self/cgroup"), "4:memory:/leaf\n");
+    Files.writeString(
+        machine.resolve("proc/self/mountinfo"),
+        "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup cgroup rw,memory\n");
+    Leaf old = new Leaf(own(), leaf.limits());
+    try (MemoryEvents events = new MemoryEvents(Optional.empty(), OomVictims.unknown())) {
+      MemoryEvents.Listening listening = events.listen(old, CHILD, told::add);
+      Files.writeString(old.directory().resolve("memory.failcnt"), "1\n");
+      Files.writeString(old.directory().resolve("memory.memsw.failcnt"), "2\n");
+      Files.writeString(old.directory().resolve("memory.oom_control"), "oom_kill 1\n");
+      end(listening);
+      assertThat(told).containsExactly(event(Kind.MAX, 3), event(Kind.OOM_KILL, 1));
     }
   }
 
@@ -152,6 +172,26 @@ final class MemoryEventsTest {
     }
     before.assertNothingIsLeft();
     assertThat(told).isEmpty();
+  }
+
+  @Test
+  @SuppressWarnings("NullAway") // the half that fails
+  void nothingIsLeftOfAHintThatIsHalfMade() throws Exception {
+    Files.createFile(leaf.directory().resolve("memory.pressure"));
+    try (Watcher watcher = watcher();
+        LeafHints hints = new LeafHints(watcher)) {
+      Runnable changed = () -> {};
+      hints.listen(leaf, changed, changed).close();
+      Traces between = Traces.begin();
+      long watches = Proc.inotifyWatches();
+      assertThatNullPointerException().isThrownBy(() -> hints.listen(leaf, changed, null));
+      assertThat(Proc.inotifyWatches()).isEqualTo(watches);
+      between.assertNothingIsLeft();
+    }
+  }
+
+  private Cgroup own() {
+    return CgroupFinder.findOwn(new Machine(machine)).levels().get(0);
   }
 
   private static void end(MemoryEvents.Listening listening) {

@@ -2,15 +2,15 @@ package io.memguard.lab;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.limits.EffectiveLimit;
 import io.memguard.platform.Linux;
 import io.memguard.platform.cgroup.Ancestry;
 import io.memguard.platform.cgroup.Cgroup;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.Counter;
 import io.memguard.platform.cgroup.CounterChange;
-import io.memguard.platform.cgroup.CounterChanges;
-import io.memguard.platform.cgroup.CounterSnapshot;
-import io.memguard.platform.cgroup.EffectiveLimit;
+import io.memguard.platform.cgroup.CounterFiles;
 import io.memguard.platform.cgroup.EffectiveLimits;
 import io.memguard.platform.cgroup.LeafPlace;
 import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
@@ -55,26 +55,27 @@ class KernelsAccountLabTest {
   void countersAndLogAgree() throws Exception {
     Linux.load();
     Process child = inApp("read go; exec python3 -c 'x = bytearray(100 << 20)'");
-    try (KernelLog log = KernelLog.open()) {
-      Ancestry ancestry = waitUntilItIsInApp(child);
-      EffectiveLimit limit =
-          EffectiveLimits.of(Machine.here(), new CgroupSearch.Found(ancestry)).max().orElseThrow();
+    try (KernelLog log = KernelLog.open();
+        CounterFiles counters = new CounterFiles(waitUntilItIsInApp(child).levels())) {
+      CgroupSearch search = CgroupFinder.find(Machine.here(), child.pid());
+      EffectiveLimit limit = EffectiveLimits.of(Machine.here(), search).max().orElseThrow();
       assertThat(limit.bytes()).isEqualTo(LIMIT);
-      assertThat(limit.setBy()).map(Cgroup::path).contains("/account");
+      assertThat(limit.setBy()).isEqualTo("cgroup /account");
       assertThat(limit.hiddenAncestors()).isEmpty();
 
-      CounterSnapshot before = CounterSnapshot.take(Machine.here(), ancestry.levels());
+      CounterFiles.Reading before = counters.read();
+      long killsBefore = Machine.here().oomKills().orElseThrow();
       child.getOutputStream().write('\n');
       child.getOutputStream().close();
       assertThat(child.waitFor()).isEqualTo(137);
 
-      CounterChanges changes =
-          CounterSnapshot.take(Machine.here(), ancestry.levels()).since(before);
-      assertThat(changes.outOfMemory()).extracting(Cgroup::path).containsExactly("/account");
-      assertThat(changes.levels())
-          .extracting(CounterChange::killedHere)
-          .containsExactly(true, false, false);
-      assertThat(changes.hostOomKills()).hasValue(1);
+      List<CounterChange> changes = counters.between(before, counters.read());
+      assertThat(changes)
+          .extracting(change -> change.cgroup().path())
+          .containsExactly("/account/app", "/account");
+      assertThat(rise(changes, Counter.OOM)).containsExactly(0L, 1L);
+      assertThat(rise(changes, Counter.OOM_KILL)).containsExactly(1L, 0L);
+      assertThat(Machine.here().oomKills()).hasValue(killsBefore + 1);
 
       OomKillReader reader = new OomKillReader();
       List<OomKill> kills =
@@ -100,7 +101,7 @@ class KernelsAccountLabTest {
       Ancestry ancestry = waitUntilItIsInApp(child);
 
       LeafPlace beside = LeafPlace.under(ancestry.parent().orElseThrow(), ancestry.mount());
-      assertThat(beside.possible()).isTrue();
+      assertThat(beside.obstacle()).isEmpty();
       Files.delete(Files.createDirectory(beside.under().directory().resolve("leaf")));
 
       LeafPlace below = LeafPlace.under(ancestry.own(), ancestry.mount());
@@ -108,6 +109,12 @@ class KernelsAccountLabTest {
     } finally {
       child.destroyForcibly().waitFor();
     }
+  }
+
+  private static List<Long> rise(List<CounterChange> changes, Counter counter) {
+    return changes.stream()
+        .map(change -> change.local().orElseThrow().of(counter).orElseThrow())
+        .toList();
   }
 
   private static Process inApp(String script) throws IOException {

@@ -1,6 +1,5 @@
 package io.memguard.watch;
 
-import io.memguard.platform.Errno;
 import io.memguard.platform.Linux;
 import io.memguard.platform.cgroup.CgroupV1;
 import io.memguard.platform.cgroup.Leaf;
@@ -10,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
@@ -76,12 +76,15 @@ public final class LeafHints implements AutoCloseable {
     } catch (IOException e) {
       LOG.debug("Nobody will say when {} is short of memory: {}", directory, e.getMessage());
       return counters;
+    } catch (RuntimeException | Error e) {
+      counters.close();
+      throw e;
     }
   }
 
   private synchronized Hint modified(Path file, Runnable changed) throws IOException {
     if (inotify < 0) {
-      int fd = checked("inotify_init1", Linux.guard_inotify());
+      int fd = Watcher.checked("inotify_init1", Linux.guard_inotify());
       try {
         inotifyKey = watcher.watchReadable(fd, this::readInotify);
         inotify = fd;
@@ -89,7 +92,7 @@ public final class LeafHints implements AutoCloseable {
         closeUnless(inotify == fd, fd);
       }
     }
-    int watch = checked("inotify_add_watch", Linux.guard_inotify_add(inotify, text(file)));
+    int watch = Watcher.checked("inotify_add_watch", Linux.guard_inotify_add(inotify, text(file)));
     watches.put(watch, changed);
     return () -> forget(watch);
   }
@@ -115,7 +118,7 @@ public final class LeafHints implements AutoCloseable {
 
   /** See the kernel's Documentation/admin-guide/cgroup-v1/memory.rst, "OOM Control". */
   private Hint eventfd(Path directory, Runnable changed) throws IOException {
-    int eventfd = checked("eventfd2", Linux.guard_eventfd());
+    int eventfd = Watcher.checked("eventfd2", Linux.guard_eventfd());
     boolean registered = false;
     try {
       register(directory, eventfd);
@@ -136,9 +139,12 @@ public final class LeafHints implements AutoCloseable {
 
   private static void register(Path directory, int eventfd) throws IOException {
     int control =
-        checked("open", Linux.guard_open(text(directory.resolve("memory.oom_control")), 0));
+        Watcher.checked("open", Linux.guard_open(text(directory.resolve("memory.oom_control")), 0));
     try {
-      Files.writeString(directory.resolve("cgroup.event_control"), eventfd + " " + control);
+      Files.writeString(
+          directory.resolve("cgroup.event_control"),
+          eventfd + " " + control,
+          StandardOpenOption.WRITE); // and never made: cgroups may have been unmounted
     } finally {
       Linux.guard_close(control); // the kernel has the cgroup itself by now
     }
@@ -146,12 +152,12 @@ public final class LeafHints implements AutoCloseable {
 
   /** See the kernel's Documentation/accounting/psi.rst. */
   private Hint pressure(Path file, Runnable pressed) throws IOException {
-    int fd = checked("open", Linux.guard_open(text(file), 1));
+    int fd = Watcher.checked("open", Linux.guard_open(text(file), 1));
     boolean registered = false;
     try {
       byte[] trigger = text(PRESSURE);
       ByteBuffer from = ByteBuffer.allocateDirect(trigger.length).put(0, trigger);
-      checked("write", Linux.guard_write(fd, from, trigger.length));
+      Watcher.checked("write", Linux.guard_write(fd, from, trigger.length));
       Descriptor descriptor = new Descriptor(fd);
       descriptor.key = watcher.watchUrgent(fd, pressed);
       registered = true;
@@ -205,12 +211,5 @@ public final class LeafHints implements AutoCloseable {
 
   private static byte[] text(Object value) {
     return (value + "\0").getBytes(StandardCharsets.UTF_8);
-  }
-
-  private static int checked(String call, int answer) throws IOException {
-    if (answer < 0) {
-      throw new IOException(call + " failed: " + Errno.name(-answer));
-    }
-    return answer;
   }
 }

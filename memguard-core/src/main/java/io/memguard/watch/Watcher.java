@@ -338,7 +338,7 @@ public final class Watcher implements AutoCloseable {
     return new WaitStatus.Exit(255);
   }
 
-  private static int checked(String call, int answer) throws IOException {
+  static int checked(String call, int answer) throws IOException {
     if (answer < 0) {
       throw new IOException(call + " failed: " + Errno.name(-answer));
     }

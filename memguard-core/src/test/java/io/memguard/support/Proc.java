@@ -53,6 +53,14 @@ public final class Proc {
     return open;
   }
 
+  /** How many files this JVM watches through inotify(7). */
+  public static long inotifyWatches() {
+    return list(Path.of("/proc/self/fdinfo"), "*").stream()
+        .flatMap(descriptor -> read(descriptor).lines())
+        .filter(line -> line.startsWith("inotify "))
+        .count();
+  }
+
   /** The value of a line {@code Name: value} of {@code /proc/<pid>/status}. */
   public static String field(String status, String name) {
     return status

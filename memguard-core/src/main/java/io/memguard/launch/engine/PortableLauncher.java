@@ -9,6 +9,7 @@ import io.memguard.limits.Requirement;
 import io.memguard.limits.ResourceLimit;
 import io.memguard.platform.Errno;
 import io.memguard.platform.OwnLimits;
+import io.memguard.platform.cgroup.Machine;
 import java.io.File;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
@@ -30,6 +31,12 @@ import java.util.regex.Pattern;
  * <p>Safe to share between threads.
  */
 public final class PortableLauncher {
+  private static final String SHELL = "/bin/sh";
+  private static final String JOIN = "{ echo 0 >";
+
+  /** How the shell's command line begins as long as it has not become the program. */
+  private static final String ON_ITS_WAY = SHELL + "\0-c\0" + JOIN;
+
   private static final Pattern JDK_ERRNO = Pattern.compile("error(?:=|: )([0-9]+)");
 
   /**
@@ -38,7 +45,14 @@ public final class PortableLauncher {
    * @param process the JDK's view of it
    * @param protections what is in force
    */
-  public record Started(Process process, Map<Protection, ProtectionState> protections) {}
+  public record Started(Process process, Map<Protection, ProtectionState> protections) {
+    /** Tells whether the shell, which may still have to join the cgroup, is not yet the program. */
+    public boolean isOnItsWay() {
+      String words = Machine.here().read("/proc/" + process.pid() + "/cmdline").orElse("");
+      // In the midst of an exec, and between its end and its reaping, it has no command line.
+      return words.startsWith(ON_ITS_WAY) || (words.isEmpty() && process.isAlive());
+    }
+  }
 
   /**
    * Starts a child.
@@ -46,7 +60,8 @@ public final class PortableLauncher {
    * @param plan what to start
    * @param variables what only the program is to find in its environment, not the shell in front of
    *     it
-   * @param cgroup the directory of the cgroup that it is to live in; empty for this process's own
+   * @param cgroup the directory of the cgroup that it is to live in; empty for this process's own.
+   *     Whether it got there is not known yet; if it is required, the program runs nowhere else
    * @throws LaunchException if it cannot be started
    */
   public Started launch(LaunchPlan plan, Map<String, String> variables, Optional<Path> cgroup)
@@ -62,7 +77,7 @@ public final class PortableLauncher {
         cgroup.map(leaf -> join(plan, leaf, protections)).orElse("")
             + script(plan, variables, protections);
     List<String> command =
-        new ArrayList<>(List.of("/bin/sh", "-c", script, "memguard", program.getPath()));
+        new ArrayList<>(List.of(SHELL, "-c", script, "memguard", program.getPath()));
     command.addAll(plan.command().subList(1, plan.command().size()));
     ProcessBuilder builder =
         new ProcessBuilder(command)
@@ -97,15 +112,18 @@ public final class PortableLauncher {
     }
   }
 
-  /** The shell's own echo joins, so "0" is the shell, which becomes the program. */
+  /**
+   * The shell's own echo joins, so "0" is the shell, which becomes the program. Where it must join
+   * and cannot, it waits until it has been found outside, and is ended.
+   */
   private static String join(
       LaunchPlan plan, Path cgroup, Map<Protection, ProtectionState> protections) {
     boolean required = plan.limits().requirement(Protection.CGROUP_LEAF) == Requirement.REQUIRE;
     protections.put(Protection.CGROUP_LEAF, ProtectionState.active("it lives in " + cgroup));
-    return "{ echo 0 >"
+    return JOIN
         + quote(cgroup + "/cgroup.procs")
         + "; } 2>/dev/null"
-        + (required ? " || exit 125; " : "; ");
+        + (required ? " || exec /bin/sleep 60; " : "; ");
   }
 
   private static String script(

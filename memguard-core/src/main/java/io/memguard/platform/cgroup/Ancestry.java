@@ -35,13 +35,4 @@ public record Ancestry(List<Cgroup> levels, CgroupMount mount, Optional<String> 
   public boolean covers(Ancestry other) {
     return other.levels.stream().anyMatch(level -> level.directory().equals(own().directory()));
   }
-
-  /**
-   * Returns the visible cgroups whose {@code memory.oom.group} is set, own first. When the OOM
-   * killer chooses a process of this cgroup because of a limit at or above one of them, every
-   * process of the highest such cgroup dies with it: a process of ours among them.
-   */
-  public List<Cgroup> groupKills() {
-    return levels.stream().filter(level -> level.oomGroup().orElse(false)).toList();
-  }
 }

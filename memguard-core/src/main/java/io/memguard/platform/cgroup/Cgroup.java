@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.limits.EffectiveLimit.Kind;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -40,21 +41,21 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   }
 
   /** Returns the size at which the kernel reclaims, and then kills. */
-  public abstract OptionalLong max();
+  abstract OptionalLong max();
 
   /** Returns the name of the file that {@link #max} reads. */
   abstract String maxFile();
 
   /** Returns the size from which the kernel slows its processes down; v2 only. */
-  public abstract OptionalLong high();
+  abstract OptionalLong high();
 
   /**
    * Returns how much it may swap out (v2), or how large memory and swap may be together (v1): see
    * {@link #swapKind}.
    */
-  public abstract OptionalLong swapMax();
+  abstract OptionalLong swapMax();
 
-  abstract LimitKind swapKind();
+  abstract Kind swapKind();
 
   abstract String swapFile();
 
@@ -64,14 +65,8 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
    */
   abstract OptionalLong hierarchicalMax();
 
-  /** Returns what it and all below it use now, page cache included. */
-  public abstract OptionalLong current();
-
-  /** Returns the most it ever used; v2 since Linux 5.19. */
-  public abstract OptionalLong peak();
-
-  /** Returns how much of {@link #current} is page cache that the kernel can drop at once. */
-  public abstract OptionalLong inactiveFile();
+  /** Returns the most it and all below it ever used; v2 since Linux 5.19. */
+  abstract OptionalLong peak();
 
   /** Returns the counters of it and all below it; v2 only. */
   public abstract Optional<Counters> events();

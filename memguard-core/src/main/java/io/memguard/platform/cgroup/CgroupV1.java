@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.limits.EffectiveLimit.Kind;
 import io.memguard.platform.cgroup.LeafPlace.Obstacle;
 import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.nio.file.Files;
@@ -32,7 +33,7 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  public OptionalLong max() {
+  OptionalLong max() {
     return limit(KernelFile.number(file(maxFile())));
   }
 
@@ -42,18 +43,18 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  public OptionalLong high() {
+  OptionalLong high() {
     return OptionalLong.empty();
   }
 
   @Override
-  public OptionalLong swapMax() {
+  OptionalLong swapMax() {
     return limit(KernelFile.number(file(swapFile())));
   }
 
   @Override
-  LimitKind swapKind() {
-    return LimitKind.MEMORY_AND_SWAP;
+  Kind swapKind() {
+    return Kind.MEMORY_AND_SWAP;
   }
 
   @Override
@@ -67,18 +68,8 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  public OptionalLong current() {
-    return KernelFile.number(file("memory.usage_in_bytes"));
-  }
-
-  @Override
-  public OptionalLong peak() {
+  OptionalLong peak() {
     return KernelFile.number(file("memory.max_usage_in_bytes"));
-  }
-
-  @Override
-  public OptionalLong inactiveFile() {
-    return KernelFile.entry(file("memory.stat"), "total_inactive_file");
   }
 
   @Override

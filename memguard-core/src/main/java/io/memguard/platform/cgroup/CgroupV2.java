@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.limits.EffectiveLimit.Kind;
 import io.memguard.platform.cgroup.LeafPlace.Obstacle;
 import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.io.IOException;
@@ -31,7 +32,7 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
-  public OptionalLong max() {
+  OptionalLong max() {
     return KernelFile.number(file(maxFile()));
   }
 
@@ -41,18 +42,18 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
-  public OptionalLong high() {
+  OptionalLong high() {
     return KernelFile.number(file("memory.high"));
   }
 
   @Override
-  public OptionalLong swapMax() {
+  OptionalLong swapMax() {
     return KernelFile.number(file(swapFile()));
   }
 
   @Override
-  LimitKind swapKind() {
-    return LimitKind.SWAP;
+  Kind swapKind() {
+    return Kind.SWAP;
   }
 
   @Override
@@ -66,18 +67,8 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
-  public OptionalLong current() {
-    return KernelFile.number(file("memory.current"));
-  }
-
-  @Override
-  public OptionalLong peak() {
+  OptionalLong peak() {
     return KernelFile.number(file("memory.peak"));
-  }
-
-  @Override
-  public OptionalLong inactiveFile() {
-    return KernelFile.entry(file("memory.stat"), "inactive_file");
   }
 
   @Override

@@ -136,7 +136,7 @@ public final class CounterFiles implements AutoCloseable {
       Optional<Counters> hierarchical = change(cgroup, true, before, now);
       Optional<Counters> local = change(cgroup, false, before, now);
       if (hierarchical.isPresent() || local.isPresent()) {
-        changes.add(new CounterChange(cgroup, false, hierarchical, local));
+        changes.add(new CounterChange(cgroup, hierarchical, local));
       }
     }
     return changes;

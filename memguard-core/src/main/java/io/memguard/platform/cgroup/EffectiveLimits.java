@@ -1,9 +1,12 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.limits.EffectiveLimit;
+import io.memguard.limits.EffectiveLimit.Kind;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * What binds a process: the smallest limits of its cgroup and all visible ones above, and of the
@@ -19,14 +22,20 @@ import java.util.function.Function;
 public record EffectiveLimits(
     Optional<EffectiveLimit> max, Optional<EffectiveLimit> high, Optional<EffectiveLimit> swap) {
   private static final String MEMINFO = "/proc/meminfo";
+  private static final String MACHINE = "the machine";
 
   /** Reads the limits as they are now. */
   public static EffectiveLimits of(Machine machine, CgroupSearch search) {
     List<Cgroup> levels = binding(search.levels());
     Optional<String> hidden = search.unseen();
     Optional<EffectiveLimit> high =
-        smallest(levels, Cgroup::high, LimitKind.HIGH, level -> "memory.high", hidden);
+        smallest(levels, Cgroup::high, Kind.HIGH, level -> "memory.high", hidden);
     return new EffectiveLimits(max(machine, levels, hidden), high, swap(machine, levels, hidden));
+  }
+
+  /** Returns those that are known. */
+  public List<EffectiveLimit> all() {
+    return Stream.of(max, high, swap).flatMap(Optional::stream).toList();
   }
 
   /** Leaves out the cgroups that the one below them does not count into. */
@@ -41,7 +50,7 @@ public record EffectiveLimits(
   private static Optional<EffectiveLimit> max(
       Machine machine, List<Cgroup> levels, Optional<String> hidden) {
     Optional<EffectiveLimit> visible =
-        smallest(levels, Cgroup::max, LimitKind.MAX, Cgroup::maxFile, hidden);
+        smallest(levels, Cgroup::max, Kind.MAX, Cgroup::maxFile, hidden);
     Optional<EffectiveLimit> told =
         levels.stream()
             .findFirst()
@@ -49,17 +58,18 @@ public record EffectiveLimits(
                 own ->
                     limit(
                         own.hierarchicalMax(),
-                        LimitKind.MAX,
+                        Kind.MAX,
+                        "a cgroup that cannot be seen from here",
                         own.file("memory.stat") + " (hierarchical_memory_limit)",
                         hidden));
     Optional<EffectiveLimit> ram =
-        limit(machine.totalMemory(), LimitKind.MAX, MEMINFO + " (MemTotal)", hidden);
+        limit(machine.totalMemory(), Kind.MAX, MACHINE, MEMINFO + " (MemTotal)", hidden);
     return smaller(smaller(visible, told), ram);
   }
 
   private static Optional<EffectiveLimit> swap(
       Machine machine, List<Cgroup> levels, Optional<String> hidden) {
-    LimitKind kind = levels.stream().findFirst().map(Cgroup::swapKind).orElse(LimitKind.SWAP);
+    Kind kind = levels.stream().findFirst().map(Cgroup::swapKind).orElse(Kind.SWAP);
     OptionalLong space = machine.totalSwap();
     OptionalLong memory = machine.totalMemory();
     OptionalLong both =
@@ -68,37 +78,31 @@ public record EffectiveLimits(
             : OptionalLong.empty();
     return smaller(
         smallest(levels, Cgroup::swapMax, kind, Cgroup::swapFile, hidden),
-        kind == LimitKind.SWAP
-            ? limit(space, kind, MEMINFO + " (SwapTotal)", hidden)
-            : limit(both, kind, MEMINFO + " (MemTotal and SwapTotal)", hidden));
+        kind == Kind.SWAP
+            ? limit(space, kind, MACHINE, MEMINFO + " (SwapTotal)", hidden)
+            : limit(both, kind, MACHINE, MEMINFO + " (MemTotal and SwapTotal)", hidden));
   }
 
   private static Optional<EffectiveLimit> smallest(
       List<Cgroup> levels,
       Function<Cgroup, OptionalLong> value,
-      LimitKind kind,
+      Kind kind,
       Function<Cgroup, String> file,
       Optional<String> hidden) {
     Optional<EffectiveLimit> smallest = Optional.empty();
     for (Cgroup level : levels) {
-      OptionalLong bytes = value.apply(level);
-      if (bytes.isPresent()) {
-        String source = level.file(file.apply(level)).toString();
-        smallest =
-            smaller(
-                smallest,
-                Optional.of(
-                    new EffectiveLimit(
-                        bytes.getAsLong(), kind, source, Optional.of(level), hidden)));
-      }
+      String source = level.file(file.apply(level)).toString();
+      smallest =
+          smaller(
+              smallest, limit(value.apply(level), kind, "cgroup " + level.path(), source, hidden));
     }
     return smallest;
   }
 
   private static Optional<EffectiveLimit> limit(
-      OptionalLong bytes, LimitKind kind, String source, Optional<String> hidden) {
+      OptionalLong bytes, Kind kind, String setBy, String source, Optional<String> hidden) {
     return bytes.isPresent()
-        ? Optional.of(new EffectiveLimit(bytes.getAsLong(), kind, source, Optional.empty(), hidden))
+        ? Optional.of(new EffectiveLimit(kind, bytes.getAsLong(), setBy, source, hidden))
         : Optional.empty();
   }
 

@@ -21,6 +21,9 @@ import java.util.stream.Stream;
  * @param limits what it was to be limited to
  */
 public record Leaf(Cgroup cgroup, LeafLimits limits) {
+  /** What the kernel says on cgroup v1 of a process that is ending, wherever it was. */
+  private static final String WHERE_V1_ENDS = "/";
+
   /**
    * Makes a leaf, named after this JVM. It gets those limits that {@link Cgroup#lacking} does not
    * name.
@@ -67,13 +70,30 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
   /**
    * Tells whether a process is in it, as the kernel tells.
    *
-   * @return empty if the process has ended
+   * @return empty if that is not known: the process has ended, or is about to on cgroup v1
    */
   public Optional<Boolean> holds(long pid) {
-    return Machine.here()
-        .read("/proc/" + pid + "/cgroup")
-        .filter(lines -> !lines.isEmpty())
-        .map(lines -> lines.lines().anyMatch(line -> line.endsWith(name())));
+    return holds(Machine.here(), pid);
+  }
+
+  Optional<Boolean> holds(Machine machine, long pid) {
+    boolean v2 = cgroup instanceof CgroupV2;
+    return machine.read("/proc/" + pid + "/cgroup").map(Membership::parse).stream()
+        .flatMap(List::stream)
+        .filter(line -> v2 ? line.v2() : line.controls("memory"))
+        .map(Membership::path)
+        .filter(path -> v2 || !path.equals(WHERE_V1_ENDS))
+        .map(path -> path.endsWith("/" + name()))
+        .findFirst();
+  }
+
+  /**
+   * Tells whether anybody was ever in it: nobody is without using memory.
+   *
+   * @return true also where the kernel does not tell, on cgroup v2 before Linux 5.19
+   */
+  public boolean wasUsed() {
+    return cgroup.peak().orElse(1) > 0;
   }
 
   /**

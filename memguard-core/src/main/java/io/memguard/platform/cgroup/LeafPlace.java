@@ -51,11 +51,6 @@ public record LeafPlace(Cgroup under, Optional<Obstacle> obstacle, boolean mustE
     return new LeafPlace(cgroup, obstacle, cgroup.mustEnableMemory());
   }
 
-  /** Tells whether nothing is in the way. */
-  public boolean possible() {
-    return obstacle.isEmpty();
-  }
-
   /** What can be in the way. */
   public enum ObstacleKind {
     READ_ONLY,

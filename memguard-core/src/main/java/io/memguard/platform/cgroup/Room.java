@@ -22,6 +22,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 
 /**
  * Makes room for leaves on cgroup v2: a cgroup that hands the memory controller to its children may
@@ -44,6 +45,7 @@ public final class Room {
 
   private final Cgroup home;
   private final Cgroup supervisor;
+  private final Predicate<Path> writable;
   private final List<String> done = new ArrayList<>();
   private final Deque<Step> undoing = new ArrayDeque<>();
   private final Set<String> moved = new LinkedHashSet<>();
@@ -54,8 +56,9 @@ public final class Room {
     void run() throws IOException;
   }
 
-  private Room(Cgroup home) {
+  private Room(Cgroup home, Predicate<Path> writable) {
     this.home = home;
+    this.writable = writable;
     this.supervisor = home.child(LeafPlace.SUPERVISOR);
   }
 
@@ -73,6 +76,12 @@ public final class Room {
    */
   public static List<String> make(Machine machine, OptionalLong memoryMin, boolean disarmOomGroup)
       throws IOException {
+    return make(machine, memoryMin, disarmOomGroup, Files::isWritable);
+  }
+
+  static List<String> make(
+      Machine machine, OptionalLong memoryMin, boolean disarmOomGroup, Predicate<Path> writable)
+      throws IOException {
     long deadline = System.nanoTime() + PATIENCE_NANOS;
     while (true) {
       LeafPlace place = place(machine);
@@ -84,7 +93,7 @@ public final class Room {
         LeafPlace now = place(machine);
         // Whoever had the lock before us may have moved us.
         if (lock.isValid() && now.under().directory().equals(place.under().directory())) {
-          return new Room(now.under()).make(now, memoryMin, disarmOomGroup);
+          return new Room(now.under(), writable).make(now, memoryMin, disarmOomGroup);
         }
       }
     }
@@ -156,7 +165,7 @@ public final class Room {
         moveProcesses();
       }
       enable("memory");
-      if (KernelFile.words(home.file("cgroup.controllers")).contains("pids")) {
+      if (mayHandOutPids()) {
         enable("pids");
       }
       if (memoryMin.isPresent()) {
@@ -173,6 +182,12 @@ public final class Room {
       undo(e);
       throw e;
     }
+  }
+
+  /** Leaves can do without: who asks for pids.max is told what is in the way. */
+  private boolean mayHandOutPids() {
+    return KernelFile.words(home.file("cgroup.controllers")).contains("pids")
+        && writable.test(home.file(SUBTREE_CONTROL));
   }
 
   private void moveProcesses() throws IOException {

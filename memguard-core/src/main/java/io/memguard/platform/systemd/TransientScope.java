@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -16,11 +17,20 @@ import java.util.concurrent.TimeUnit;
  *
  * <p>systemd is asked through busctl(1): the machine's manager as root, else the user's own. The
  * scope ends by itself when the last process in it has ended.
+ *
+ * <p>systemd is told a pid. In a container that can reach the machine's systemd, ours is somebody
+ * else's there: it is asked only where it is the first process that we see.
  */
 public final class TransientScope {
   private static final String REMEDY =
       "; start this process with Delegate=yes instead: in its unit, or through systemd-run --scope -p"
           + " Delegate=yes (with --user unless root)";
+
+  /**
+   * Nothing is taken back: to stop the scope would be to end this process, if it is there by now.
+   */
+  private static final String LATE = "; systemd may still move this process there later";
+
   private static final long POLL_MILLIS = 10;
 
   private final Machine machine;
@@ -48,15 +58,28 @@ public final class TransientScope {
   /**
    * Moves this process, with all its threads and no other process, into its scope.
    *
-   * @throws IOException if systemd does not do it; the message says why, and what to do instead
+   * @throws IOException if systemd does not do it; the message says why, what to do instead, and
+   *     whether it may still be done later
    */
   public void enter() throws IOException {
+    refuseAnothersSystemd();
     try {
       call();
       await();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IOException("interrupted while systemd was asked for a scope", e);
+      throw new IOException("interrupted while systemd was asked for a scope" + LATE, e);
+    }
+  }
+
+  private void refuseAnothersSystemd() throws IOException {
+    Optional<String> first = machine.read("/proc/1/comm").map(String::strip);
+    if (first.filter("systemd"::equals).isEmpty()) {
+      throw new IOException(
+          "systemd cannot be asked for a scope: process 1 "
+              + first.map(name -> "is " + name + ", not systemd").orElse("cannot be seen")
+              + ", and to a systemd elsewhere this process's pid is another's"
+              + REMEDY);
     }
   }
 
@@ -65,7 +88,14 @@ public final class TransientScope {
     try {
       busctl.getOutputStream().close();
       if (!busctl.waitFor(patience.toMillis(), TimeUnit.MILLISECONDS)) {
-        throw new IOException("busctl has not answered within " + seconds() + " seconds" + REMEDY);
+        throw new IOException(
+            "busctl, asked for "
+                + name()
+                + ", has not answered within "
+                + seconds()
+                + " seconds"
+                + LATE
+                + REMEDY);
       }
       String said =
           new String(
@@ -142,6 +172,7 @@ public final class TransientScope {
                 + " within "
                 + seconds()
                 + " seconds"
+                + LATE
                 + REMEDY);
       }
       TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);

@@ -7,9 +7,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,14 +35,12 @@ final class CounterFilesTest {
       List<CounterChange> changes = files.between(before, files.read());
 
       assertThat(changes).extracting(CounterChange::cgroup).isEqualTo(levels);
-      assertThat(changes.get(0).killedHere()).isFalse();
-      assertThat(changes.get(0).killedHereOrBelow()).isTrue();
-      assertThat(changes.get(0).outOfMemory()).isFalse();
-      assertThat(changes.get(1).outOfMemory()).isTrue();
+      assertThat(local(changes.get(0), Counter.OOM_KILL)).isZero();
+      assertThat(changes.get(0).hierarchical().orElseThrow().of(Counter.OOM_KILL)).hasValue(1);
+      assertThat(local(changes.get(0), Counter.OOM)).isZero();
+      assertThat(local(changes.get(1), Counter.OOM)).isEqualTo(2);
       assertThat(changes.get(1).hierarchical()).isEmpty();
-      assertThat(files.between(before, before))
-          .noneMatch(CounterChange::outOfMemory)
-          .noneMatch(CounterChange::killedHereOrBelow);
+      assertThat(files.between(before, before)).isNotEmpty().allMatch(CounterFilesTest::isQuiet);
     }
   }
 
@@ -79,8 +79,8 @@ final class CounterFilesTest {
       write(root, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
       write(root, "memory.failcnt", "8\n");
       CounterChange change = files.between(before, files.read()).get(0);
-      assertThat(change.killedHere()).isTrue();
-      assertThat(change.limitReached()).isTrue();
+      assertThat(local(change, Counter.OOM_KILL)).isEqualTo(1);
+      assertThat(change.local().orElseThrow().limitReached()).hasValue(1);
     }
   }
 
@@ -90,9 +90,13 @@ final class CounterFilesTest {
     write(root, "memory.memsw.failcnt", "1\n");
     try (CounterFiles files = new CounterFiles(List.of(new CgroupV1("/", root)))) {
       Reading before = files.read();
-      assertThat(files.between(before, files.read())).noneMatch(CounterChange::limitReached);
+      assertThat(files.between(before, files.read()))
+          .isNotEmpty()
+          .allMatch(CounterFilesTest::isQuiet);
       write(root, "memory.memsw.failcnt", "2\n");
-      assertThat(files.between(before, files.read())).allMatch(CounterChange::limitReached);
+      assertThat(files.between(before, files.read()))
+          .extracting(change -> change.local().orElseThrow().limitReached().orElseThrow())
+          .containsExactly(1L);
     }
   }
 
@@ -110,6 +114,77 @@ final class CounterFilesTest {
     Reading before = files.read();
     files.close();
     assertThat(files.between(before, files.read())).isEmpty();
+  }
+
+  @Test
+  void aKillAtTheParentsLimitIsCountedWhereTheVictimLivedAndWhereTheLimitIs() {
+    List<CounterChange> changes = between("v2-before-oom", "v2-after-oom");
+    assertThat(changes).extracting(change -> change.cgroup().path()).startsWith("/pod/app", "/pod");
+    assertThat(local(changes.get(0), Counter.OOM_KILL)).isEqualTo(1);
+    assertThat(local(changes.get(0), Counter.OOM)).isZero();
+    assertThat(local(changes.get(1), Counter.OOM_KILL)).isZero();
+    assertThat(local(changes.get(1), Counter.OOM)).isPositive();
+  }
+
+  @Test
+  void aGroupKillIsCountedAsOne() {
+    CounterChange app = between("v2-after-oom", "v2-after-group-kill").get(0);
+    assertThat(local(app, Counter.OOM_GROUP_KILL)).isEqualTo(1);
+    assertThat(local(app, Counter.OOM)).isZero();
+    assertThat(local(app, Counter.OOM_KILL)).isPositive();
+  }
+
+  @Test
+  void v1CountsTheVictimWhereItLivedAndTheLimitWhereItWasReached() {
+    List<CounterChange> changes = between("v1-docker", "v1-after-oom");
+    assertThat(local(changes.get(0), Counter.OOM_KILL)).isEqualTo(1);
+    assertThat(changes.get(0).local().orElseThrow().limitReached().orElse(0)).isZero();
+    assertThat(changes.get(1).cgroup().path()).isEqualTo("/docker");
+    assertThat(changes.get(1).local().orElseThrow().limitReached().orElse(0)).isPositive();
+    assertThat(changes.get(0).hierarchical()).isEmpty();
+  }
+
+  /** By the kernel's changes: events.local came with 5.2, oom_group_kill with 5.12. */
+  @Test
+  void olderKernelsHaveFewerCounters() {
+    CapturedTree tree = CapturedTree.unpack("v2-before-oom", root);
+    tree.without("/sys/fs/cgroup/pod/app/memory.events.local")
+        .with("/sys/fs/cgroup/pod/app/memory.events", "low 0\nhigh 3\nmax 0\noom 0\noom_kill 2\n");
+
+    Cgroup app = tree.ancestry().own();
+
+    assertThat(app.localEvents()).isEmpty();
+    assertThat(app.events().orElseThrow().of(Counter.HIGH)).hasValue(3);
+    assertThat(app.events().orElseThrow().of(Counter.OOM_GROUP_KILL)).isEmpty();
+  }
+
+  @Test
+  void withLocalEventsTheHierarchysCountersAreNotKnown() {
+    CapturedTree tree =
+        CapturedTree.unpack("v2-after-oom", root)
+            .edit("/proc/self/mountinfo", "rw,nsdelegate", "rw,nsdelegate,memory_localevents");
+
+    assertThat(tree.ancestry().own().events()).isEmpty();
+    assertThat(tree.ancestry().own().localEvents().orElseThrow().of(Counter.OOM_KILL)).hasValue(1);
+  }
+
+  private List<CounterChange> between(String first, String second) {
+    CapturedTree tree = CapturedTree.unpack(first, root);
+    try (CounterFiles files = new CounterFiles(tree.ancestry().levels())) {
+      Reading before = files.read();
+      CapturedTree.unpack(second, root);
+      return files.between(before, files.read());
+    }
+  }
+
+  private static long local(CounterChange change, Counter counter) {
+    return change.local().orElseThrow().of(counter).orElseThrow();
+  }
+
+  private static boolean isQuiet(CounterChange change) {
+    return Stream.of(change.local(), change.hierarchical())
+        .flatMap(Optional::stream)
+        .allMatch(counters -> counters.values().values().stream().allMatch(risen -> risen == 0));
   }
 
   private static void write(Path directory, String name, String text) throws IOException {

@@ -2,6 +2,8 @@ package io.memguard.platform.cgroup;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.limits.EffectiveLimit;
+import io.memguard.limits.EffectiveLimit.Kind;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -35,8 +37,8 @@ class EffectiveLimitsTest {
     EffectiveLimit max = limits(CapturedTree.unpack(capture, root)).max().orElseThrow();
 
     assertThat(max.bytes()).isEqualTo(mebibytes * MIB);
-    assertThat(max.setBy()).map(Cgroup::path).contains(setBy);
-    assertThat(max.kind()).isEqualTo(LimitKind.MAX);
+    assertThat(max.setBy()).isEqualTo("cgroup " + setBy);
+    assertThat(max.kind()).isEqualTo(Kind.MAX);
   }
 
   @Test
@@ -57,7 +59,7 @@ class EffectiveLimitsTest {
 
     EffectiveLimit max = limits(tree).max().orElseThrow();
 
-    assertThat(max.setBy()).isEmpty();
+    assertThat(max.setBy()).isEqualTo("the machine");
     assertThat(max.source()).isEqualTo("/proc/meminfo (MemTotal)");
     assertThat(max.bytes()).isEqualTo(tree.machine().totalMemory().orElseThrow());
   }
@@ -78,7 +80,7 @@ class EffectiveLimitsTest {
         limits(CapturedTree.unpack("v2-container-from-the-host", root)).max().orElseThrow();
 
     assertThat(max.bytes()).isEqualTo(80 * MIB);
-    assertThat(max.setBy().orElseThrow().path()).matches("/kubepods/pod-c\\d+");
+    assertThat(max.setBy()).matches("cgroup /kubepods/pod-c\\d+");
   }
 
   @ParameterizedTest
@@ -87,7 +89,7 @@ class EffectiveLimitsTest {
     EffectiveLimit max = limits(CapturedTree.unpack(capture, root)).max().orElseThrow();
 
     assertThat(max.bytes()).isEqualTo(40 * MIB);
-    assertThat(max.setBy()).isEmpty();
+    assertThat(max.setBy()).isEqualTo("a cgroup that cannot be seen from here");
     assertThat(max.source()).endsWith("memory.stat (hierarchical_memory_limit)");
   }
 
@@ -123,7 +125,7 @@ class EffectiveLimitsTest {
                 "/sys/fs/cgroup/memory/docker/abc/memory.stat",
                 "hierarchical_memory_limit 9223372036854771712\n");
 
-    assertThat(limits(tree).max().orElseThrow().setBy()).isEmpty();
+    assertThat(limits(tree).max().orElseThrow().setBy()).isEqualTo("the machine");
   }
 
   @Test
@@ -131,7 +133,7 @@ class EffectiveLimitsTest {
     EffectiveLimits limits = limits(CapturedTree.unpack("v2-namespace-old-mount", root));
 
     assertThat(limits.high().orElseThrow().bytes()).isEqualTo(59_998_208);
-    assertThat(limits.high().orElseThrow().setBy()).map(Cgroup::path).contains("/");
+    assertThat(limits.high().orElseThrow().setBy()).isEqualTo("cgroup /");
     assertThat(limits(CapturedTree.unpack("v2-plain", root.resolve("plain"))).high()).isEmpty();
   }
 
@@ -142,8 +144,8 @@ class EffectiveLimitsTest {
             .with("/proc/meminfo", "SwapTotal: 1024 kB\n");
     EffectiveLimit swap = limits(container).swap().orElseThrow();
     assertThat(swap.bytes()).isZero();
-    assertThat(swap.kind()).isEqualTo(LimitKind.SWAP);
-    assertThat(swap.setBy()).isPresent();
+    assertThat(swap.kind()).isEqualTo(Kind.SWAP);
+    assertThat(swap.setBy()).isEqualTo("cgroup /");
 
     container.with("/sys/fs/cgroup/memory.swap.max", "max\n");
     assertThat(limits(container).swap().orElseThrow().bytes()).isEqualTo(MIB);
@@ -160,7 +162,17 @@ class EffectiveLimitsTest {
     tree.with("/sys/fs/cgroup/memory/docker/memory.memsw.limit_in_bytes", "52428800\n");
     EffectiveLimit swap = limits(tree).swap().orElseThrow();
     assertThat(swap.bytes()).isEqualTo(50 * MIB);
-    assertThat(swap.kind()).isEqualTo(LimitKind.MEMORY_AND_SWAP);
+    assertThat(swap.kind()).isEqualTo(Kind.MEMORY_AND_SWAP);
+  }
+
+  @Test
+  void thoseThatAreKnownAreTold() {
+    assertThat(limits(CapturedTree.unpack("v2-namespace-old-mount", root)).all())
+        .extracting(EffectiveLimit::kind)
+        .containsExactly(Kind.MAX, Kind.HIGH, Kind.SWAP);
+    assertThat(limits(CapturedTree.unpack("v1-docker", root.resolve("v1"))).all())
+        .extracting(EffectiveLimit::kind)
+        .containsExactly(Kind.MAX, Kind.MEMORY_AND_SWAP);
   }
 
   @Test
@@ -169,7 +181,7 @@ class EffectiveLimitsTest {
         CapturedTree.unpack("v2-before-oom", root)
             .with("/sys/fs/cgroup/pod/app/memory.max", "31457280\n");
 
-    assertThat(limits(tree).max().orElseThrow().setBy()).map(Cgroup::path).contains("/pod/app");
+    assertThat(limits(tree).max().orElseThrow().setBy()).isEqualTo("cgroup /pod/app");
   }
 
   @Test
@@ -192,20 +204,6 @@ class EffectiveLimitsTest {
     assertThat(limits(nothing).max()).isEmpty();
     assertThat(limits(nothing).swap()).isEmpty();
     assertThat(nothing.machine().oomKills()).isEmpty();
-  }
-
-  @Test
-  void readsWhatIsUsed() {
-    Cgroup v2 = CapturedTree.unpack("v2-after-oom", root).ancestry().parent().orElseThrow();
-    assertThat(v2.peak()).hasValue(31_457_280);
-    assertThat(v2.current()).isPresent();
-    assertThat(v2.inactiveFile()).isPresent();
-
-    Cgroup v1 =
-        CapturedTree.unpack("v1-after-oom", root.resolve("v1")).ancestry().parent().orElseThrow();
-    assertThat(v1.peak()).hasValue(40 * MIB);
-    assertThat(v1.current()).isPresent();
-    assertThat(v1.inactiveFile()).isPresent();
   }
 
   private static EffectiveLimits limits(CapturedTree tree) {

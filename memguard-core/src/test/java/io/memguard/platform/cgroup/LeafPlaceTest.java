@@ -30,7 +30,6 @@ class LeafPlaceTest {
   void namesTheObstacle(String capture, ObstacleKind kind, String why) {
     LeafPlace place = ownPlace(CapturedTree.unpack(capture, root));
 
-    assertThat(place.possible()).isFalse();
     assertThat(place.obstacle().orElseThrow().kind()).isEqualTo(kind);
     assertThat(place.obstacle().orElseThrow().why()).contains(why);
     assertThat(place.obstacle().orElseThrow().remedy()).isNotBlank();
@@ -40,7 +39,7 @@ class LeafPlaceTest {
   void v1NeedsNothingButTheDirectory() {
     CapturedTree tree = CapturedTree.unpack("v1-docker", root);
 
-    assertThat(ownPlace(tree).possible()).isTrue();
+    assertThat(ownPlace(tree).obstacle()).isEmpty();
     assertThat(ownPlace(tree, file -> false).obstacle().orElseThrow().kind())
         .isEqualTo(ObstacleKind.NOT_WRITABLE);
   }
@@ -53,7 +52,7 @@ class LeafPlaceTest {
 
     LeafPlace place = LeafPlace.under(scope, tree.ancestry().mount(), file -> true);
 
-    assertThat(place.possible()).isTrue();
+    assertThat(place.obstacle()).isEmpty();
     assertThat(place.mustEnableMemory()).isTrue();
   }
 
@@ -64,7 +63,7 @@ class LeafPlaceTest {
     LeafPlace place =
         LeafPlace.under(ancestry.parent().orElseThrow(), ancestry.mount(), file -> true);
 
-    assertThat(place.possible()).isTrue();
+    assertThat(place.obstacle()).isEmpty();
     assertThat(place.mustEnableMemory()).isFalse();
   }
 
@@ -74,7 +73,7 @@ class LeafPlaceTest {
         CapturedTree.unpack("v2-container-writable", root)
             .with("/sys/fs/cgroup/cgroup.subtree_control", "memory pids\n");
 
-    assertThat(ownPlace(tree).possible()).isTrue();
+    assertThat(ownPlace(tree).obstacle()).isEmpty();
     assertThat(ownPlace(tree).mustEnableMemory()).isFalse();
   }
 
@@ -86,7 +85,7 @@ class LeafPlaceTest {
             .with("/sys/fs/cgroup/cgroup.procs", "1\n")
             .with("/sys/fs/cgroup/cgroup.subtree_control", "");
 
-    assertThat(ownPlace(tree).possible()).isTrue();
+    assertThat(ownPlace(tree).obstacle()).isEmpty();
     assertThat(ownPlace(tree).mustEnableMemory()).isTrue();
   }
 

@@ -30,6 +30,8 @@ class TransientScopeTest {
   void makeMachine() throws IOException {
     Path self = Files.createDirectories(root.resolve("proc/self"));
     Files.writeString(self.resolve("status"), "Name:\tjava\nUid:\t0\t0\t0\t0\n");
+    Path first = Files.createDirectories(root.resolve("proc/1"));
+    Files.writeString(first.resolve("comm"), "systemd\n");
     cgroup = Files.writeString(self.resolve("cgroup"), "0::/system.slice/app.service\n");
     asked = root.resolve("asked");
   }
@@ -85,12 +87,27 @@ class TransientScopeTest {
   }
 
   @Test
+  void doesNotTellThePidOfAContainerToTheMachinesSystemd() throws Exception {
+    busctl("echo 0::/system.slice/" + SCOPE + " >" + cgroup);
+    Files.writeString(root.resolve("proc/1/comm"), "java\n");
+    assertThatIOException()
+        .isThrownBy(() -> scope(LONG).enter())
+        .withMessageContaining("process 1 is java, not systemd, and to a systemd elsewhere");
+    Files.delete(root.resolve("proc/1/comm"));
+    assertThatIOException()
+        .isThrownBy(() -> scope(LONG).enter())
+        .withMessageContaining("process 1 cannot be seen, and to a systemd elsewhere");
+    assertThat(asked).doesNotExist();
+  }
+
+  @Test
   void doesNotWaitForAClientThatHangs() throws Exception {
     busctl("exec sleep 1000");
 
     assertThatIOException()
         .isThrownBy(() -> scope(SHORT).enter())
-        .withMessageContaining("busctl has not answered within 0.3 seconds");
+        .withMessageContaining(
+            ", has not answered within 0.3 seconds; systemd may still move this process there later");
   }
 
   @Test
@@ -99,7 +116,9 @@ class TransientScopeTest {
 
     assertThatIOException()
         .isThrownBy(() -> scope(SHORT).enter())
-        .withMessageContaining("systemd has not moved this process into " + SCOPE);
+        .withMessageContaining("systemd has not moved this process into " + SCOPE)
+        .withMessageContaining(
+            "within 0.3 seconds; systemd may still move this process there later");
   }
 
   private TransientScope scope(Duration patience) {
