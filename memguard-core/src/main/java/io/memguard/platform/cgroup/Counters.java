@@ -39,11 +39,6 @@ public record Counters(Map<Counter, Long> values) {
         .reduce(Long::sum);
   }
 
-  /** Tells whether a counter is known and above zero. */
-  public boolean any(Counter counter) {
-    return of(counter).orElse(0) > 0;
-  }
-
   /** Returns how much each counter that both know has risen. */
   Counters since(Counters earlier) {
     Map<Counter, Long> risen = new EnumMap<>(Counter.class);
