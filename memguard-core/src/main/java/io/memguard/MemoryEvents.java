@@ -17,9 +17,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
@@ -74,12 +74,16 @@ final class MemoryEvents implements AutoCloseable {
     this.victims = victims;
   }
 
-  /** Begins to listen to a leaf; if that fails, nothing is left of it. */
+  /**
+   * Begins to listen to a leaf; if that fails, nothing is left of it.
+   *
+   * @throws OutOfMemoryError if no thread is to be had on which the listener could run
+   */
   Listening listen(Leaf leaf, long child, Consumer<MemoryEvent> listener) {
     Listening listening = new Listening(thread(), leaf, child, listener);
     try {
       hints.ifPresent(listening::begin);
-    } catch (RuntimeException | Error e) { // there may be no thread to be had
+    } catch (RuntimeException | Error e) { // there may be no memory left
       listening.stop();
       throw e;
     }
@@ -88,13 +92,16 @@ final class MemoryEvents implements AutoCloseable {
 
   private synchronized ScheduledExecutorService thread() {
     if (thread == null) {
-      thread =
-          Executors.newSingleThreadScheduledExecutor(
+      ScheduledThreadPoolExecutor executor =
+          new ScheduledThreadPoolExecutor(
+              1,
               task -> {
                 Thread made = new Thread(task, "memguard-events");
                 made.setDaemon(true);
                 return made;
               });
+      executor.prestartCoreThread(); // fails here if at all, and never on the event loop's thread
+      thread = executor;
     }
     return thread;
   }
@@ -154,8 +161,8 @@ final class MemoryEvents implements AutoCloseable {
     private void execute(Runnable task) {
       try {
         executor.execute(task);
-      } catch (RejectedExecutionException | OutOfMemoryError e) { // no thread is to be had
-        LOG.debug("Nobody is told of child {} now: {}", child, e.getMessage());
+      } catch (RejectedExecutionException e) {
+        LOG.debug("The guard of child {} is closed: nobody is told any more", child);
       }
     }
 
@@ -163,8 +170,8 @@ final class MemoryEvents implements AutoCloseable {
     private void lookLater(long millis) {
       try {
         executor.schedule(this::look, millis, TimeUnit.MILLISECONDS);
-      } catch (RejectedExecutionException | OutOfMemoryError e) { // no thread is to be had
-        LOG.debug("Nobody is told of child {} now: {}", child, e.getMessage());
+      } catch (RejectedExecutionException e) {
+        LOG.debug("The guard of child {} is closed: nobody is told any more", child);
       }
     }
 
