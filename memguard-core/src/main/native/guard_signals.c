@@ -43,14 +43,17 @@ __asm__(
 extern void guard_restore(void);
 #endif
 
+struct kernel_sigaction {
+  void (*handler)(int, siginfo_t *, void *);
+  unsigned long flags;
+  void (*restorer)(void);
+  uint64_t mask;
+};
+
 /* Takes over one signal from whatever handled it before. One that is ignored stays so: that was somebody's wish. */
 GUARD_API int32_t guard_forward(int32_t signal) {
-  struct {
-    void (*handler)(int, siginfo_t *, void *);
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
-  } now = {0}, action = {.handler = forward, .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+  struct kernel_sigaction now = {0};
+  struct kernel_sigaction action = {.handler = forward, .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
 #if defined(__x86_64__)
   action.flags |= KERNEL_SA_RESTORER;
   action.restorer = guard_restore;
@@ -67,6 +70,16 @@ GUARD_API void guard_forward_to(int32_t pidfd) {
   uint64_t late = __atomic_exchange_n(&waiting, 0, __ATOMIC_SEQ_CST);
   for (int signal = 1; signal <= 64; signal++) {
     if (late & (UINT64_C(1) << (signal - 1))) sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
+  }
+}
+
+/* Nobody is left to pass signals on to: from now on they do to this process what they do to any. */
+GUARD_API void guard_forward_end(void) {
+  const struct kernel_sigaction initial = {0};
+  for (int signal = 1; signal <= 64; signal++) {
+    struct kernel_sigaction now = {0};
+    sys4(SYS_rt_sigaction, signal, 0, (long)&now, 8);
+    if (now.handler == forward) sys4(SYS_rt_sigaction, signal, (long)&initial, 0, 8);
   }
 }
 

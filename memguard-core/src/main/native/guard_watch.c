@@ -45,17 +45,6 @@ GUARD_API int32_t guard_epoll_wait(int32_t epoll, struct guard_event *out, int32
 }
 
 /*
- * Waits on the calling thread, and not through epoll, until the child behind the pidfd has ended, or the time is over, or
- * a signal came. If it has ended it is no longer watched: epoll would report that it is reaped (EPOLLHUP), asked or not.
- */
-GUARD_API void guard_await(int32_t epoll, int32_t pidfd, int64_t nanos, int64_t key) {
-  struct pollfd child = {.fd = pidfd, .events = POLLIN};
-  struct timespec time = {.tv_sec = nanos / 1000000000, .tv_nsec = nanos % 1000000000};
-  guard_epoll_ctl(epoll, EPOLL_CTL_MOD, pidfd, 0, key);
-  if (sys5(SYS_ppoll, (long)&child, 1, (long)&time, 0, 0) > 0) guard_epoll_ctl(epoll, EPOLL_CTL_DEL, pidfd, 0, 0);
-}
-
-/*
  * Reaps the one child behind the pidfd, without waiting. 1: reaped, and no longer watched; 0: it has not ended.
  *
  * ru_maxrss is not all the child's: exec folds the peak of the memory it leaves, here the JVM's, into it (the kernel's
@@ -145,6 +134,19 @@ GUARD_API int32_t guard_has_ended(int32_t pidfd) {
   siginfo_t info = {0};
   long answer = sys5(SYS_waitid, P_PIDFD, pidfd, (long)&info, WEXITED | WNOHANG | WNOWAIT | __WALL, 0);
   return answer == -ECHILD || (answer == 0 && info.si_pid != 0);
+}
+
+/*
+ * Waits on the calling thread, and not through epoll, until the child behind the pidfd has ended, or the time is over, or
+ * a signal came. If it has ended it is no longer watched: epoll would report that it is reaped (EPOLLHUP), asked or not.
+ */
+GUARD_API void guard_await(int32_t epoll, int32_t pidfd, int64_t nanos, int64_t key) {
+  struct pollfd child = {.fd = pidfd, .events = POLLIN};
+  struct timespec time = {.tv_sec = nanos / 1000000000, .tv_nsec = nanos % 1000000000};
+  guard_epoll_ctl(epoll, EPOLL_CTL_MOD, pidfd, 0, key);
+  if (sys5(SYS_ppoll, (long)&child, 1, (long)&time, 0, 0) > 0 && guard_has_ended(pidfd)) {
+    guard_epoll_ctl(epoll, EPOLL_CTL_DEL, pidfd, 0, 0);
+  }
 }
 
 /* The pid of a child that has ended and is not reaped yet, whoever's it is; 0 for none. It stays unreaped. */

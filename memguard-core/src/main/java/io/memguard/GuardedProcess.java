@@ -190,7 +190,7 @@ public final class GuardedProcess extends Process {
   @Override
   public boolean waitFor(long timeout, TimeUnit unit) throws InterruptedException {
     long began = System.nanoTime();
-    long nanos = unit.toNanos(timeout);
+    long nanos = Math.max(0, unit.toNanos(timeout));
     awaitBriefly(Math.min(nanos, BRIEFLY_NANOS));
     try {
       ended.get(nanos - (System.nanoTime() - began), TimeUnit.NANOSECONDS);

@@ -115,17 +115,21 @@ final class NativeChild implements Child {
   }
 
   private void reaped(Watcher.Exit exit) {
-    boolean ownPeak = exit.peakRssBytes() > launched.parentPeakRssBytes();
-    ResourceUsage usage =
-        new ResourceUsage(
-            Duration.of(exit.userMicros(), ChronoUnit.MICROS),
-            Duration.of(exit.systemMicros(), ChronoUnit.MICROS),
-            ownPeak ? OptionalLong.of(exit.peakRssBytes()) : OptionalLong.empty());
+    Optional<ResourceUsage> usage = Optional.empty();
     try {
       closeAll();
+      usage = Optional.of(usage(exit));
     } finally { // whatever became of its last output, nobody may wait for the child for ever
-      end.complete(new End(exit.status(), Optional.of(usage)));
+      end.complete(new End(exit.status(), usage));
     }
+  }
+
+  private ResourceUsage usage(Watcher.Exit exit) {
+    boolean ownPeak = exit.peakRssBytes() > launched.parentPeakRssBytes();
+    return new ResourceUsage(
+        Duration.of(exit.userMicros(), ChronoUnit.MICROS),
+        Duration.of(exit.systemMicros(), ChronoUnit.MICROS),
+        ownPeak ? OptionalLong.of(exit.peakRssBytes()) : OptionalLong.empty());
   }
 
   @Override

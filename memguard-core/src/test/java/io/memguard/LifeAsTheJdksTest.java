@@ -55,7 +55,8 @@ final class LifeAsTheJdksTest {
                   List.of(
                       cat.waitFor(20, MILLISECONDS),
                       cat.waitFor(0, SECONDS),
-                      cat.waitFor(-1, SECONDS));
+                      cat.waitFor(-1, SECONDS),
+                      cat.waitFor(Long.MIN_VALUE, SECONDS));
               cat.getOutputStream().close();
               return List.of(
                   before,
@@ -64,7 +65,7 @@ final class LifeAsTheJdksTest {
                   cat.waitFor(-1, SECONDS),
                   resultOf(() -> cat.waitFor(1, null)));
             });
-    assertThat(((List<?>) seen).get(0)).isEqualTo(List.of(false, false, false));
+    assertThat(((List<?>) seen).get(0)).isEqualTo(List.of(false, false, false, false));
   }
 
   @Test

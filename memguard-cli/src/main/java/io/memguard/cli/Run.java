@@ -171,6 +171,7 @@ final class Run {
     if (reportFile == null) {
       return status;
     }
+    signals.commandIsOver(); // there may be nobody who reads a pipe
     try {
       reportFile.write(report);
       return status;

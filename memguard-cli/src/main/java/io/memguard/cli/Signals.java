@@ -56,6 +56,13 @@ final class Signals {
     }
   }
 
+  /** The command has ended for good: whoever wants to end something now means memguard. */
+  void commandIsOver() {
+    if (forwarder != null) {
+      forwarder.end();
+    }
+  }
+
   /** Tells whether somebody asked memguard to end: then nothing is to be started any more. */
   boolean askedToEnd() {
     return forwarder != null

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -130,6 +131,24 @@ class ReportTest {
     assertThat(result.status()).as(result.error()).isZero();
     assertThat(reader.get().get("outcome").asText()).isEqualTo("exited");
     assertThat(Files.isRegularFile(pipe)).isFalse();
+  }
+
+  /** The command has ended, so it is memguard that a signal means. */
+  @Test
+  void intoAPipeThatNobodyReads() throws Exception {
+    Path pipe = directory.resolve("pipe");
+    assertThat(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor()).isZero();
+    Process memguard = new Memguard().start("run", "--report", pipe.toString(), "true");
+    try {
+      boolean ended = false;
+      for (int attempt = 0; attempt < 300 && !ended; attempt++) {
+        memguard.destroy();
+        ended = memguard.waitFor(200, TimeUnit.MILLISECONDS);
+      }
+      assertThat(ended).as("SIGTERM ends it").isTrue();
+    } finally {
+      memguard.destroyForcibly();
+    }
   }
 
   /** The file of an earlier run must not pass for this one's, whatever happens to memguard. */

@@ -169,6 +169,8 @@ public final class Linux {
 
   public static native void guard_forward_to(int pidfd);
 
+  public static native void guard_forward_end();
+
   public static native long guard_forwarded();
 
   private static native int guard_keep_zombies();

@@ -51,6 +51,11 @@ public final class SignalForwarder {
     }
   }
 
+  /** There will be no other child: signals mean this process again. */
+  public void end() {
+    Linux.guard_forward_end();
+  }
+
   /** Tells whether a signal has been sent to this process since it was taken over. */
   public boolean hasSeen(int signal) {
     return (Linux.guard_forwarded() >>> (signal - 1) & 1) != 0;
