@@ -10,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The kernel's struct sigaction: libc's differs from it. */
+struct kernel_sigaction {
+  void *handler;
+  unsigned long flags;
+  void *restorer;
+  uint64_t mask;
+};
+
 #define GUARD_API __attribute__((visibility("default")))
 #define GUARD_MAX_LIMITS 16
 

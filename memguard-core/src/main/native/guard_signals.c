@@ -43,23 +43,16 @@ __asm__(
 extern void guard_restore(void);
 #endif
 
-struct kernel_sigaction {
-  void (*handler)(int, siginfo_t *, void *);
-  unsigned long flags;
-  void (*restorer)(void);
-  uint64_t mask;
-};
-
 /* Takes over one signal from whatever handled it before. One that is ignored stays so: that was somebody's wish. */
 GUARD_API int32_t guard_forward(int32_t signal) {
   struct kernel_sigaction now = {0};
-  struct kernel_sigaction action = {.handler = forward, .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+  struct kernel_sigaction action = {.handler = (void *)forward, .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
 #if defined(__x86_64__)
   action.flags |= KERNEL_SA_RESTORER;
-  action.restorer = guard_restore;
+  action.restorer = (void *)guard_restore;
 #endif
   long answer = sys4(SYS_rt_sigaction, signal, 0, (long)&now, 8);
-  if (answer < 0 || (void *)now.handler == (void *)SIG_IGN) return (int32_t)answer;
+  if (answer < 0 || now.handler == (void *)SIG_IGN) return (int32_t)answer;
   return (int32_t)sys4(SYS_rt_sigaction, signal, (long)&action, 0, 8);
 }
 
@@ -79,7 +72,7 @@ GUARD_API void guard_forward_end(void) {
   for (int signal = 1; signal <= 64; signal++) {
     struct kernel_sigaction now = {0};
     sys4(SYS_rt_sigaction, signal, 0, (long)&now, 8);
-    if (now.handler == forward) sys4(SYS_rt_sigaction, signal, (long)&initial, 0, 8);
+    if (now.handler == (void *)forward) sys4(SYS_rt_sigaction, signal, (long)&initial, 0, 8);
   }
 }
 

@@ -34,14 +34,6 @@
 #define SIGNAL_SET_BYTES 8
 #define LAST_SIGNAL 64
 
-/* The kernel's struct sigaction: libc's differs from it. */
-struct kernel_sigaction {
-  void *handler;
-  unsigned long flags;
-  void *restorer;
-  uint64_t mask;
-};
-
 struct launch {
   const struct guard_request *request;
   const struct guard_rlimit *limits;

@@ -164,12 +164,8 @@ GUARD_API int32_t guard_bury(int32_t pid) {
 
 /* As the JDK does before its first child: a parent that ignores SIGCHLD never learns how a child ended. */
 GUARD_API int32_t guard_keep_zombies(void) {
-  struct {
-    void *handler;
-    unsigned long flags;
-    void *restorer;
-    uint64_t mask;
-  } now = {0}, initial = {0};
+  struct kernel_sigaction now = {0};
+  const struct kernel_sigaction initial = {0};
   long answer = sys4(SYS_rt_sigaction, SIGCHLD, 0, (long)&now, 8);
   if (answer == 0 && now.handler == (void *)SIG_IGN) answer = sys4(SYS_rt_sigaction, SIGCHLD, (long)&initial, 0, 8);
   return (int32_t)answer;
