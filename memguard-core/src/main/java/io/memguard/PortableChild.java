@@ -36,8 +36,8 @@ final class PortableChild implements Child {
   PortableChild(PortableLauncher.Started started, boolean unread) {
     this.started = started;
     this.process = started.process();
-    InputStream out = new TailInput(process.getInputStream(), output);
-    InputStream err = new TailInput(process.getErrorStream(), error);
+    InputStream out = new TailInput(process.getInputStream(), output, () -> !process.isAlive());
+    InputStream err = new TailInput(process.getErrorStream(), error, () -> !process.isAlive());
     if (unread) {
       close(process.getOutputStream());
       CompletableFuture<Void> read = CompletableFuture.allOf(pump(out), pump(err));
