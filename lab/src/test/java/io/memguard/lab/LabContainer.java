@@ -24,27 +24,34 @@ final class LabContainer {
   private static final long PATIENCE_SECONDS = 120;
 
   private final List<String> options;
+  private final long patienceSeconds;
 
-  private LabContainer(List<String> options) {
+  private LabContainer(List<String> options, long patienceSeconds) {
     this.options = List.copyOf(options);
+    this.patienceSeconds = patienceSeconds;
   }
 
   /** Starts from a container with this {@code memory.max}, such as {@code "64M"}, and no swap. */
   static LabContainer withMemory(String size) {
-    return new LabContainer(List.of("--memory", size));
+    return new LabContainer(List.of("--memory", size), PATIENCE_SECONDS);
   }
 
   /** Adds options of the script, such as {@code "--oom-group", "0"}. */
   LabContainer with(String... more) {
     List<String> all = new ArrayList<>(options);
     all.addAll(Arrays.asList(more));
-    return new LabContainer(all);
+    return new LabContainer(all, patienceSeconds);
+  }
+
+  /** Sets how long it may take to its end; two minutes if nothing is said. */
+  LabContainer withPatience(long seconds) {
+    return new LabContainer(options, seconds);
   }
 
   /**
    * Runs a command to its end.
    *
-   * @throws IllegalStateException if the container has not ended in two minutes
+   * @throws IllegalStateException if the container has not ended in time
    */
   Result run(String... command) throws IOException, InterruptedException {
     Path report = Files.createTempFile("container", ".report");
@@ -57,7 +64,7 @@ final class LabContainer {
       all.addAll(Arrays.asList(command));
       Process process =
           new ProcessBuilder(all).redirectErrorStream(true).redirectOutput(output.toFile()).start();
-      if (!process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
+      if (!process.waitFor(patienceSeconds, TimeUnit.SECONDS)) {
         process.destroy();
         throw new IllegalStateException("still running: " + all);
       }

@@ -191,28 +191,28 @@ final class Verdicts {
         environment.inIt.equals(environment.forContainerLimit)
             ? List.of()
             : List.of(End.CONTAINER_LIMIT);
-    Map<End, Cell> cells = new TreeMap<>();
+    Map<End, Tally> tallies = new TreeMap<>();
     String protections =
         fill(
-            cells,
+            tallies,
             environment.cases,
             environment.inIt,
             runs,
             ends.stream().filter(end -> !apart.contains(end)).toList());
     if (!apart.isEmpty()) {
-      fill(cells, environment.cases, environment.forContainerLimit, runs, apart);
+      fill(tallies, environment.cases, environment.forContainerLimit, runs, apart);
     }
     String columns =
         ends.stream()
-            .map(end -> cells.containsKey(end) ? cells.get(end).toString() : "-")
+            .map(end -> tallies.containsKey(end) ? tallies.get(end).toString() : "-")
             .collect(Collectors.joining(" | "));
     System.out.println("| " + name + " | " + protections + " | " + columns + " |");
-    return cells.values().stream().allMatch(Cell::right);
+    return tallies.values().stream().allMatch(Tally::right);
   }
 
   /** Runs one supervisor and reads what it says; returns the protections of its last child. */
   private static String fill(
-      Map<End, Cell> cells, Map<End, Case> cases, List<String> inIt, int runs, List<End> ends)
+      Map<End, Tally> tallies, Map<End, Case> cases, List<String> inIt, int runs, List<End> ends)
       throws IOException, InterruptedException {
     List<String> arguments = new ArrayList<>(List.of("prefer"));
     List<End> tried = ends.stream().filter(cases::containsKey).toList();
@@ -231,14 +231,14 @@ final class Verdicts {
     for (int i = 0; i < tried.size(); i++) {
       List<String> mine =
           said.subList(Math.min(i * runs, said.size()), Math.min((i + 1) * runs, said.size()));
-      cells.put(tried.get(i), new Cell(cases.get(tried.get(i)).right, runs, mine));
+      tallies.put(tried.get(i), new Tally(cases.get(tried.get(i)).right, runs, mine));
     }
-    if (status != 0 || tried.stream().anyMatch(end -> !cells.get(end).right())) {
+    if (status != 0 || tried.stream().anyMatch(end -> !tallies.get(end).right())) {
       System.out.println(String.join(" ", inIt) + " ended with " + status + " and had said:");
       System.out.println(output);
     }
     if (status != 0) { // the supervisor was killed, or left something behind
-      cells.put(tried.get(0), new Cell("status 0", runs, List.of("status " + status)));
+      tallies.put(tried.get(0), new Tally("status 0", runs, List.of("status " + status)));
     }
     List<String> protections = after("protections: ", output);
     return protections.isEmpty() ? "?" : protections.get(protections.size() - 1);
@@ -250,31 +250,5 @@ final class Verdicts {
         .filter(line -> line.startsWith(key))
         .map(line -> line.substring(key.length()))
         .toList();
-  }
-
-  /** What was said of some children, and what should have been. */
-  private record Cell(String expected, int runs, List<String> said) {
-    private long hits() {
-      return said.stream().filter(one -> one.matches(expected)).count();
-    }
-
-    private boolean right() {
-      return hits() == runs;
-    }
-
-    /** For example {@code CONTAINER CERTAIN 18, CONTAINER PROBABLE 2: 20/20}. */
-    @Override
-    public String toString() {
-      Map<String, Long> counts =
-          said.stream()
-              .collect(Collectors.groupingBy(one -> one, TreeMap::new, Collectors.counting()));
-      String all =
-          counts.size() == 1
-              ? said.get(0)
-              : counts.entrySet().stream()
-                  .map(one -> one.getKey() + " " + one.getValue())
-                  .collect(Collectors.joining(", "));
-      return all + ": " + hits() + "/" + runs + (right() ? "" : ", WRONG: not " + expected);
-    }
   }
 }
