@@ -158,6 +158,15 @@ public final class GuardedProcess extends Process {
     return outcome;
   }
 
+  /**
+   * Waits until the child has ended and its outcome is known. On a platform thread, the first 5
+   * milliseconds are spent waiting in the kernel, where an interrupt is not heard: it is heard that
+   * much later at most.
+   *
+   * @return the exit value: the code, or 128 + n after death by signal n, as with the JDK's
+   *     processes
+   * @throws InterruptedException if this thread was interrupted; the child goes on then
+   */
   @Override
   public int waitFor() throws InterruptedException {
     return exitValue(await());
@@ -187,6 +196,15 @@ public final class GuardedProcess extends Process {
     }
   }
 
+  /**
+   * Waits until the child has ended and its outcome is known, or the time is over; an interrupt is
+   * heard as late as in {@link #waitFor()}.
+   *
+   * @param timeout how long at most; zero or less does not wait
+   * @param unit of {@code timeout}
+   * @return true if it has ended
+   * @throws InterruptedException if this thread was interrupted; the child goes on then
+   */
   @Override
   public boolean waitFor(long timeout, TimeUnit unit) throws InterruptedException {
     long began = System.nanoTime();

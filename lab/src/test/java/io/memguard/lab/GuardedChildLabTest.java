@@ -2,9 +2,6 @@ package io.memguard.lab;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -49,12 +46,6 @@ class GuardedChildLabTest {
   }
 
   private static String[] supervisor(String limit) {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(
-        List.of("-Xmx16m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.addAll(List.of(Supervisor.class.getName(), limit));
-    return command.toArray(String[]::new);
+    return LeafSupervisor.command(Supervisor.class, limit).toArray(String[]::new);
   }
 }

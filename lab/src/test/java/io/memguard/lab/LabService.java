@@ -50,7 +50,7 @@ final class LabService implements AutoCloseable {
   /** Returns {@code memguard run} with these arguments, on an engine. */
   static String[] memguard(String engine, String... arguments) {
     List<String> command = new ArrayList<>();
-    Collections.addAll(command, "env", "JDK_JAVA_OPTIONS=-Dmemguard.engine=" + engine);
+    Collections.addAll(command, "env", "JDK_JAVA_OPTIONS=-Xint -Dmemguard.engine=" + engine);
     Collections.addAll(command, PROJECT.resolve("bin/memguard").toString(), "run");
     Collections.addAll(command, arguments);
     return command.toArray(String[]::new);

@@ -115,7 +115,7 @@ class PrepareLabTest {
               "(while :; do sh -c : ; done) & \"$@\"; status=$?; kill $!; wait; exit $status",
               "sh",
               "env",
-              "JDK_JAVA_OPTIONS=-Dmemguard.engine=native",
+              "JDK_JAVA_OPTIONS=-Xint -Dmemguard.engine=native",
               memguard("native")[2],
               "run",
               "--prepare-cgroup",
