@@ -33,6 +33,7 @@ final class Postmortem {
   private final Witnesses.Preload preload;
   private final Child child;
   private final Leaves.Lease lease;
+  private final ProtectionState treeWatch;
   private final Optional<MemoryEvents.Listening> listening;
   private final Kernel kernel;
   private final Files files;
@@ -81,6 +82,7 @@ final class Postmortem {
       LaunchPlan plan,
       Witnesses.Preload preload,
       Leaves.Lease lease,
+      ProtectionState treeWatch,
       Optional<MemoryEvents.Listening> listening,
       Child child,
       Files files,
@@ -89,6 +91,7 @@ final class Postmortem {
     this.plan = plan;
     this.preload = preload;
     this.lease = lease;
+    this.treeWatch = treeWatch;
     this.listening = listening;
     this.child = child;
     this.files = files;
@@ -119,7 +122,7 @@ final class Postmortem {
     return preemption;
   }
 
-  /** Returns what is in force, the witness and the leaf included. */
+  /** Returns what is in force, also around the child. */
   Map<Protection, ProtectionState> protections() {
     Map<Protection, ProtectionState> all = new EnumMap<>(Protection.class);
     all.putAll(child.protections());
@@ -128,6 +131,9 @@ final class Postmortem {
     }
     if (plan.limits().requirement(Protection.CGROUP_LEAF) != Requirement.OFF) {
       all.put(Protection.CGROUP_LEAF, lease.state());
+    }
+    if (plan.limits().requirement(Protection.TREE_WATCH) != Requirement.OFF) {
+      all.put(Protection.TREE_WATCH, treeWatch);
     }
     return all;
   }
