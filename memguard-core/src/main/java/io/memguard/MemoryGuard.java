@@ -42,8 +42,8 @@ import org.slf4j.LoggerFactory;
  * }
  * }</pre>
  *
- * <p>One guard an application is enough; it has one thread, however many children there are. Safe
- * to share between threads.
+ * <p>One guard an application is enough; it has one thread, and a second one for children whose
+ * memory it has to look at, however many there are. Safe to share between threads.
  *
  * <p>The native engine is used where it can be loaded, else the portable one; {@link #capabilities}
  * tells which, and why. The system property {@value #ENGINE_PROPERTY} forces one of them: {@code
@@ -80,6 +80,8 @@ public final class MemoryGuard implements AutoCloseable {
   private final OomCounters counters;
   private final OomVictims victims;
   private final MemoryEvents events;
+  private final MemoryWatch memoryWatch = new MemoryWatch();
+  private final TreeWatch treeWatch = new TreeWatch(memoryWatch);
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
@@ -94,6 +96,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
     this.events = new MemoryEvents(engine.hints(), victims);
+    memoryWatch.add(treeWatch);
   }
 
   /**
@@ -302,24 +305,31 @@ public final class MemoryGuard implements AutoCloseable {
     long began = System.nanoTime();
     Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
     Leaves.Lease lease = leaves.arm(plan.limits());
+    boolean listened = plan.options().memoryListener().isPresent();
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     Optional<MemoryEvents.Listening> listening = Optional.empty();
     GuardedProcess process;
+    ProtectionState watch;
     try {
       preload = witnesses.arm(plan.limits());
+      watch = treeWatch.arm(plan.limits(), lease.leaf().isPresent(), listened);
       Child child = engine.launch(plan, preload, lease, unread);
-      lease.verify(child, isNative());
+      lease.verify(child, isNative()); // after which it may be without a leaf
+      watch = treeWatch.arm(plan.limits(), lease.leaf().isPresent(), listened);
       listening = listen(plan, lease, child);
       process =
           new GuardedProcess(
               child,
-              new Postmortem(plan, preload, lease, listening, child, files, kernel, began),
+              new Postmortem(plan, preload, lease, watch, listening, child, files, kernel, began),
               plan.limits());
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
       lease.release();
       throw e;
+    }
+    if (watch.active()) {
+      treeWatch.add(process, plan.options().grace(), listening);
     }
     living.add(process);
     process.whenEnded(() -> living.remove(process));
@@ -362,7 +372,9 @@ public final class MemoryGuard implements AutoCloseable {
             Protection.WITNESS,
             witnesses.state(),
             Protection.CGROUP_LEAF,
-            leaves.state());
+            leaves.state(),
+            Protection.TREE_WATCH,
+            ProtectionState.active("looked at through /proc, where it has no cgroup of its own"));
     return new Capabilities(
         engine.kind(),
         engineReason,
@@ -402,6 +414,7 @@ public final class MemoryGuard implements AutoCloseable {
               return null;
             })
         .join();
+    memoryWatch.close();
     events.close();
     leaves.close();
     counters.close();

@@ -10,6 +10,7 @@ import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.FileTail;
@@ -32,11 +33,13 @@ final class Postmortem {
   private final Witnesses.Preload preload;
   private final Child child;
   private final Leaves.Lease lease;
+  private final ProtectionState treeWatch;
   private final Optional<MemoryEvents.Listening> listening;
   private final Kernel kernel;
   private final Files files;
   private final long began;
   private Ending ending = Ending.ITS_OWN;
+  private Optional<Preemption> preemption = Optional.empty();
 
   /** Where the child's output goes if it goes to files; noted before it is started. */
   record Files(Optional<FileTail> output, Optional<FileTail> error) {
@@ -79,6 +82,7 @@ final class Postmortem {
       LaunchPlan plan,
       Witnesses.Preload preload,
       Leaves.Lease lease,
+      ProtectionState treeWatch,
       Optional<MemoryEvents.Listening> listening,
       Child child,
       Files files,
@@ -87,6 +91,7 @@ final class Postmortem {
     this.plan = plan;
     this.preload = preload;
     this.lease = lease;
+    this.treeWatch = treeWatch;
     this.listening = listening;
     this.child = child;
     this.files = files;
@@ -101,11 +106,23 @@ final class Postmortem {
     }
   }
 
+  /** Notes that memguard is ending the child for its memory, and why; the first reason counts. */
+  synchronized void endedBy(Preemption reading) {
+    if (ending == Ending.ITS_OWN) {
+      ending = Ending.PREEMPT;
+      preemption = Optional.of(reading);
+    }
+  }
+
   private synchronized Ending ending() {
     return ending;
   }
 
-  /** Returns what is in force, the witness and the leaf included. */
+  private synchronized Optional<Preemption> preemption() {
+    return preemption;
+  }
+
+  /** Returns what is in force, also around the child. */
   Map<Protection, ProtectionState> protections() {
     Map<Protection, ProtectionState> all = new EnumMap<>(Protection.class);
     all.putAll(child.protections());
@@ -114,6 +131,9 @@ final class Postmortem {
     }
     if (plan.limits().requirement(Protection.CGROUP_LEAF) != Requirement.OFF) {
       all.put(Protection.CGROUP_LEAF, lease.state());
+    }
+    if (plan.limits().requirement(Protection.TREE_WATCH) != Requirement.OFF) {
+      all.put(Protection.TREE_WATCH, treeWatch);
     }
     return all;
   }
@@ -188,6 +208,7 @@ final class Postmortem {
             preload.read(),
             cgroups,
             log,
+            preemption(),
             success ? "" : text(child.outputTail(), files.output()),
             success ? "" : text(child.errorTail(), files.error()),
             List.of());
