@@ -3,6 +3,7 @@ package io.memguard;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.LaunchStep;
 import io.memguard.launch.engine.LaunchPlan;
+import io.memguard.limits.GuardOptions;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
@@ -84,7 +85,8 @@ public final class MemoryGuard implements AutoCloseable {
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
 
-  private MemoryGuard(Engine engine, String engineReason, Witnesses witnesses) {
+  private MemoryGuard(
+      Engine engine, String engineReason, Witnesses witnesses, GuardOptions options) {
     this.engine = engine;
     this.engineReason = engineReason;
     this.witnesses = witnesses;
@@ -93,7 +95,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.leaves = Leaves.look(search);
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
-    this.events = new MemoryEvents(engine.hints(), victims);
+    this.events = new MemoryEvents(engine.hints(), victims, options.listener());
   }
 
   /**
@@ -105,10 +107,24 @@ public final class MemoryGuard implements AutoCloseable {
    * @throws IllegalArgumentException if the property {@value #ENGINE_PROPERTY} names no engine
    */
   public static MemoryGuard create() {
+    return create(GuardOptions.defaults());
+  }
+
+  /**
+   * Makes a guard that keeps the container from running out of memory, or has listeners.
+   *
+   * @param options what it does besides starting children
+   * @return the guard
+   * @throws IllegalStateException if the native engine is forced and cannot be loaded; the message
+   *     says why and what to do
+   * @throws IllegalArgumentException if the property {@value #ENGINE_PROPERTY} names no engine
+   */
+  public static MemoryGuard create(GuardOptions options) {
+    Objects.requireNonNull(options, "options");
     String wanted = System.getProperty(ENGINE_PROPERTY, "auto");
     return switch (wanted) {
-      case "portable" -> portable("-D" + ENGINE_PROPERTY + "=portable");
-      case "native", "auto" -> nativeOrPortable(wanted.equals("native"));
+      case "portable" -> portable("-D" + ENGINE_PROPERTY + "=portable", options);
+      case "native", "auto" -> nativeOrPortable(wanted.equals("native"), options);
       default ->
           throw new IllegalArgumentException(
               "-D"
@@ -146,12 +162,13 @@ public final class MemoryGuard implements AutoCloseable {
     return Preparation.make(options);
   }
 
-  private static MemoryGuard nativeOrPortable(boolean forced) {
+  private static MemoryGuard nativeOrPortable(boolean forced, GuardOptions options) {
     try {
       Linux.load();
       Engine engine = new NativeEngine();
       try {
-        return new MemoryGuard(engine, "the native library was loaded", Witnesses.probe(engine));
+        return new MemoryGuard(
+            engine, "the native library was loaded", Witnesses.probe(engine), options);
       } catch (LaunchException | RuntimeException | Error e) {
         engine.close();
         throw e;
@@ -162,11 +179,11 @@ public final class MemoryGuard implements AutoCloseable {
             "The native engine is forced and cannot be used: " + e.getMessage(), e);
       }
       LOG.warn("Using the portable engine: {}", e.getMessage());
-      return portable(String.valueOf(e.getMessage()));
+      return portable(String.valueOf(e.getMessage()), options);
     }
   }
 
-  private static MemoryGuard portable(String reason) {
+  private static MemoryGuard portable(String reason, GuardOptions options) {
     Engine engine = new PortableEngine();
     Witnesses witnesses;
     try {
@@ -174,7 +191,7 @@ public final class MemoryGuard implements AutoCloseable {
     } catch (LaunchException e) {
       witnesses = Witnesses.none("a probe child could not be started: " + e.getMessage());
     }
-    return new MemoryGuard(engine, reason, witnesses);
+    return new MemoryGuard(engine, reason, witnesses, options);
   }
 
   /**
@@ -336,9 +353,7 @@ public final class MemoryGuard implements AutoCloseable {
 
   private Optional<MemoryEvents.Listening> listen(
       LaunchPlan plan, Leaves.Lease lease, Child child) {
-    return plan.options()
-        .memoryListener()
-        .flatMap(listener -> lease.leaf().map(leaf -> events.listen(leaf, child.pid(), listener)));
+    return events.listen(lease.leaf(), child.pid(), plan.options().memoryListener());
   }
 
   /**

@@ -162,6 +162,10 @@ final class Postmortem {
 
   private CompletableFuture<?> release(MemoryEvents.Listening listener) {
     CompletableFuture<Void> told = listener.tellLast();
+    if (lease.leaf().isEmpty()) {
+      lease.release();
+      return told;
+    }
     CompletableFuture<Void> removed =
         CompletableFuture.runAsync(
             () -> {

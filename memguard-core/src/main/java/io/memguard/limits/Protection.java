@@ -30,7 +30,13 @@ public enum Protection {
    * by {@link MemoryLimits#memoryHigh} or {@link MemoryLimits#pidsMax}, since it changes the cgroup
    * tree; the system property {@code memguard.cgroup.leaf=off} forbids it.
    */
-  CGROUP_LEAF;
+  CGROUP_LEAF,
+  /**
+   * memguard may end the child, to keep the container around it from running out of memory: the
+   * kernel might kill the supervisor along. See {@link GuardOptions#withHeadroomGuard}, which says
+   * when that is done at all; a child for which this is {@link Requirement#OFF} is spared.
+   */
+  HEADROOM_GUARD;
 
   /**
    * Returns the name in kebab-case, as the command line and its report write it.

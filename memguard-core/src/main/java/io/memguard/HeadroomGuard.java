@@ -1,0 +1,375 @@
+package io.memguard;
+
+import io.memguard.limits.GuardOptions;
+import io.memguard.limits.ProtectionState;
+import io.memguard.limits.VictimPolicy;
+import io.memguard.limits.VictimPolicy.Candidate;
+import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.Headroom;
+import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.cgroup.Pressure;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Keeps the container from running out of memory: when its head-room falls below the reserve, ends
+ * one child, waits until that one's memory is back, and looks again.
+ *
+ * <p>It has no thread: {@link #tick} is called on {@link MemoryWatch}'s, when it asked to be, and
+ * never waits. It looks the more often the less head-room there is: as often as the fastest
+ * allocation could use up what is above the reserve. A victim is ended by the ward, which owns how;
+ * this only remembers whom it waits for. Children are added and removed on any thread.
+ */
+final class HeadroomGuard implements AutoCloseable {
+  /** What {@link #tick} returns when there is nothing to look after. */
+  static final long PARKED = Long.MAX_VALUE;
+
+  private static final Logger LOG = LoggerFactory.getLogger(HeadroomGuard.class);
+  private static final long MIB = 1L << 20;
+
+  /**
+   * The fastest that memory was ever seen to be filled, in bytes a second: earlyoom counts with
+   * 6,000 MiB as well.
+   */
+  private static final long FILL_RATE = 6000 * MIB;
+
+  private static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(1);
+  private static final long SHORTEST_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
+
+  /** A look takes no more than this part of the time, unless that would be too late. */
+  private static final int COST_PART = 20;
+
+  private static final long LONGEST_FOR_COST_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
+  /** A large process takes seconds to give its memory back. */
+  private static final long DYING_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** Who holds less than this part of the reserve is no victim. */
+  private static final int WORTH_THE_WHILE = 8;
+
+  private static final int RESERVE_PART = 8;
+  private static final long LARGEST_RESERVE = 128 * MIB;
+  private static final int LOW = 2;
+  private static final int BACK = 3;
+
+  private final ProtectionState state;
+  private final Supply supply;
+  private final Scales scales;
+  private final VictimPolicy policy;
+  private final MemoryEvents events;
+  private final Set<Ward> wards = ConcurrentHashMap.newKeySet();
+  private Notice told = Notice.NONE;
+  private @Nullable Choice choice;
+  private @Nullable Ward dying;
+  private long dyingUntil;
+  private boolean helpless;
+
+  /** A child that may be ended. */
+  interface Ward {
+    long pid();
+
+    /** Returns what all of its descendants have in their environment, or empty. */
+    Optional<String> mark();
+
+    /** Describes it to a policy. */
+    Candidate candidate(long bytes, int processes);
+
+    /** Ends it with its descendants, at once; must not wait. */
+    void preempt(Candidate weighed, Headroom.Reading headroom);
+
+    /** Tells whether it and all its descendants are gone. */
+    boolean isGone();
+  }
+
+  /** Tells what children and their descendants hold. */
+  interface Scales {
+    List<Candidate> weigh(Collection<Ward> wards);
+  }
+
+  /** What there is. */
+  interface Supply extends AutoCloseable {
+    Optional<Headroom.Reading> headroom();
+
+    boolean pressed(long now);
+
+    @Override
+    void close();
+  }
+
+  private enum Notice {
+    NONE,
+    LOW,
+    CRITICAL
+  }
+
+  /** A policy of the user's that thinks. */
+  private record Choice(
+      CompletableFuture<Optional<Candidate>> answer, List<Candidate> candidates, long until) {}
+
+  HeadroomGuard(
+      ProtectionState state,
+      Supply supply,
+      Scales scales,
+      VictimPolicy policy,
+      MemoryEvents events) {
+    this.state = state;
+    this.supply = supply;
+    this.scales = scales;
+    this.policy = policy;
+    this.events = events;
+  }
+
+  /** Makes one as asked for, on or off. */
+  static HeadroomGuard of(
+      Machine machine,
+      CgroupSearch search,
+      GuardOptions options,
+      Scales scales,
+      MemoryEvents events) {
+    Headroom headroom =
+        new Headroom(
+            machine, search, limit -> options.reserve().orElseGet(() -> defaultReserve(limit)));
+    Pressure pressure = new Pressure(machine, search);
+    Supply supply =
+        new Supply() {
+          @Override
+          public Optional<Headroom.Reading> headroom() {
+            return headroom.look();
+          }
+
+          @Override
+          public boolean pressed(long now) {
+            return pressure.rose(now);
+          }
+
+          @Override
+          public void close() {
+            headroom.close();
+            pressure.close();
+          }
+        };
+    ProtectionState state = state(options.headroomGuard(), search, headroom.look());
+    return new HeadroomGuard(state, supply, scales, options.victimPolicy(), events);
+  }
+
+  private static ProtectionState state(
+      GuardOptions.HeadroomGuard wanted, CgroupSearch search, Optional<Headroom.Reading> now) {
+    if (wanted == GuardOptions.HeadroomGuard.OFF) {
+      return ProtectionState.inactive("switched off for this guard");
+    }
+    if (now.isEmpty()) {
+      return ProtectionState.inactive("the head-room can be read neither in a cgroup nor in /proc");
+    }
+    Optional<String> groupKill = Headroom.groupKill(search);
+    if (wanted == GuardOptions.HeadroomGuard.AUTO && groupKill.isEmpty()) {
+      return ProtectionState.inactive(
+          "not needed: no limit that can be seen from here has this process killed with its"
+              + " children; HeadroomGuard.ON switches it on all the same");
+    }
+    return ProtectionState.active(
+        "%s keeps %d MiB of %d MiB free%s"
+            .formatted(
+                now.get().setBy(),
+                now.get().reserve() / MIB,
+                now.get().limit() / MIB,
+                groupKill.map(why -> ": " + why).orElse("")));
+  }
+
+  /** See docs/headroom.md for the figures that this follows from. */
+  static long defaultReserve(long limit) {
+    return Math.min(limit / RESERVE_PART, LARGEST_RESERVE);
+  }
+
+  /** Returns whether children are ended when head-room is short, or why not. */
+  ProtectionState state() {
+    return state;
+  }
+
+  /** Begins to look after a child; whoever calls sees to it that {@link #tick} is called soon. */
+  void add(Ward ward) {
+    wards.add(ward);
+  }
+
+  /** Ends that, when the child was reaped. */
+  void remove(Ward ward) {
+    wards.remove(ward);
+  }
+
+  /**
+   * Looks, and does what is to be done.
+   *
+   * @param now as {@link System#nanoTime}
+   * @return when it wants to be called again, in nanoseconds from now; {@link #PARKED} for not
+   *     before there is another child
+   */
+  long tick(long now) {
+    if (wards.isEmpty() && dying == null) {
+      return PARKED;
+    }
+    Optional<Headroom.Reading> reading = supply.headroom();
+    if (reading.isEmpty()) {
+      return LONGEST_NANOS; // our cgroup was removed or unmounted under us
+    }
+    tell(reading.get());
+    if (supply.pressed(now)) {
+      events.tell(Kind.PRESSURE, reading.get().bytes());
+    }
+    return act(reading.get(), now)
+        ? SHORTEST_NANOS
+        : interval(reading.get(), System.nanoTime() - now);
+  }
+
+  /** Returns true if it has to look again very soon. */
+  private boolean act(Headroom.Reading reading, long now) {
+    if (isDying(now)) {
+      return true;
+    }
+    if (reading.aboveReserve() >= 0) {
+      choice = null;
+      helpless = false;
+      return false;
+    }
+    Choice thinking = choice;
+    List<Candidate> candidates = thinking == null ? candidates(reading) : thinking.candidates;
+    if (candidates.isEmpty()) {
+      tellHelpless(reading);
+      return false;
+    }
+    if (thinking == null) {
+      thinking = ask(candidates, now);
+      choice = thinking;
+    }
+    if (!thinking.answer.isDone() && now - thinking.until < 0) {
+      return true;
+    }
+    choice = null;
+    Optional<Candidate> victim = answer(thinking);
+    victim.ifPresent(one -> end(one, reading, now));
+    return victim.isPresent();
+  }
+
+  /** What a victim held may be back before it is gone, and then there is nobody to be chosen. */
+  private boolean isDying(long now) {
+    Ward victim = dying;
+    if (victim == null) {
+      return false;
+    }
+    boolean late = now - dyingUntil > 0;
+    if (late) {
+      LOG.warn("pid {} was killed 10 seconds ago and has not ended: another one may have to", victim.pid());
+    }
+    if (late || victim.isGone()) {
+      dying = null;
+      return true; // what was read may be older than its end
+    }
+    return true;
+  }
+
+  private List<Candidate> candidates(Headroom.Reading reading) {
+    return scales.weigh(wards).stream()
+        .filter(one -> one.bytes() >= reading.reserve() / WORTH_THE_WHILE)
+        .sorted(Comparator.comparingLong(Candidate::bytes).reversed())
+        .toList();
+  }
+
+  /** The standard policy is asked here, any other one elsewhere: it may block. */
+  private Choice ask(List<Candidate> candidates, long now) {
+    CompletableFuture<Optional<Candidate>> answer =
+        policy == VictimPolicy.standard()
+            ? CompletableFuture.completedFuture(policy.choose(candidates))
+            : CompletableFuture.supplyAsync(() -> policy.choose(candidates), Elsewhere::run);
+    long patience = TimeUnit.MILLISECONDS.toNanos(VictimPolicy.PATIENCE_MILLIS);
+    return new Choice(answer, candidates, now + patience);
+  }
+
+  private static Optional<Candidate> answer(Choice choice) {
+    Function<String, Optional<Candidate>> instead =
+        why -> {
+          LOG.error("The victim policy {}; the standard one decides", why);
+          return VictimPolicy.standard().choose(choice.candidates);
+        };
+    if (!choice.answer.isDone()) {
+      return instead.apply("has not answered in " + VictimPolicy.PATIENCE_MILLIS + " ms");
+    }
+    Optional<Candidate> answer;
+    try {
+      answer = choice.answer.join();
+    } catch (RuntimeException e) {
+      return instead.apply("failed: " + e.getCause());
+    }
+    return answer.isEmpty() || choice.candidates.contains(answer.get())
+        ? answer
+        : instead.apply("chose a stranger, " + answer.get());
+  }
+
+  private void end(Candidate victim, Headroom.Reading reading, long now) {
+    for (Ward ward : wards) {
+      if (ward.pid() == victim.pid()) {
+        ward.preempt(victim, reading);
+        dying = ward;
+        dyingUntil = now + DYING_NANOS;
+        LOG.warn(
+            "Ended pid {} and its descendants, {} processes that held {} MiB: {} had {} MiB left of {}",
+            victim.pid(),
+            victim.processes(),
+            victim.bytes() / MIB,
+            reading.setBy(),
+            reading.bytes() / MIB,
+            reading.limit() / MIB);
+      }
+    }
+  }
+
+  private void tellHelpless(Headroom.Reading reading) {
+    if (!helpless) {
+      helpless = true;
+      LOG.warn(
+          "{} has {} MiB left of {}, and no child may be ended that holds memory worth the while",
+          reading.setBy(),
+          reading.bytes() / MIB,
+          reading.limit() / MIB);
+    }
+  }
+
+  /** Tells when it gets worse, and when all is well again; not every step back. */
+  private void tell(Headroom.Reading reading) {
+    long bytes = reading.bytes();
+    if (bytes >= BACK * reading.reserve()) {
+      notice(Notice.NONE, Kind.HEADROOM_BACK, told != Notice.NONE, bytes);
+    } else if (bytes < reading.reserve()) {
+      notice(Notice.CRITICAL, Kind.HEADROOM_CRITICAL, told != Notice.CRITICAL, bytes);
+    } else if (bytes < LOW * reading.reserve()) {
+      notice(Notice.LOW, Kind.HEADROOM_LOW, told == Notice.NONE, bytes);
+    }
+  }
+
+  private void notice(Notice now, Kind kind, boolean isNew, long bytes) {
+    told = now;
+    if (isNew) {
+      events.tell(kind, bytes);
+    }
+  }
+
+  private static long interval(Headroom.Reading reading, long cost) {
+    long room = Math.max(0, reading.aboveReserve());
+    double nanos = (double) room / FILL_RATE * TimeUnit.SECONDS.toNanos(1);
+    long shortest = Math.min(LONGEST_FOR_COST_NANOS, Math.max(SHORTEST_NANOS, cost * COST_PART));
+    return Math.min(LONGEST_NANOS, Math.max(shortest, (long) nanos));
+  }
+
+  @Override
+  public void close() {
+    supply.close();
+  }
+}
