@@ -10,6 +10,7 @@ import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.FileTail;
@@ -37,6 +38,7 @@ final class Postmortem {
   private final Files files;
   private final long began;
   private Ending ending = Ending.ITS_OWN;
+  private Optional<Preemption> preemption = Optional.empty();
 
   /** Where the child's output goes if it goes to files; noted before it is started. */
   record Files(Optional<FileTail> output, Optional<FileTail> error) {
@@ -101,8 +103,20 @@ final class Postmortem {
     }
   }
 
+  /** Notes that memguard is ending the child for its memory, and why; the first reason counts. */
+  synchronized void endedBy(Preemption reading) {
+    if (ending == Ending.ITS_OWN) {
+      ending = Ending.PREEMPT;
+      preemption = Optional.of(reading);
+    }
+  }
+
   private synchronized Ending ending() {
     return ending;
+  }
+
+  private synchronized Optional<Preemption> preemption() {
+    return preemption;
   }
 
   /** Returns what is in force, the witness and the leaf included. */
@@ -192,6 +206,7 @@ final class Postmortem {
             preload.read(),
             cgroups,
             log,
+            preemption(),
             success ? "" : text(child.outputTail(), files.output()),
             success ? "" : text(child.errorTail(), files.error()),
             List.of());
