@@ -5,6 +5,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.ResourceUsage;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
@@ -114,6 +115,19 @@ public final class GuardedProcess extends Process {
     noteEnding(ending);
     treeEnder.end(grace);
     return outcome();
+  }
+
+  /** Ends the tree at once: others need its memory. */
+  void preempt(Preemption reading) {
+    if (!child.hasEnded()) {
+      postmortem.endedBy(reading);
+    }
+    treeEnder.end(Duration.ZERO);
+  }
+
+  /** Tells whether the child has ended, and what was left of a tree that is being ended too. */
+  boolean isGone() {
+    return child.hasEnded() && treeEnder.whenDone().isDone();
   }
 
   /** A child that has ended by itself was not ended by us, even if that was meant to happen. */

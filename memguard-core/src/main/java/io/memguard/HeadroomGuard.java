@@ -1,10 +1,16 @@
 package io.memguard;
 
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
 import io.memguard.limits.GuardOptions;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
 import io.memguard.limits.VictimPolicy;
 import io.memguard.limits.VictimPolicy.Candidate;
 import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.outcome.Preemption;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Headroom;
 import io.memguard.platform.cgroup.Machine;
@@ -12,6 +18,7 @@ import io.memguard.platform.cgroup.Pressure;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -64,7 +71,8 @@ final class HeadroomGuard implements AutoCloseable {
   private static final int BACK = 3;
 
   private final ProtectionState state;
-  private final Supply supply;
+  private final Headroom headroom;
+  private final Pressure pressure;
   private final Scales scales;
   private final VictimPolicy policy;
   private final MemoryEvents events;
@@ -83,29 +91,32 @@ final class HeadroomGuard implements AutoCloseable {
     Optional<String> mark();
 
     /** Describes it to a policy. */
-    Candidate candidate(long bytes, int processes);
+    Candidate candidate(Weight weight);
 
-    /** Ends it with its descendants, at once; must not wait. */
-    void preempt(Candidate weighed, Headroom.Reading headroom);
+    /**
+     * Ends it with its descendants, at once; must not wait.
+     *
+     * @param members those that are known
+     */
+    void preempt(Preemption reading, Set<Long> members);
 
     /** Tells whether it and all its descendants are gone. */
     boolean isGone();
   }
 
-  /** Tells what children and their descendants hold. */
+  /**
+   * What a child and its descendants hold.
+   *
+   * @param members their pids
+   */
+  record Weight(long bytes, Set<Long> members) {}
+
+  /** Tells what children hold. */
   interface Scales {
-    List<Candidate> weigh(Collection<Ward> wards);
+    Map<Ward, Weight> weigh(Collection<Ward> wards);
   }
 
-  /** What there is. */
-  interface Supply extends AutoCloseable {
-    Optional<Headroom.Reading> headroom();
-
-    boolean pressed(long now);
-
-    @Override
-    void close();
-  }
+  private record Weighed(Ward ward, Candidate candidate, Set<Long> members) {}
 
   private enum Notice {
     NONE,
@@ -115,16 +126,22 @@ final class HeadroomGuard implements AutoCloseable {
 
   /** A policy of the user's that thinks. */
   private record Choice(
-      CompletableFuture<Optional<Candidate>> answer, List<Candidate> candidates, long until) {}
+      CompletableFuture<Optional<Candidate>> answer, List<Weighed> weighed, long until) {
+    List<Candidate> candidates() {
+      return weighed.stream().map(Weighed::candidate).toList();
+    }
+  }
 
   HeadroomGuard(
       ProtectionState state,
-      Supply supply,
+      Headroom headroom,
+      Pressure pressure,
       Scales scales,
       VictimPolicy policy,
       MemoryEvents events) {
     this.state = state;
-    this.supply = supply;
+    this.headroom = headroom;
+    this.pressure = pressure;
     this.scales = scales;
     this.policy = policy;
     this.events = events;
@@ -140,27 +157,18 @@ final class HeadroomGuard implements AutoCloseable {
     Headroom headroom =
         new Headroom(
             machine, search, limit -> options.reserve().orElseGet(() -> defaultReserve(limit)));
-    Pressure pressure = new Pressure(machine, search);
-    Supply supply =
-        new Supply() {
-          @Override
-          public Optional<Headroom.Reading> headroom() {
-            return headroom.look();
-          }
-
-          @Override
-          public boolean pressed(long now) {
-            return pressure.rose(now);
-          }
-
-          @Override
-          public void close() {
-            headroom.close();
-            pressure.close();
-          }
-        };
-    ProtectionState state = state(options.headroomGuard(), search, headroom.look());
-    return new HeadroomGuard(state, supply, scales, options.victimPolicy(), events);
+    HeadroomGuard guard =
+        new HeadroomGuard(
+            state(options.headroomGuard(), search, headroom.look()),
+            headroom,
+            new Pressure(machine, search),
+            scales,
+            options.victimPolicy(),
+            events);
+    if (!guard.state.active()) {
+      guard.close();
+    }
+    return guard;
   }
 
   private static ProtectionState state(
@@ -196,6 +204,23 @@ final class HeadroomGuard implements AutoCloseable {
     return state;
   }
 
+  /**
+   * Checks that it is on where that is required.
+   *
+   * @throws LaunchException if it is not
+   */
+  void check(MemoryLimits limits) throws LaunchException {
+    if (!state.active()
+        && limits.requirement(Protection.HEADROOM_GUARD) == Requirement.REQUIRE) {
+      throw new LaunchException(
+          LaunchStep.PREPARE,
+          0,
+          "the head-room guard is required and is not on: " + state.reason(),
+          "Make the guard with GuardOptions.withHeadroomGuard(HeadroomGuard.ON), or only prefer"
+              + " Protection.HEADROOM_GUARD.");
+    }
+  }
+
   /** Begins to look after a child; whoever calls sees to it that {@link #tick} is called soon. */
   void add(Ward ward) {
     wards.add(ward);
@@ -217,12 +242,12 @@ final class HeadroomGuard implements AutoCloseable {
     if (wards.isEmpty() && dying == null) {
       return PARKED;
     }
-    Optional<Headroom.Reading> reading = supply.headroom();
+    Optional<Headroom.Reading> reading = headroom.look();
     if (reading.isEmpty()) {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
     }
     tell(reading.get());
-    if (supply.pressed(now)) {
+    if (pressure.rose(now)) {
       events.tell(Kind.PRESSURE, reading.get().bytes());
     }
     return act(reading.get(), now)
@@ -241,13 +266,13 @@ final class HeadroomGuard implements AutoCloseable {
       return false;
     }
     Choice thinking = choice;
-    List<Candidate> candidates = thinking == null ? candidates(reading) : thinking.candidates;
-    if (candidates.isEmpty()) {
-      tellHelpless(reading);
-      return false;
-    }
     if (thinking == null) {
-      thinking = ask(candidates, now);
+      List<Weighed> weighed = weigh(reading);
+      if (weighed.isEmpty()) {
+        tellHelpless(reading);
+        return false;
+      }
+      thinking = ask(weighed, now);
       choice = thinking;
     }
     if (!thinking.answer.isDone() && now - thinking.until < 0) {
@@ -255,7 +280,11 @@ final class HeadroomGuard implements AutoCloseable {
     }
     choice = null;
     Optional<Candidate> victim = answer(thinking);
-    victim.ifPresent(one -> end(one, reading, now));
+    for (Weighed one : thinking.weighed) {
+      if (victim.isPresent() && one.candidate.equals(victim.get())) {
+        end(one, reading, now);
+      }
+    }
     return victim.isPresent();
   }
 
@@ -276,28 +305,35 @@ final class HeadroomGuard implements AutoCloseable {
     return true;
   }
 
-  private List<Candidate> candidates(Headroom.Reading reading) {
-    return scales.weigh(wards).stream()
-        .filter(one -> one.bytes() >= reading.reserve() / WORTH_THE_WHILE)
-        .sorted(Comparator.comparingLong(Candidate::bytes).reversed())
+  private List<Weighed> weigh(Headroom.Reading reading) {
+    return scales.weigh(wards).entrySet().stream()
+        .filter(one -> one.getValue().bytes >= reading.reserve() / WORTH_THE_WHILE)
+        .map(
+            one ->
+                new Weighed(
+                    one.getKey(),
+                    one.getKey().candidate(one.getValue()),
+                    one.getValue().members))
+        .sorted(Comparator.comparingLong((Weighed one) -> one.candidate.bytes()).reversed())
         .toList();
   }
 
   /** The standard policy is asked here, any other one elsewhere: it may block. */
-  private Choice ask(List<Candidate> candidates, long now) {
+  private Choice ask(List<Weighed> weighed, long now) {
+    List<Candidate> candidates = weighed.stream().map(Weighed::candidate).toList();
     CompletableFuture<Optional<Candidate>> answer =
         policy == VictimPolicy.standard()
             ? CompletableFuture.completedFuture(policy.choose(candidates))
             : CompletableFuture.supplyAsync(() -> policy.choose(candidates), Elsewhere::run);
     long patience = TimeUnit.MILLISECONDS.toNanos(VictimPolicy.PATIENCE_MILLIS);
-    return new Choice(answer, candidates, now + patience);
+    return new Choice(answer, weighed, now + patience);
   }
 
   private static Optional<Candidate> answer(Choice choice) {
     Function<String, Optional<Candidate>> instead =
         why -> {
           LOG.error("The victim policy {}; the standard one decides", why);
-          return VictimPolicy.standard().choose(choice.candidates);
+          return VictimPolicy.standard().choose(choice.candidates());
         };
     if (!choice.answer.isDone()) {
       return instead.apply("has not answered in " + VictimPolicy.PATIENCE_MILLIS + " ms");
@@ -308,27 +344,34 @@ final class HeadroomGuard implements AutoCloseable {
     } catch (RuntimeException e) {
       return instead.apply("failed: " + e.getCause());
     }
-    return answer.isEmpty() || choice.candidates.contains(answer.get())
+    return answer.isEmpty() || choice.candidates().contains(answer.get())
         ? answer
         : instead.apply("chose a stranger, " + answer.get());
   }
 
-  private void end(Candidate victim, Headroom.Reading reading, long now) {
-    for (Ward ward : wards) {
-      if (ward.pid() == victim.pid()) {
-        ward.preempt(victim, reading);
-        dying = ward;
-        dyingUntil = now + DYING_NANOS;
-        LOG.warn(
-            "Ended pid {} and its descendants, {} processes that held {} MiB: {} had {} MiB left of {}",
-            victim.pid(),
-            victim.processes(),
-            victim.bytes() / MIB,
-            reading.setBy(),
-            reading.bytes() / MIB,
-            reading.limit() / MIB);
-      }
-    }
+  private void end(Weighed victim, Headroom.Reading reading, long now) {
+    victim.ward.preempt(preemption(victim.candidate, reading), victim.members);
+    dying = victim.ward;
+    dyingUntil = now + DYING_NANOS;
+    LOG.warn(
+        "Ended pid {} and its descendants, {} processes that held {} MiB: {} had {} MiB left of {}",
+        victim.candidate.pid(),
+        victim.candidate.processes(),
+        victim.candidate.bytes() / MIB,
+        reading.setBy(),
+        reading.bytes() / MIB,
+        reading.limit() / MIB);
+  }
+
+  private static Preemption preemption(Candidate victim, Headroom.Reading reading) {
+    return new Preemption(
+        Preemption.Limit.HEAD_ROOM,
+        reading.limit(),
+        reading.limit() - reading.reserve(),
+        reading.limit() - reading.bytes(),
+        victim.bytes(),
+        victim.processes(),
+        Preemption.Source.STATM);
   }
 
   private void tellHelpless(Headroom.Reading reading) {
@@ -370,6 +413,7 @@ final class HeadroomGuard implements AutoCloseable {
 
   @Override
   public void close() {
-    supply.close();
+    headroom.close();
+    pressure.close();
   }
 }

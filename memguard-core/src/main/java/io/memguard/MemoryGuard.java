@@ -8,6 +8,7 @@ import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
 import io.memguard.outcome.Outcome;
 import io.memguard.platform.Linux;
 import io.memguard.platform.OwnLimits;
@@ -76,26 +77,33 @@ public final class MemoryGuard implements AutoCloseable {
   private final Engine engine;
   private final String engineReason;
   private final Witnesses witnesses;
+  private final Machine machine;
   private final CgroupSearch search;
   private final Leaves leaves;
   private final OomCounters counters;
   private final OomVictims victims;
   private final MemoryEvents events;
+  private final HeadroomGuard headroom;
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
 
   private MemoryGuard(
-      Engine engine, String engineReason, Witnesses witnesses, GuardOptions options) {
+      Engine engine,
+      String engineReason,
+      Witnesses witnesses,
+      Machine machine,
+      GuardOptions options) {
     this.engine = engine;
     this.engineReason = engineReason;
     this.witnesses = witnesses;
-    Machine machine = Machine.here();
+    this.machine = machine;
     search = CgroupFinder.findOwn(machine);
     this.leaves = Leaves.look(search);
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
     this.events = new MemoryEvents(engine.hints(), victims, options.listener());
+    this.headroom = HeadroomGuard.of(machine, search, options, new WardScales(), events);
   }
 
   /**
@@ -120,11 +128,20 @@ public final class MemoryGuard implements AutoCloseable {
    * @throws IllegalArgumentException if the property {@value #ENGINE_PROPERTY} names no engine
    */
   public static MemoryGuard create(GuardOptions options) {
+    return create(Machine.here(), options);
+  }
+
+  /**
+   * Makes a guard that takes another machine's files for those of the one it runs on.
+   *
+   * @param machine where cgroups are looked for
+   */
+  static MemoryGuard create(Machine machine, GuardOptions options) {
     Objects.requireNonNull(options, "options");
     String wanted = System.getProperty(ENGINE_PROPERTY, "auto");
     return switch (wanted) {
-      case "portable" -> portable("-D" + ENGINE_PROPERTY + "=portable", options);
-      case "native", "auto" -> nativeOrPortable(wanted.equals("native"), options);
+      case "portable" -> portable("-D" + ENGINE_PROPERTY + "=portable", machine, options);
+      case "native", "auto" -> nativeOrPortable(wanted.equals("native"), machine, options);
       default ->
           throw new IllegalArgumentException(
               "-D"
@@ -162,13 +179,14 @@ public final class MemoryGuard implements AutoCloseable {
     return Preparation.make(options);
   }
 
-  private static MemoryGuard nativeOrPortable(boolean forced, GuardOptions options) {
+  private static MemoryGuard nativeOrPortable(
+      boolean forced, Machine machine, GuardOptions options) {
     try {
       Linux.load();
       Engine engine = new NativeEngine();
       try {
         return new MemoryGuard(
-            engine, "the native library was loaded", Witnesses.probe(engine), options);
+            engine, "the native library was loaded", Witnesses.probe(engine), machine, options);
       } catch (LaunchException | RuntimeException | Error e) {
         engine.close();
         throw e;
@@ -179,11 +197,11 @@ public final class MemoryGuard implements AutoCloseable {
             "The native engine is forced and cannot be used: " + e.getMessage(), e);
       }
       LOG.warn("Using the portable engine: {}", e.getMessage());
-      return portable(String.valueOf(e.getMessage()), options);
+      return portable(String.valueOf(e.getMessage()), machine, options);
     }
   }
 
-  private static MemoryGuard portable(String reason, GuardOptions options) {
+  private static MemoryGuard portable(String reason, Machine machine, GuardOptions options) {
     Engine engine = new PortableEngine();
     Witnesses witnesses;
     try {
@@ -191,7 +209,7 @@ public final class MemoryGuard implements AutoCloseable {
     } catch (LaunchException e) {
       witnesses = Witnesses.none("a probe child could not be started: " + e.getMessage());
     }
-    return new MemoryGuard(engine, reason, witnesses, options);
+    return new MemoryGuard(engine, reason, witnesses, machine, options);
   }
 
   /**
@@ -241,7 +259,8 @@ public final class MemoryGuard implements AutoCloseable {
   public Outcome run(
       ProcessBuilder job, MemoryLimits limits, LaunchOptions options, RetryPolicy retry)
       throws LaunchException, InterruptedException {
-    return retry.execute(limits, attemptLimits -> run(job, attemptLimits, options));
+    LaunchOptions each = retry.triesAgain() ? options.withRetryable(true) : options;
+    return retry.execute(limits, attemptLimits -> run(job, attemptLimits, each));
   }
 
   /**
@@ -299,6 +318,7 @@ public final class MemoryGuard implements AutoCloseable {
     Objects.requireNonNull(limits, "limits");
     Objects.requireNonNull(options, "options");
     LaunchPlan plan = LaunchPlan.of(job, limits, options);
+    headroom.check(limits);
     lifecycle.readLock().lock(); // many launches at a time, but none while the guard closes
     try {
       if (closed) {
@@ -322,16 +342,17 @@ public final class MemoryGuard implements AutoCloseable {
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     Optional<MemoryEvents.Listening> listening = Optional.empty();
     GuardedProcess process;
+    Optional<String> mark;
     try {
       preload = witnesses.arm(plan.limits());
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative());
       listening = listen(plan, lease, child);
-      process =
-          new GuardedProcess(
-              child,
-              new Postmortem(plan, preload, lease, listening, child, files, kernel, began),
-              plan.limits());
+      Postmortem postmortem =
+          new Postmortem(
+              plan, preload, lease, listening, headroom.state(), child, files, kernel, began);
+      process = new GuardedProcess(child, postmortem, plan.limits());
+      mark = postmortem.mark();
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
@@ -340,6 +361,7 @@ public final class MemoryGuard implements AutoCloseable {
     }
     living.add(process);
     process.whenEnded(() -> living.remove(process));
+    lookAfter(new GuardedWard(process, mark, began, plan.options().retryable()));
     try {
       plan.options()
           .timeout()
@@ -349,6 +371,14 @@ public final class MemoryGuard implements AutoCloseable {
       throw e;
     }
     return process;
+  }
+
+  private void lookAfter(GuardedWard ward) {
+    Requirement wanted = ward.process().limits().requirement(Protection.HEADROOM_GUARD);
+    if (headroom.state().active() && wanted != Requirement.OFF) {
+      headroom.add(ward);
+      ward.process().whenEnded(() -> headroom.remove(ward));
+    }
   }
 
   private Optional<MemoryEvents.Listening> listen(
@@ -377,12 +407,14 @@ public final class MemoryGuard implements AutoCloseable {
             Protection.WITNESS,
             witnesses.state(),
             Protection.CGROUP_LEAF,
-            leaves.state());
+            leaves.state(),
+            Protection.HEADROOM_GUARD,
+            headroom.state());
     return new Capabilities(
         engine.kind(),
         engineReason,
         protections,
-        EffectiveLimits.of(Machine.here(), search).all(),
+        EffectiveLimits.of(machine, search).all(),
         portable ? PORTABLE_LIMITATIONS : List.of());
   }
 
@@ -417,6 +449,7 @@ public final class MemoryGuard implements AutoCloseable {
               return null;
             })
         .join();
+    headroom.close();
     events.close();
     leaves.close();
     counters.close();

@@ -9,6 +9,7 @@ import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
+import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Signal;
@@ -24,6 +25,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
@@ -34,6 +36,7 @@ final class Postmortem {
   private final Child child;
   private final Leaves.Lease lease;
   private final Optional<MemoryEvents.Listening> listening;
+  private final ProtectionState headroom;
   private final Kernel kernel;
   private final Files files;
   private final long began;
@@ -82,6 +85,7 @@ final class Postmortem {
       Witnesses.Preload preload,
       Leaves.Lease lease,
       Optional<MemoryEvents.Listening> listening,
+      ProtectionState headroom,
       Child child,
       Files files,
       Kernel kernel,
@@ -90,6 +94,7 @@ final class Postmortem {
     this.preload = preload;
     this.lease = lease;
     this.listening = listening;
+    this.headroom = headroom;
     this.child = child;
     this.files = files;
     this.kernel = kernel;
@@ -108,6 +113,8 @@ final class Postmortem {
     if (ending == Ending.ITS_OWN) {
       ending = Ending.PREEMPT;
       preemption = Optional.of(reading);
+      listening.ifPresent(
+          told -> told.tell(Kind.PREEMPTED, OptionalLong.of(reading.treeBytes())));
     }
   }
 
@@ -128,6 +135,9 @@ final class Postmortem {
     }
     if (plan.limits().requirement(Protection.CGROUP_LEAF) != Requirement.OFF) {
       all.put(Protection.CGROUP_LEAF, lease.state());
+    }
+    if (headroom.active() && plan.limits().requirement(Protection.HEADROOM_GUARD) != Requirement.OFF) {
+      all.put(Protection.HEADROOM_GUARD, headroom);
     }
     return all;
   }

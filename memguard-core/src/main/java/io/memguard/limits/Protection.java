@@ -38,6 +38,7 @@ public enum Protection {
    * which does the same at once and needs no looking; with one it is used only where required.
    */
   TREE_WATCH,
+  /**
    * memguard may end the child, to keep the container around it from running out of memory: the
    * kernel might kill the supervisor along. See {@link GuardOptions#withHeadroomGuard}, which says
    * when that is done at all; a child for which this is {@link Requirement#OFF} is spared.

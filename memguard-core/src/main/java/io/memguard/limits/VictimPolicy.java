@@ -79,7 +79,8 @@ public interface VictimPolicy {
      * @return true if it is over the amount it was started with; false if it has none
      */
     public boolean overItsLimit() {
-      OptionalLong limit = limits.memory();
+      OptionalLong tree = limits.treeMemory();
+      OptionalLong limit = tree.isPresent() ? tree : limits.memory();
       return limit.isPresent() && bytes > limit.getAsLong();
     }
   }
