@@ -15,10 +15,12 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -117,22 +119,42 @@ public final class GuardedProcess extends Process {
     return outcome();
   }
 
-  /** Ends the tree at once: others need its memory. */
-  void preempt(Preemption reading) {
-    if (!child.hasEnded()) {
+  /**
+   * Ends the tree for its memory, and those of it that are known at once.
+   *
+   * @param reading why; if it is being ended already, the first reason counts
+   * @param members pids that were just seen
+   */
+  void preempt(Preemption reading, Set<Long> members, Duration grace) {
+    Set<ProcessHandle> known =
+        members.stream()
+            .map(ProcessHandle::of)
+            .flatMap(Optional::stream)
+            .collect(Collectors.toSet());
+    if (!hasEnded()) {
       postmortem.endedBy(reading);
     }
-    treeEnder.end(Duration.ZERO);
+    treeEnder.end(grace, known);
+  }
+
+  /** Tells whether the child has ended, even if that is not known to everybody yet. */
+  boolean hasEnded() {
+    return child.hasEnded();
+  }
+
+  /** Returns what every descendant has in its environment, or empty. */
+  Optional<String> mark() {
+    return postmortem.mark();
   }
 
   /** Tells whether the child has ended, and what was left of a tree that is being ended too. */
   boolean isGone() {
-    return child.hasEnded() && treeEnder.whenDone().isDone();
+    return hasEnded() && treeEnder.whenDone().isDone();
   }
 
   /** A child that has ended by itself was not ended by us, even if that was meant to happen. */
   private void noteEnding(Ending ending) {
-    if (!child.hasEnded()) {
+    if (!hasEnded()) {
       postmortem.endedBy(ending);
     }
   }

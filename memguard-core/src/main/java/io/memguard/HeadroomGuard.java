@@ -38,10 +38,7 @@ import org.slf4j.LoggerFactory;
  * allocation could use up what is above the reserve. A victim is ended by the ward, which owns how;
  * this only remembers whom it waits for. Children are added and removed on any thread.
  */
-final class HeadroomGuard implements AutoCloseable {
-  /** What {@link #tick} returns when there is nothing to look after. */
-  static final long PARKED = Long.MAX_VALUE;
-
+final class HeadroomGuard implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(HeadroomGuard.class);
   private static final long MIB = 1L << 20;
 
@@ -76,12 +73,15 @@ final class HeadroomGuard implements AutoCloseable {
   private final Scales scales;
   private final VictimPolicy policy;
   private final MemoryEvents events;
+  private final MemoryWatch thread;
   private final Set<Ward> wards = ConcurrentHashMap.newKeySet();
   private Notice told = Notice.NONE;
   private @Nullable Choice choice;
   private @Nullable Ward dying;
   private long dyingUntil;
   private boolean helpless;
+  private long due = System.nanoTime();
+  private volatile boolean parked = true;
 
   /** A child that may be ended. */
   interface Ward {
@@ -138,13 +138,15 @@ final class HeadroomGuard implements AutoCloseable {
       Pressure pressure,
       Scales scales,
       VictimPolicy policy,
-      MemoryEvents events) {
+      MemoryEvents events,
+      MemoryWatch thread) {
     this.state = state;
     this.headroom = headroom;
     this.pressure = pressure;
     this.scales = scales;
     this.policy = policy;
     this.events = events;
+    this.thread = thread;
   }
 
   /** Makes one as asked for, on or off. */
@@ -153,7 +155,8 @@ final class HeadroomGuard implements AutoCloseable {
       CgroupSearch search,
       GuardOptions options,
       Scales scales,
-      MemoryEvents events) {
+      MemoryEvents events,
+      MemoryWatch thread) {
     Headroom headroom =
         new Headroom(
             machine, search, limit -> options.reserve().orElseGet(() -> defaultReserve(limit)));
@@ -164,7 +167,8 @@ final class HeadroomGuard implements AutoCloseable {
             new Pressure(machine, search),
             scales,
             options.victimPolicy(),
-            events);
+            events,
+            thread);
     if (!guard.state.active()) {
       guard.close();
     }
@@ -205,25 +209,43 @@ final class HeadroomGuard implements AutoCloseable {
   }
 
   /**
-   * Checks that it is on where that is required.
+   * Says whether a child may be ended, and if so, has the thread for it.
    *
-   * @throws LaunchException if it is not
+   * @return empty if that needs no mention: nobody asked for it, and it is off
+   * @throws LaunchException if it is required and impossible
    */
-  void check(MemoryLimits limits) throws LaunchException {
-    if (!state.active()
-        && limits.requirement(Protection.HEADROOM_GUARD) == Requirement.REQUIRE) {
+  Optional<ProtectionState> arm(MemoryLimits limits) throws LaunchException {
+    Requirement wanted = limits.requirement(Protection.HEADROOM_GUARD);
+    if (wanted == Requirement.OFF || (wanted == Requirement.PREFER && !state.active())) {
+      return Optional.empty();
+    }
+    ProtectionState here = state.active() ? started() : state;
+    if (wanted == Requirement.REQUIRE && !here.active()) {
       throw new LaunchException(
           LaunchStep.PREPARE,
           0,
-          "the head-room guard is required and is not on: " + state.reason(),
+          "the head-room guard is required and is not on: " + here.reason(),
           "Make the guard with GuardOptions.withHeadroomGuard(HeadroomGuard.ON), or only prefer"
               + " Protection.HEADROOM_GUARD.");
     }
+    return Optional.of(here);
   }
 
-  /** Begins to look after a child; whoever calls sees to it that {@link #tick} is called soon. */
+  private ProtectionState started() {
+    try {
+      thread.start();
+      return state;
+    } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
+      return ProtectionState.inactive("no thread is to be had for it: " + e.getMessage());
+    }
+  }
+
+  /** Begins to look after a child that was armed; without a lock. */
   void add(Ward ward) {
     wards.add(ward);
+    if (parked) {
+      thread.wakeBy(System.nanoTime());
+    }
   }
 
   /** Ends that, when the child was reaped. */
@@ -231,17 +253,23 @@ final class HeadroomGuard implements AutoCloseable {
     wards.remove(ward);
   }
 
-  /**
-   * Looks, and does what is to be done.
-   *
-   * @param now as {@link System#nanoTime}
-   * @return when it wants to be called again, in nanoseconds from now; {@link #PARKED} for not
-   *     before there is another child
-   */
-  long tick(long now) {
-    if (wards.isEmpty() && dying == null) {
-      return PARKED;
+  @Override
+  public long tick(long now) {
+    parked = true;
+    if (wards.isEmpty() && dying == null) { // asked after that was said: see add
+      due = now;
+      return NEVER;
     }
+    parked = false;
+    if (now - due < 0) {
+      return due - now;
+    }
+    long next = look(now);
+    due = now + next;
+    return next;
+  }
+
+  private long look(long now) {
     Optional<Headroom.Reading> reading = headroom.look();
     if (reading.isEmpty()) {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us

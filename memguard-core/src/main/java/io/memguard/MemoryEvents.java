@@ -80,6 +80,11 @@ final class MemoryEvents implements AutoCloseable {
     this.everybodys = everybodys;
   }
 
+  /** Tells whether somebody wants to know of a child, who has that listener or none. */
+  boolean areWanted(Optional<Consumer<MemoryEvent>> own) {
+    return own.isPresent() || everybodys.isPresent();
+  }
+
   /**
    * Begins to listen to a child, and its leaf if it has one; if that fails, nothing is left of it.
    *
@@ -88,7 +93,7 @@ final class MemoryEvents implements AutoCloseable {
    * @throws OutOfMemoryError if no thread is to be had on which listeners could run
    */
   Optional<Listening> listen(Optional<Leaf> leaf, long child, Optional<Consumer<MemoryEvent>> own) {
-    if (own.isEmpty() && everybodys.isEmpty()) {
+    if (!areWanted(own)) {
       return Optional.empty();
     }
     Listening listening = new Listening(leaf, child, own);

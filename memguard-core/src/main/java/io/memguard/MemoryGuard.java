@@ -20,6 +20,7 @@ import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -44,8 +45,8 @@ import org.slf4j.LoggerFactory;
  * }
  * }</pre>
  *
- * <p>One guard an application is enough; it has one thread, however many children there are. Safe
- * to share between threads.
+ * <p>One guard an application is enough; it has one thread, and a second one for children whose
+ * memory it has to look at, however many there are. Safe to share between threads.
  *
  * <p>The native engine is used where it can be loaded, else the portable one; {@link #capabilities}
  * tells which, and why. The system property {@value #ENGINE_PROPERTY} forces one of them: {@code
@@ -83,6 +84,8 @@ public final class MemoryGuard implements AutoCloseable {
   private final OomCounters counters;
   private final OomVictims victims;
   private final MemoryEvents events;
+  private final MemoryWatch memoryWatch = new MemoryWatch();
+  private final TreeWatch treeWatch = new TreeWatch(memoryWatch);
   private final HeadroomGuard headroom;
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
@@ -103,7 +106,10 @@ public final class MemoryGuard implements AutoCloseable {
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
     this.events = new MemoryEvents(engine.hints(), victims, options.listener());
-    this.headroom = HeadroomGuard.of(machine, search, options, new WardScales(), events);
+    this.headroom =
+        HeadroomGuard.of(machine, search, options, new WardScales(), events, memoryWatch);
+    memoryWatch.add(treeWatch);
+    memoryWatch.add(headroom);
   }
 
   /**
@@ -318,7 +324,6 @@ public final class MemoryGuard implements AutoCloseable {
     Objects.requireNonNull(limits, "limits");
     Objects.requireNonNull(options, "options");
     LaunchPlan plan = LaunchPlan.of(job, limits, options);
-    headroom.check(limits);
     lifecycle.readLock().lock(); // many launches at a time, but none while the guard closes
     try {
       if (closed) {
@@ -339,29 +344,37 @@ public final class MemoryGuard implements AutoCloseable {
     long began = System.nanoTime();
     Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
     Leaves.Lease lease = leaves.arm(plan.limits());
+    boolean listened = events.areWanted(plan.options().memoryListener());
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     Optional<MemoryEvents.Listening> listening = Optional.empty();
     GuardedProcess process;
-    Optional<String> mark;
+    Map<Protection, ProtectionState> watched;
     try {
       preload = witnesses.arm(plan.limits());
+      watched(plan.limits(), lease, listened);
       Child child = engine.launch(plan, preload, lease, unread);
-      lease.verify(child, isNative());
+      lease.verify(child, isNative()); // after which it may be without a leaf
+      watched = watched(plan.limits(), lease, listened);
       listening = listen(plan, lease, child);
-      Postmortem postmortem =
-          new Postmortem(
-              plan, preload, lease, listening, headroom.state(), child, files, kernel, began);
-      process = new GuardedProcess(child, postmortem, plan.limits());
-      mark = postmortem.mark();
+      process =
+          new GuardedProcess(
+              child,
+              new Postmortem(plan, preload, lease, watched, listening, child, files, kernel, began),
+              plan.limits());
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
       lease.release();
       throw e;
     }
+    if (isActive(watched, Protection.TREE_WATCH)) {
+      treeWatch.add(process, plan.options().grace(), listening);
+    }
+    if (isActive(watched, Protection.HEADROOM_GUARD)) {
+      lookAfter(new GuardedWard(process, began, plan.options().retryable()));
+    }
     living.add(process);
     process.whenEnded(() -> living.remove(process));
-    lookAfter(new GuardedWard(process, mark, began, plan.options().retryable()));
     try {
       plan.options()
           .timeout()
@@ -373,12 +386,31 @@ public final class MemoryGuard implements AutoCloseable {
     return process;
   }
 
-  private void lookAfter(GuardedWard ward) {
-    Requirement wanted = ward.process().limits().requirement(Protection.HEADROOM_GUARD);
-    if (headroom.state().active() && wanted != Requirement.OFF) {
-      headroom.add(ward);
-      ward.process().whenEnded(() -> headroom.remove(ward));
+  /**
+   * Says how the child's memory is watched, and has the thread for it.
+   *
+   * @throws LaunchException if what is required cannot be had
+   */
+  private Map<Protection, ProtectionState> watched(
+      MemoryLimits limits, Leaves.Lease lease, boolean listened) throws LaunchException {
+    Map<Protection, ProtectionState> states = new EnumMap<>(Protection.class);
+    ProtectionState tree = treeWatch.arm(limits, lease.leaf().isPresent(), listened);
+    if (limits.requirement(Protection.TREE_WATCH) != Requirement.OFF) {
+      states.put(Protection.TREE_WATCH, tree);
     }
+    headroom.arm(limits).ifPresent(state -> states.put(Protection.HEADROOM_GUARD, state));
+    return states;
+  }
+
+  private static boolean isActive(
+      Map<Protection, ProtectionState> states, Protection protection) {
+    ProtectionState state = states.get(protection);
+    return state != null && state.active();
+  }
+
+  private void lookAfter(GuardedWard ward) {
+    headroom.add(ward);
+    ward.process().whenEnded(() -> headroom.remove(ward));
   }
 
   private Optional<MemoryEvents.Listening> listen(
@@ -408,6 +440,8 @@ public final class MemoryGuard implements AutoCloseable {
             witnesses.state(),
             Protection.CGROUP_LEAF,
             leaves.state(),
+            Protection.TREE_WATCH,
+            ProtectionState.active("looked at through /proc, where it has no cgroup of its own"),
             Protection.HEADROOM_GUARD,
             headroom.state());
     return new Capabilities(
@@ -449,6 +483,7 @@ public final class MemoryGuard implements AutoCloseable {
               return null;
             })
         .join();
+    memoryWatch.close();
     headroom.close();
     events.close();
     leaves.close();

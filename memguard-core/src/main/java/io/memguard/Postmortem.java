@@ -35,8 +35,8 @@ final class Postmortem {
   private final Witnesses.Preload preload;
   private final Child child;
   private final Leaves.Lease lease;
+  private final Map<Protection, ProtectionState> watched;
   private final Optional<MemoryEvents.Listening> listening;
-  private final ProtectionState headroom;
   private final Kernel kernel;
   private final Files files;
   private final long began;
@@ -84,8 +84,8 @@ final class Postmortem {
       LaunchPlan plan,
       Witnesses.Preload preload,
       Leaves.Lease lease,
+      Map<Protection, ProtectionState> watched,
       Optional<MemoryEvents.Listening> listening,
-      ProtectionState headroom,
       Child child,
       Files files,
       Kernel kernel,
@@ -93,8 +93,8 @@ final class Postmortem {
     this.plan = plan;
     this.preload = preload;
     this.lease = lease;
+    this.watched = watched;
     this.listening = listening;
-    this.headroom = headroom;
     this.child = child;
     this.files = files;
     this.kernel = kernel;
@@ -126,7 +126,7 @@ final class Postmortem {
     return preemption;
   }
 
-  /** Returns what is in force, the witness and the leaf included. */
+  /** Returns what is in force, also around the child. */
   Map<Protection, ProtectionState> protections() {
     Map<Protection, ProtectionState> all = new EnumMap<>(Protection.class);
     all.putAll(child.protections());
@@ -136,9 +136,7 @@ final class Postmortem {
     if (plan.limits().requirement(Protection.CGROUP_LEAF) != Requirement.OFF) {
       all.put(Protection.CGROUP_LEAF, lease.state());
     }
-    if (headroom.active() && plan.limits().requirement(Protection.HEADROOM_GUARD) != Requirement.OFF) {
-      all.put(Protection.HEADROOM_GUARD, headroom);
-    }
+    all.putAll(watched);
     return all;
   }
 

@@ -51,7 +51,8 @@ final class HeadroomGuardTest {
   private final List<Fake> children = new ArrayList<>();
   private final MemoryEvents events =
       new MemoryEvents(Optional.empty(), OomVictims.unknown(), Optional.of(told::add));
-  private long now;
+  private final MemoryWatch thread = new MemoryWatch();
+  private long now = System.nanoTime() - TimeUnit.HOURS.toNanos(1);
 
   @BeforeEach
   void makeContainer() throws IOException {
@@ -69,7 +70,8 @@ final class HeadroomGuardTest {
   }
 
   @AfterEach
-  void closeEvents() {
+  void end() {
+    thread.close();
     events.close();
   }
 
@@ -77,13 +79,13 @@ final class HeadroomGuardTest {
   void withoutAChildItIsParked() throws Exception {
     try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
       headroom(0);
-      assertThat(guard.tick(now)).isEqualTo(HeadroomGuard.PARKED);
+      assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
       Fake child = child(guard, 1, 50);
-      assertThat(guard.tick(now)).isNotEqualTo(HeadroomGuard.PARKED);
+      assertThat(guard.tick(later())).isNotEqualTo(MemoryWatch.Client.NEVER);
       guard.remove(child);
       child.gone = true;
-      guard.tick(now);
-      assertThat(guard.tick(now)).isEqualTo(HeadroomGuard.PARKED);
+      guard.tick(later());
+      assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
     }
   }
 
@@ -93,11 +95,11 @@ final class HeadroomGuardTest {
     try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
       child(guard, 1, 50);
       headroom(RESERVE + 60 * MIB);
-      assertThat(guard.tick(System.nanoTime())).isBetween(9 * MILLI, 10 * MILLI);
+      assertThat(guard.tick(later())).isBetween(9 * MILLI, 10 * MILLI);
       headroom(RESERVE);
-      assertThat(guard.tick(System.nanoTime())).isBetween(MILLI, 5 * MILLI);
+      assertThat(guard.tick(later())).isBetween(MILLI, 5 * MILLI);
       write("sys/fs/cgroup/memory.max", 100_000 * MIB + "\n");
-      assertThat(guard.tick(System.nanoTime())).isEqualTo(TimeUnit.SECONDS.toNanos(1));
+      assertThat(guard.tick(later())).isEqualTo(TimeUnit.SECONDS.toNanos(1));
       assertThat(children.get(0).reading).isEmpty();
     }
   }
@@ -209,7 +211,7 @@ final class HeadroomGuardTest {
       Eventually.await(
           "it has decided",
           () -> {
-            guard.tick(now);
+            guard.tick(later());
             return large.reading.isPresent();
           });
       assertThat(small.reading).isEmpty();
@@ -243,8 +245,7 @@ final class HeadroomGuardTest {
         Eventually.await(
             "the standard policy has decided",
             () -> {
-              now += TimeUnit.MILLISECONDS.toNanos(1);
-              guard.tick(now);
+              guard.tick(later());
               return child.reading.isPresent();
             });
       }
@@ -257,7 +258,7 @@ final class HeadroomGuardTest {
     try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
       child(guard, 1, 50);
       Files.writeString(machine.resolve("sys/fs/cgroup/memory.max"), "");
-      assertThat(guard.tick(now)).isEqualTo(TimeUnit.SECONDS.toNanos(1));
+      assertThat(guard.tick(later())).isEqualTo(TimeUnit.SECONDS.toNanos(1));
     }
   }
 
@@ -283,11 +284,15 @@ final class HeadroomGuardTest {
   void whoRequiresItIsRefusedWhereItIsOff() throws Exception {
     MemoryLimits required =
         MemoryLimits.none().with(Protection.HEADROOM_GUARD, Requirement.REQUIRE);
-    of(GuardOptions.HeadroomGuard.ON).check(required);
+    MemoryLimits spared = MemoryLimits.none().with(Protection.HEADROOM_GUARD, Requirement.OFF);
+    HeadroomGuard on = of(GuardOptions.HeadroomGuard.ON);
+    assertThat(on.arm(required).orElseThrow().active()).isTrue();
+    assertThat(on.arm(MemoryLimits.none()).orElseThrow().active()).isTrue();
+    assertThat(on.arm(spared)).isEmpty();
     HeadroomGuard off = of(GuardOptions.HeadroomGuard.OFF);
-    off.check(MemoryLimits.none());
+    assertThat(off.arm(MemoryLimits.none())).isEmpty();
     assertThatExceptionOfType(LaunchException.class)
-        .isThrownBy(() -> off.check(required))
+        .isThrownBy(() -> off.arm(required))
         .withMessageContaining("required and is not on: switched off for this guard")
         .withMessageContaining("withHeadroomGuard(HeadroomGuard.ON)");
   }
@@ -314,12 +319,18 @@ final class HeadroomGuardTest {
                 .collect(
                     Collectors.toMap(
                         ward -> ward, ward -> new Weight(((Fake) ward).bytes, Set.of(7L, 8L, 9L)))),
-        events);
+        events,
+        thread);
   }
 
   private void tick(HeadroomGuard guard) {
-    now += MILLI;
-    guard.tick(now);
+    guard.tick(later());
+  }
+
+  /** Later than it has asked for, and still in the past: looking is measured by the real clock. */
+  private long later() {
+    now += TimeUnit.SECONDS.toNanos(1);
+    return now;
   }
 
   private Fake child(HeadroomGuard guard, long pid, long mebibytes) {
