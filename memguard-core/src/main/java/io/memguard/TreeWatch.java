@@ -9,15 +9,19 @@ import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Preemption;
+import io.memguard.platform.procfs.PageAllocations;
 import io.memguard.platform.procfs.ProcessTrees;
 import io.memguard.platform.procfs.ProcessTrees.Reading;
 import java.time.Duration;
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,37 +39,49 @@ final class TreeWatch implements MemoryWatch.Client {
   /** Looking takes a fifth of the time at most. */
   private static final int PAUSE = 4;
 
+  /** What is due within this time is looked at together. */
+  private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+
   /** No process has it, and none has such a parent. */
   private static final long NO_PID = -1;
 
   private final MemoryWatch thread;
-  private final Queue<Watched> launched = new ConcurrentLinkedQueue<>();
-  private final List<Watched> watched = new ArrayList<>();
-  private final ProcessTrees trees;
+  private final Queue<Launched> launched = new ConcurrentLinkedQueue<>();
+  private final Set<Watched> watched = new LinkedHashSet<>();
+  private @Nullable Sources sources;
   private long affordable = System.nanoTime();
+
+  /** What a launch leaves here. */
+  private record Launched(
+      GuardedProcess process,
+      Duration grace,
+      Optional<MemoryEvents.Listening> listening,
+      TreeGauge gauge) {
+    static Launched of(
+        GuardedProcess process, Duration grace, Optional<MemoryEvents.Listening> listening) {
+      MemoryLimits limits = process.limits();
+      OptionalLong soft = listening.isPresent() ? limits.memoryHigh() : OptionalLong.empty();
+      TreeGauge gauge = new TreeGauge(soft, limits.treeMemoryMax(), System::nanoTime);
+      return new Launched(process, grace, listening, gauge);
+    }
+  }
+
+  /** What becomes of it on the thread. */
+  private record Watched(Launched child, ProcessTrees.Tree tree) {
+    TreeGauge gauge() {
+      return child.gauge;
+    }
+  }
+
+  /** What is read; made when it is first needed. */
+  private record Sources(ProcessTrees trees, PageAllocations allocations) {
+    Sources() {
+      this(new ProcessTrees(), new PageAllocations());
+    }
+  }
 
   TreeWatch(MemoryWatch thread) {
     this.thread = thread;
-    this.trees = new ProcessTrees();
-  }
-
-  /** What a launch leaves here. */
-  private static final class Watched {
-    private final GuardedProcess process;
-    private final Duration grace;
-    private final Optional<MemoryEvents.Listening> listening;
-    private final TreeGauge gauge;
-    private ProcessTrees.Tree tree;
-
-    Watched(
-        GuardedProcess process, Duration grace, Optional<MemoryEvents.Listening> listening) {
-      this.process = process;
-      this.grace = grace;
-      this.listening = listening;
-      MemoryLimits limits = process.limits();
-      OptionalLong soft = listening.isPresent() ? limits.memoryHigh() : OptionalLong.empty();
-      gauge = new TreeGauge(soft, limits.treeMemoryMax(), System::nanoTime);
-    }
   }
 
   /**
@@ -120,34 +136,31 @@ final class TreeWatch implements MemoryWatch.Client {
    * threshold before it would wake by itself.
    */
   void add(GuardedProcess process, Duration grace, Optional<MemoryEvents.Listening> listening) {
-    Watched one = new Watched(process, grace, listening);
-    launched.add(one);
-    thread.wakeBy(one.gauge.due());
+    Launched child = Launched.of(process, grace, listening);
+    launched.add(child);
+    thread.wakeBy(child.gauge.due());
   }
 
   @Override
   public long tick(long now) {
-    adopt();
-    long wait = due(now) - now;
-    if (watched.isEmpty() || wait > 0) {
-      return watched.isEmpty() ? NEVER : wait;
+    if (sources == null) {
+      sources = new Sources();
     }
-    trees.look();
-    affordable = System.nanoTime() + PAUSE * (System.nanoTime() - now);
-    watched.removeIf(this::isGone);
-    watched.forEach(TreeWatch::judge);
+    adopt(sources.trees);
+    if (!watched.isEmpty() && due(now) - now <= 0) {
+      look(sources, now);
+    }
     long after = System.nanoTime();
     return watched.isEmpty() ? NEVER : Math.max(0, due(after) - after);
   }
 
   /** Of a child that has ended already, only what it left behind can be found, by its mark. */
-  private void adopt() {
-    for (Watched one = launched.poll(); one != null; one = launched.poll()) {
+  private void adopt(ProcessTrees trees) {
+    for (Launched one = launched.poll(); one != null; one = launched.poll()) {
       Optional<String> mark = one.process.mark();
       boolean ended = one.process.hasEnded();
       if (!ended || mark.isPresent()) {
-        one.tree = trees.follow(ended ? NO_PID : one.process.pid(), mark);
-        watched.add(one);
+        watched.add(new Watched(one, trees.follow(ended ? NO_PID : one.process.pid(), mark)));
       }
     }
   }
@@ -155,44 +168,57 @@ final class TreeWatch implements MemoryWatch.Client {
   private long due(long now) {
     long due = now + TreeGauge.LONGEST_NANOS;
     for (Watched one : watched) {
-      due = one.gauge.due() - due < 0 ? one.gauge.due() : due;
+      due = one.gauge().due() - due < 0 ? one.gauge().due() : due;
     }
     return affordable - due > 0 ? affordable : due;
   }
 
-  private boolean isGone(Watched one) {
-    boolean gone = one.tree.processes() == 0 && one.process.hasEnded();
-    if (gone) {
-      trees.forget(one.tree);
+  private void look(Sources from, long now) {
+    OptionalLong givenOut = from.allocations.bytes();
+    List<Watched> due =
+        watched.stream()
+            .filter(one -> one.gauge().due() - now <= TOGETHER_NANOS)
+            .filter(one -> !one.gauge().canWait(givenOut))
+            .toList();
+    if (due.isEmpty()) {
+      return;
     }
-    return gone;
+    from.trees.look(due.stream().map(Watched::tree).toList());
+    long after = System.nanoTime();
+    affordable = after + PAUSE * (after - now);
+    for (Watched one : due) {
+      if (one.tree.processes() == 0 && one.child.process.hasEnded()) {
+        from.trees.forget(one.tree);
+        watched.remove(one);
+      } else {
+        act(one, one.gauge().look(givenOut, one.tree.residentBytes(), one.tree::measure));
+      }
+    }
   }
 
-  private static void judge(Watched one) {
-    TreeGauge.Judgement judgement = one.gauge.look(one.tree.residentBytes(), one.tree::measure);
-    judgement.reading().ifPresent(reading -> act(one, judgement, reading));
-  }
-
-  private static void act(Watched one, TreeGauge.Judgement judgement, Reading reading) {
+  private static void act(Watched one, TreeGauge.Judgement judgement) {
+    Optional<Reading> reading = judgement.reading();
     if (judgement.high()) {
-      one.listening.ifPresent(to -> to.tell(Kind.HIGH, OptionalLong.of(reading.bytes())));
+      OptionalLong bytes = OptionalLong.of(reading.orElseThrow().bytes());
+      one.child.listening.ifPresent(to -> to.tell(Kind.HIGH, bytes));
     }
     switch (judgement.action()) {
       case NONE -> {}
-      case END -> end(one, reading, one.grace);
-      case KILL -> end(one, reading, Duration.ZERO);
+      case END -> end(one, reading.orElseThrow(), one.child.grace);
+      case KILL -> end(one, reading.orElseThrow(), Duration.ZERO);
     }
   }
 
   private static void end(Watched one, Reading reading, Duration grace) {
-    Preemption preemption = preemption(one.process.limits(), reading);
-    if (one.process.hasEnded()) {
+    GuardedProcess process = one.child.process;
+    Preemption preemption = preemption(process.limits(), reading);
+    if (process.hasEnded()) {
       LOG.warn(
           "Child {} has ended, and what it left behind is ended for its memory: {}",
-          one.process.pid(),
+          process.pid(),
           preemption);
     }
-    one.process.preempt(preemption, one.tree.members(), grace);
+    process.preempt(preemption, one.tree.members(), grace);
   }
 
   private static Preemption preemption(MemoryLimits limits, Reading reading) {
@@ -211,6 +237,8 @@ final class TreeWatch implements MemoryWatch.Client {
 
   @Override
   public void close() {
-    trees.close();
+    if (sources != null) {
+      sources.trees.close();
+    }
   }
 }

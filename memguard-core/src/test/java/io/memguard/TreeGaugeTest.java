@@ -18,6 +18,7 @@ final class TreeGaugeTest {
   private static final long SOFT = 600 * MIB;
   private static final long HARD = 1000 * MIB;
   private static final long MILLI = 1_000_000;
+  private static final OptionalLong UNKNOWN = OptionalLong.empty();
 
   private long now = 5;
   private long measuringTakes;
@@ -64,10 +65,10 @@ final class TreeGaugeTest {
   /** A fork in the middle of the reading, or an end, counts what is shared twice. */
   @Test
   void anUnsettledReadingCountsOnlyAtTwice() {
-    assertThat(gauge.look(2 * HARD, () -> unsettled(2 * HARD)).action()).isEqualTo(Action.NONE);
+    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD)).action()).isEqualTo(Action.NONE);
     assertThat(gauge.due() - now).isEqualTo(TreeGauge.SHORTEST_NANOS);
     later();
-    assertThat(gauge.look(2 * HARD, () -> unsettled(2 * HARD + 2)).action()).isEqualTo(Action.END);
+    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD + 2)).action()).isEqualTo(Action.END);
   }
 
   @Test
@@ -87,7 +88,7 @@ final class TreeGaugeTest {
 
   @Test
   void theSoftThresholdIsNotToldOnAnUnsettledReading() {
-    assertThat(gauge.look(SOFT, () -> unsettled(SOFT)).high()).isFalse();
+    assertThat(gauge.look(UNKNOWN, SOFT, () -> unsettled(SOFT)).high()).isFalse();
     later();
     assertThat(look(SOFT, SOFT).high()).isTrue();
   }
@@ -125,9 +126,36 @@ final class TreeGaugeTest {
   }
 
   @Test
+  void itNeedNotBeLookedAtIfTheMachineHasNotGivenOutAsMuch() {
+    assertThat(gauge.canWait(OptionalLong.of(7))).as("nothing is known yet").isFalse();
+    look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
+    now = gauge.due();
+    assertThat(gauge.canWait(UNKNOWN)).isFalse();
+    assertThat(gauge.canWait(OptionalLong.of(7 + 100 * MIB))).isFalse();
+    assertThat(gauge.canWait(OptionalLong.of(7 + 40 * MIB))).isTrue();
+    assertThat(gauge.due() - now).isEqualTo((long) (60 * MIB / TreeGauge.FILL_RATE));
+    now += TreeGauge.LONGEST_NANOS;
+    assertThat(gauge.canWait(OptionalLong.of(7))).as("who is in it has to be seen").isFalse();
+  }
+
+  @Test
+  void itNeedNotBeMeasuredAgainIfTheMachineHasNotGivenOutAsMuch() {
+    look(OptionalLong.of(7), 3 * HARD, SOFT - 100 * MIB);
+    now += 9 * TreeGauge.LONGEST_NANOS;
+    look(OptionalLong.of(7 + 40 * MIB), 3 * HARD, 0);
+    assertThat(measured).isEqualTo(1);
+    assertThat(gauge.due() - now).isEqualTo((long) (60 * MIB / TreeGauge.FILL_RATE));
+    look(OptionalLong.of(7 + 100 * MIB), 3 * HARD, SOFT - 100 * MIB);
+    assertThat(measured).isEqualTo(2);
+    now += 10 * TreeGauge.LONGEST_NANOS;
+    look(OptionalLong.of(7 + 100 * MIB), 3 * HARD, 0);
+    assertThat(measured).as("it may have come down").isEqualTo(3);
+  }
+
+  @Test
   void withoutAHardThresholdItIsOnlyTold() {
     TreeGauge soft = gauge(OptionalLong.of(SOFT), OptionalLong.empty());
-    Judgement judgement = soft.look(9 * HARD, () -> settled(9 * HARD));
+    Judgement judgement = soft.look(UNKNOWN, 9 * HARD, () -> settled(9 * HARD));
     assertThat(judgement.high()).isTrue();
     assertThat(judgement.action()).isEqualTo(Action.NONE);
     assertThat(soft.due() - now).isEqualTo(TreeGauge.LONGEST_NANOS);
@@ -138,7 +166,12 @@ final class TreeGaugeTest {
   }
 
   private Judgement look(long most, long bytes) {
+    return look(UNKNOWN, most, bytes);
+  }
+
+  private Judgement look(OptionalLong givenOut, long most, long bytes) {
     return gauge.look(
+        givenOut,
         most,
         () -> {
           measured++;
