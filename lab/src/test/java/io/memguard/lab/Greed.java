@@ -70,12 +70,13 @@ enum Greed {
     };
   }
 
-  /** Returns what is to be said of the child, a regular expression. */
+  /** Returns what {@link StockPodSupervisor} is to say of the child, a regular expression. */
   String right() {
     return switch (this) {
       case ANONYMOUS, THREADS -> "ALLOCATION_DENIED CERTAIN";
-      case DOUBLE_FORK_GONE -> "Exited 0";
-      default -> "PREEMPTED CERTAIN";
+      case DOUBLE_FORK_GONE -> "Exited 0, told PREEMPTED";
+      case NO_LIMIT -> "PREEMPTED CERTAIN HEAD_ROOM";
+      default -> "PREEMPTED CERTAIN TREE_MEMORY";
     };
   }
 }

@@ -4,7 +4,10 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.memguard.GuardedProcess;
 import io.memguard.MemoryGuard;
+import io.memguard.limits.GuardOptions;
 import io.memguard.limits.MemoryLimits;
+import io.memguard.outcome.MemoryEvent;
+import io.memguard.outcome.Outcome;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
@@ -13,6 +16,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -39,24 +44,29 @@ final class StockPodSupervisor {
 
   private final String program;
   private final Greed greed;
+  private final BlockingQueue<MemoryEvent> told;
   private final Starter starter;
 
-  private StockPodSupervisor(String program, Greed greed, Starter starter) {
+  private StockPodSupervisor(
+      String program, Greed greed, BlockingQueue<MemoryEvent> told, Starter starter) {
     this.program = program;
     this.greed = greed;
+    this.told = told;
     this.starter = starter;
   }
 
   public static void main(String[] arguments) throws Exception {
     Greed greed = Greed.labelled(arguments[2]);
     int runs = Integer.parseInt(arguments[3]);
+    BlockingQueue<MemoryEvent> told = new LinkedBlockingQueue<>();
     System.out.println("supervisor up");
     if (arguments[0].equals("unguarded")) {
-      new StockPodSupervisor(arguments[1], greed, (job, limits) -> job.start()).run(runs);
+      new StockPodSupervisor(arguments[1], greed, told, (job, limits) -> job.start()).run(runs);
       return;
     }
-    try (MemoryGuard guard = MemoryGuard.create()) {
-      new StockPodSupervisor(arguments[1], greed, guard::start).run(runs);
+    try (MemoryGuard guard =
+        MemoryGuard.create(GuardOptions.defaults().withListener(told::add))) {
+      new StockPodSupervisor(arguments[1], greed, told, guard::start).run(runs);
     }
   }
 
@@ -78,15 +88,33 @@ final class StockPodSupervisor {
                 .redirectError(Redirect.DISCARD),
             greed.limits());
     String verdict =
-        greedy instanceof GuardedProcess guarded
-            ? LeafSupervisor.verdict(guarded.outcome().join())
-            : "status " + greedy.waitFor();
+        greedy instanceof GuardedProcess guarded ? verdict(guarded) : "status " + greedy.waitFor();
     int left = awaitEndOfTheGreedy();
     int right = 0;
     for (Process bystander : bystanders) {
       right += answersRight(bystander) ? 1 : 0;
     }
     return verdict + "; " + right + " bystanders right; " + left + " left; oom_kill " + oomKills();
+  }
+
+  /** What a child leaves behind when it exits can only be told to the listener. */
+  private String verdict(GuardedProcess greedy) throws InterruptedException {
+    Outcome outcome = greedy.outcome().join();
+    String verdict = LeafSupervisor.verdict(outcome);
+    if (outcome instanceof Outcome.Exited) {
+      return verdict + (isTold(greedy.pid()) ? ", told PREEMPTED" : ", told nothing");
+    }
+    return verdict + outcome.evidence().preemption().map(by -> " " + by.limit()).orElse("");
+  }
+
+  private boolean isTold(long pid) throws InterruptedException {
+    long deadline = System.nanoTime() + PATIENCE_NANOS;
+    MemoryEvent event;
+    do {
+      event = told.poll(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+    } while (event != null
+        && !(event.kind() == MemoryEvent.Kind.PREEMPTED && event.child().orElse(-1) == pid));
+    return event != null;
   }
 
   private static Process holding(Process bystander) throws IOException {
