@@ -147,6 +147,11 @@ public final class GuardedProcess extends Process {
     return postmortem.mark();
   }
 
+  /** Tells whether the child has ended, and what was left of a tree that is being ended too. */
+  boolean isGone() {
+    return hasEnded() && treeEnder.whenDone().isDone();
+  }
+
   /** A child that has ended by itself was not ended by us, even if that was meant to happen. */
   private void noteEnding(Ending ending) {
     if (!hasEnded()) {

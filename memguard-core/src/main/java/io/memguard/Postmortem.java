@@ -9,6 +9,7 @@ import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
+import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Signal;
@@ -24,6 +25,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
@@ -33,7 +35,7 @@ final class Postmortem {
   private final Witnesses.Preload preload;
   private final Child child;
   private final Leaves.Lease lease;
-  private final ProtectionState treeWatch;
+  private final Map<Protection, ProtectionState> watched;
   private final Optional<MemoryEvents.Listening> listening;
   private final Kernel kernel;
   private final Files files;
@@ -82,7 +84,7 @@ final class Postmortem {
       LaunchPlan plan,
       Witnesses.Preload preload,
       Leaves.Lease lease,
-      ProtectionState treeWatch,
+      Map<Protection, ProtectionState> watched,
       Optional<MemoryEvents.Listening> listening,
       Child child,
       Files files,
@@ -91,7 +93,7 @@ final class Postmortem {
     this.plan = plan;
     this.preload = preload;
     this.lease = lease;
-    this.treeWatch = treeWatch;
+    this.watched = watched;
     this.listening = listening;
     this.child = child;
     this.files = files;
@@ -111,6 +113,8 @@ final class Postmortem {
     if (ending == Ending.ITS_OWN) {
       ending = Ending.PREEMPT;
       preemption = Optional.of(reading);
+      listening.ifPresent(
+          told -> told.tell(Kind.PREEMPTED, OptionalLong.of(reading.treeBytes())));
     }
   }
 
@@ -132,9 +136,7 @@ final class Postmortem {
     if (plan.limits().requirement(Protection.CGROUP_LEAF) != Requirement.OFF) {
       all.put(Protection.CGROUP_LEAF, lease.state());
     }
-    if (plan.limits().requirement(Protection.TREE_WATCH) != Requirement.OFF) {
-      all.put(Protection.TREE_WATCH, treeWatch);
-    }
+    all.putAll(watched);
     return all;
   }
 
@@ -182,6 +184,10 @@ final class Postmortem {
 
   private CompletableFuture<?> release(MemoryEvents.Listening listener) {
     CompletableFuture<Void> told = listener.tellLast();
+    if (lease.leaf().isEmpty()) {
+      lease.release();
+      return told;
+    }
     CompletableFuture<Void> removed =
         CompletableFuture.runAsync(
             () -> {

@@ -177,6 +177,15 @@ public final class RetryPolicy {
   }
 
   /**
+   * Tells whether an attempt that ran out of memory may be followed by another.
+   *
+   * @return false if the first one is the last
+   */
+  public boolean triesAgain() {
+    return maxAttempts > 1;
+  }
+
+  /**
    * Runs a child until an attempt is the last: it succeeded, it failed in a way that is not tried
    * again, or a budget is used up.
    *
