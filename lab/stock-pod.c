@@ -6,7 +6,7 @@
  *   shared              the same with mappings that are shared (MAP_SHARED | MAP_ANONYMOUS), which RLIMIT_DATA does not count
  *   tmpfs-mapped        the same in a file in /dev/shm that it maps
  *   tmpfs-written       the same in a file in /dev/shm that it writes, holds open and never maps: no process's figures show it
- *   workers             eight workers that take 20 MiB each and keep it: none of them is large
+ *   workers             eight workers that take 28 MiB each and keep it: none of them is large
  *   double-fork         the same, and each leaves the tree: its parent is gone, its session is its own
  *   double-fork-gone    the same, and the child itself is gone by then
  *   threads             64 threads with small stacks that take small blocks, without end
@@ -32,7 +32,7 @@
 #define STEP MIB
 #define WITHOUT_END (1024 * MIB)
 #define WORKERS 8
-#define WORKER_TAKES (20 * MIB)
+#define WORKER_TAKES (28 * MIB)
 #define THREADS 64
 #define BLOCK ((size_t)16 << 10)
 #define HONEST_WORDS (4 * MIB / sizeof(uint32_t))

@@ -61,7 +61,7 @@ enum Greed {
   }
 
   MemoryLimits limits() {
-    MemoryLimits limits = MemoryLimits.of("24MiB");
+    MemoryLimits limits = MemoryLimits.of("32MiB");
     return switch (this) {
       case ANONYMOUS_NO_RLIMIT, THREADS_NO_RLIMIT ->
           limits.with(Protection.RLIMIT_DATA, Requirement.OFF);

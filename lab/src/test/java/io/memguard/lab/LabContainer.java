@@ -66,7 +66,8 @@ final class LabContainer {
           new ProcessBuilder(all).redirectErrorStream(true).redirectOutput(output.toFile()).start();
       if (!process.waitFor(patienceSeconds, TimeUnit.SECONDS)) {
         process.destroy();
-        throw new IllegalStateException("still running: " + all);
+        throw new IllegalStateException(
+            "still running: " + all + ", and has said:\n" + Files.readString(output, UTF_8));
       }
       return new Result(
           process.exitValue(), Files.readString(output, UTF_8), counters(Files.readString(report)));
