@@ -113,8 +113,7 @@ final class Postmortem {
     if (ending == Ending.ITS_OWN) {
       ending = Ending.PREEMPT;
       preemption = Optional.of(reading);
-      listening.ifPresent(
-          told -> told.tell(Kind.PREEMPTED, OptionalLong.of(reading.treeBytes())));
+      listening.ifPresent(told -> told.tell(Kind.PREEMPTED, OptionalLong.of(reading.treeBytes())));
     }
   }
 
