@@ -131,7 +131,9 @@ public final class GuardedProcess extends Process {
             .map(ProcessHandle::of)
             .flatMap(Optional::stream)
             .collect(Collectors.toSet());
-    if (!hasEnded()) {
+    if (hasEnded()) {
+      postmortem.leftTooMuch(reading);
+    } else {
       postmortem.endedBy(reading);
     }
     treeEnder.end(grace, known);

@@ -188,7 +188,7 @@ final class MemoryEvents implements AutoCloseable {
 
     private void begin(LeafHints source, Leaf in) {
       try {
-        hint = source.listen(in, this::changed, () -> tell(Kind.PRESSURE, OptionalLong.empty()));
+        hint = source.listen(in, this::changed, () -> execute(this::pressed));
       } catch (IOException e) {
         LOG.warn(
             "What happens in cgroup {} is told only when child {} has ended: {};"
@@ -200,18 +200,19 @@ final class MemoryEvents implements AutoCloseable {
       changed(); // it may have begun before
     }
 
+    private void pressed() {
+      if (!ended) {
+        deliver(Kind.PRESSURE, 1, OptionalLong.empty(), List.of());
+      }
+    }
+
     /**
-     * Tells what somebody else found out about the child.
+     * Tells what somebody else found out about the child, or about what it left behind.
      *
      * @param bytes what was read
      */
     void tell(Kind kind, OptionalLong bytes) {
-      execute(
-          () -> {
-            if (!ended) {
-              deliver(kind, 1, bytes, List.of());
-            }
-          });
+      execute(() -> deliver(kind, 1, bytes, List.of()));
     }
 
     private void changed() {

@@ -42,6 +42,7 @@ final class Postmortem {
   private final long began;
   private Ending ending = Ending.ITS_OWN;
   private Optional<Preemption> preemption = Optional.empty();
+  private boolean toldOfLeftovers;
 
   /** Where the child's output goes if it goes to files; noted before it is started. */
   record Files(Optional<FileTail> output, Optional<FileTail> error) {
@@ -113,8 +114,20 @@ final class Postmortem {
     if (ending == Ending.ITS_OWN) {
       ending = Ending.PREEMPT;
       preemption = Optional.of(reading);
-      listening.ifPresent(told -> told.tell(Kind.PREEMPTED, OptionalLong.of(reading.treeBytes())));
+      tell(reading);
     }
+  }
+
+  /** Tells that what the child left behind is ended for its memory, once. */
+  synchronized void leftTooMuch(Preemption reading) {
+    if (ending != Ending.PREEMPT && !toldOfLeftovers) {
+      toldOfLeftovers = true;
+      tell(reading);
+    }
+  }
+
+  private void tell(Preemption reading) {
+    listening.ifPresent(to -> to.tell(Kind.PREEMPTED, OptionalLong.of(reading.treeBytes())));
   }
 
   private synchronized Ending ending() {

@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * reading {@code /proc} and waiting for the grace period are not for the watcher.
  */
 final class TreeEnder {
-  private static final long POLL_MILLIS = 10;
+  private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
   private static final long KILLED_WITHIN_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** Times of {@link System#nanoTime} can be compared if they are less than 292 years apart. */
@@ -26,6 +27,7 @@ final class TreeEnder {
   private final Optional<String> mark;
   private final Set<ProcessHandle> known = ConcurrentHashMap.newKeySet();
   private @Nullable CompletableFuture<Void> done;
+  private @Nullable Thread thread;
   private volatile long killAt;
   private boolean killing;
 
@@ -66,7 +68,7 @@ final class TreeEnder {
     if (done == null) {
       begin(politely, members);
     } else {
-      notifyAll();
+      LockSupport.unpark(thread);
     }
   }
 
@@ -76,12 +78,13 @@ final class TreeEnder {
     if (politely) {
       members.forEach(ProcessHandle::destroy);
     }
-    Thread thread =
+    Thread made =
         new Thread(
             () -> endAndTell(politely, members, ending), "memguard-ending-" + process.pid());
-    thread.setDaemon(true);
+    made.setDaemon(true);
+    thread = made;
     try {
-      thread.start();
+      made.start();
     } catch (OutOfMemoryError e) { // no thread is to be had: then the child alone, at once
       child.signal(Signal.KILL);
       ending.complete(null);
@@ -135,15 +138,10 @@ final class TreeEnder {
   }
 
   /** Returns false if it is time to go on; less patience may be asked for at any moment. */
-  private synchronized boolean pause() {
+  private boolean pause() {
     if (System.nanoTime() - killAt < 0) {
-      try {
-        wait(POLL_MILLIS);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return false;
-      }
+      LockSupport.parkNanos(this, POLL_NANOS);
     }
-    return System.nanoTime() - killAt < 0;
+    return System.nanoTime() - killAt < 0 && !Thread.currentThread().isInterrupted();
   }
 }

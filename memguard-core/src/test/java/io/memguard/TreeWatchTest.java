@@ -130,10 +130,23 @@ final class TreeWatchTest {
   /** The outcome was told long before. */
   @Test
   void whatTheChildLeftBehindIsEndedToo(MemoryGuard guard) throws Exception {
-    Outcome outcome = run(guard, "daemon()\ndaemon()\ndaemon()\n", LIMITS);
+    List<MemoryEvent> told = new CopyOnWriteArrayList<>();
+    Outcome outcome =
+        guard.run(
+            program("daemon()\ndaemon()\ndaemon()\n"),
+            LIMITS,
+            PATIENT.withMemoryListener(told::add));
     assertThat(outcome.isSuccess()).as(outcome.explanation()).isTrue();
     Eventually.await("three have lived", () -> pids().size() == 3);
     pids().forEach(Eventually::awaitGone);
+    assertThat(told)
+        .singleElement()
+        .satisfies(
+            event -> {
+              assertThat(event.kind()).isEqualTo(Kind.PREEMPTED);
+              assertThat(event.child()).hasValue(outcome.evidence().pid());
+              assertThat(event.bytes().getAsLong()).isGreaterThan(128 * MIB);
+            });
   }
 
   @Test

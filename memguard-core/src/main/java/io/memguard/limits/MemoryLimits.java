@@ -144,7 +144,7 @@ public record MemoryLimits(
     if (before.isEmpty()) {
       return changed;
     }
-    long now = changed.memory().orElse(bytes);
+    long now = changed.smallest(limit -> true).orElse(bytes);
     return new MemoryLimits(
         changed.rlimits,
         requirements,
