@@ -274,8 +274,7 @@ final class MemoryEventsTest {
   }
 
   private static MemoryEvent event(Kind kind, long times) {
-    return new MemoryEvent(
-        OptionalLong.of(CHILD), kind, times, OptionalLong.empty(), List.of());
+    return new MemoryEvent(OptionalLong.of(CHILD), kind, times, OptionalLong.empty(), List.of());
   }
 
   private void counted(int high, int max, int oom, int kills) throws IOException {
