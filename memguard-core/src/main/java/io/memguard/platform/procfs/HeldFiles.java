@@ -22,8 +22,8 @@ import java.util.stream.Collectors;
  * the machine's shared memory has grown since it was done last, and once a minute.
  *
  * <p>A file that was there before the tree began does not count: it is somebody else's data, or a
- * log that all append to; nor one of which the kernel does not tell the time of birth. Neither does one that nobody holds open. Without the native library, none
- * is found.
+ * log that all append to; nor one of which the kernel does not tell the time of birth. Neither does
+ * one that nobody holds open. Without the native library, none is found.
  *
  * <p>Not safe to share between threads.
  */
