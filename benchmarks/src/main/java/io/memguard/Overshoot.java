@@ -1,5 +1,7 @@
 package io.memguard;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.GuardOptions.HeadroomGuard;
 import io.memguard.limits.MemoryLimits;
@@ -32,7 +34,6 @@ public final class Overshoot {
 
   /** Small pages are filled slowly: so many times fewer runs will do. */
   private static final int FEWER = 10;
-
 
   private final Path fill;
   private final Path scratch;
@@ -82,7 +83,7 @@ public final class Overshoot {
   private String rate(int threads, String pages) throws Exception {
     begin("-");
     Process one = command("-", 0, threads, pages).start();
-    String said = new String(one.getInputStream().readAllBytes()).strip();
+    String said = new String(one.getInputStream().readAllBytes(), UTF_8).strip();
     one.waitFor();
     return said;
   }
