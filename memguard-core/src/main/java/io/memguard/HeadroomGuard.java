@@ -80,7 +80,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private @Nullable Ward dying;
   private long dyingUntil;
   private boolean helpless;
-  private long due = System.nanoTime();
+  private long due;
   private volatile boolean parked = true;
 
   /** A child that may be ended. */
@@ -255,13 +255,13 @@ final class HeadroomGuard implements MemoryWatch.Client {
 
   @Override
   public long tick(long now) {
+    boolean wasParked = parked;
     parked = true;
     if (wards.isEmpty() && dying == null) { // asked after that was said: see add
-      due = now;
       return NEVER;
     }
     parked = false;
-    if (now - due < 0) {
+    if (!wasParked && now - due < 0) {
       return due - now;
     }
     long next = look(now);
@@ -270,6 +270,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   private long look(long now) {
+    long began = System.nanoTime();
     Optional<Headroom.Reading> reading = headroom.look();
     if (reading.isEmpty()) {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
@@ -280,7 +281,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     }
     return act(reading.get(), now)
         ? SHORTEST_NANOS
-        : interval(reading.get(), System.nanoTime() - now);
+        : interval(reading.get(), System.nanoTime() - began);
   }
 
   /** Returns true if it has to look again very soon. */
@@ -324,7 +325,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
     }
     boolean late = now - dyingUntil > 0;
     if (late) {
-      LOG.warn("pid {} was killed 10 seconds ago and has not ended: another one may have to", victim.pid());
+      LOG.warn(
+          "pid {} was killed 10 seconds ago and has not ended: another one may have to",
+          victim.pid());
     }
     if (late || victim.isGone()) {
       dying = null;
@@ -339,9 +342,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
         .map(
             one ->
                 new Weighed(
-                    one.getKey(),
-                    one.getKey().candidate(one.getValue()),
-                    one.getValue().members))
+                    one.getKey(), one.getKey().candidate(one.getValue()), one.getValue().members))
         .sorted(Comparator.comparingLong((Weighed one) -> one.candidate.bytes()).reversed())
         .toList();
   }

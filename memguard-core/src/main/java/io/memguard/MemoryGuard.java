@@ -402,8 +402,7 @@ public final class MemoryGuard implements AutoCloseable {
     return states;
   }
 
-  private static boolean isActive(
-      Map<Protection, ProtectionState> states, Protection protection) {
+  private static boolean isActive(Map<Protection, ProtectionState> states, Protection protection) {
     ProtectionState state = states.get(protection);
     return state != null && state.active();
   }

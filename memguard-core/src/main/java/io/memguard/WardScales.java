@@ -10,8 +10,8 @@ import java.util.Map;
 
 /**
  * Tells what children and their descendants hold, when somebody has to be chosen: what they have
- * resident, which is read in well under a millisecond. That counts twice what processes share;
- * to tell it apart takes the kernel a millisecond for 100 MiB, and there is no time for that.
+ * resident, which is read in well under a millisecond. That counts twice what processes share; to
+ * tell it apart takes the kernel a millisecond for 100 MiB, and there is no time for that.
  *
  * <p>It belongs to one thread.
  */

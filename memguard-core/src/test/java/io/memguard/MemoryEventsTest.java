@@ -233,9 +233,9 @@ final class MemoryEventsTest {
           .containsExactly(
               new MemoryEvent(
                   OptionalLong.of(CHILD), Kind.PREEMPTED, 1, OptionalLong.of(7), List.of()));
-      listening.tell(Kind.HIGH, OptionalLong.of(8));
+      listening.tell(Kind.PREEMPTED, OptionalLong.of(8));
       end(listening);
-      assertThat(told).as("nothing is told after its end").hasSize(1);
+      assertThat(told).as("what it left behind is told of after its end").hasSize(2);
     }
   }
 
@@ -274,8 +274,7 @@ final class MemoryEventsTest {
   }
 
   private static MemoryEvent event(Kind kind, long times) {
-    return new MemoryEvent(
-        OptionalLong.of(CHILD), kind, times, OptionalLong.empty(), List.of());
+    return new MemoryEvent(OptionalLong.of(CHILD), kind, times, OptionalLong.empty(), List.of());
   }
 
   private void counted(int high, int max, int oom, int kills) throws IOException {

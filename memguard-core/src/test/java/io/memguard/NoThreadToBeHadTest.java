@@ -123,7 +123,7 @@ final class NoThreadToBeHadTest {
       Files.writeString(leaf.directory().resolve("memory.events"), "oom 0\n");
       try (Watcher watcher = new Watcher();
           LeafHints hints = new LeafHints(watcher);
-          MemoryEvents events = 
+          MemoryEvents events =
               new MemoryEvents(Optional.of(hints), OomVictims.unknown(), Optional.empty())) {
         Libc.limitProcesses(1);
         System.out.println(listen(events, leaf) + ", watches: " + Proc.inotifyWatches());

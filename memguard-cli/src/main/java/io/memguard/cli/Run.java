@@ -167,7 +167,9 @@ final class Run {
   private boolean matters(Protection protection, Map<Protection, ProtectionState> all) {
     return switch (protection) {
       case WITNESS -> request.limits().bytes().isPresent();
-      case TREE_WATCH -> !isActive(all.get(Protection.CGROUP_LEAF)); // which does the same
+      case TREE_WATCH ->
+          request.limits().treeMemory().isPresent()
+              && !isActive(all.get(Protection.CGROUP_LEAF)); // which does the same
       default -> true;
     };
   }

@@ -140,8 +140,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withMemoryListener(Consumer<MemoryEvent> value) {
-    return new LaunchOptions(
-        timeout, grace, group, dieWithParent, Optional.of(value), retryable);
+    return new LaunchOptions(timeout, grace, group, dieWithParent, Optional.of(value), retryable);
   }
 
   /**

@@ -52,12 +52,7 @@ public interface VictimPolicy {
    * @param retryable true if it will be tried again
    */
   record Candidate(
-      long pid,
-      MemoryLimits limits,
-      long bytes,
-      int processes,
-      Duration age,
-      boolean retryable) {
+      long pid, MemoryLimits limits, long bytes, int processes, Duration age, boolean retryable) {
     /**
      * Checks the values.
      *

@@ -21,7 +21,9 @@ final class VictimPolicyTest {
     assertThat(chosen(child(2, MemoryLimits.none(), 100, 1, true), over)).isEqualTo(over);
   }
 
-  /** The tree's counts, where there is one: each of its processes may have as much as the rlimit. */
+  /**
+   * The tree's counts, where there is one: each of its processes may have as much as the rlimit.
+   */
   @Test
   void theLimitIsThatOfTheTree() {
     MemoryLimits limits = MemoryLimits.of(10 * MIB).withTreeMemory(50 * MIB);

@@ -49,7 +49,9 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   /** Understands what that file says. */
   abstract OptionalLong max(String text);
 
-  /** Returns the name of the file that tells how much it and all below it use, page cache included. */
+  /**
+   * Returns the name of the file that tells how much it and all below it use, page cache included.
+   */
   abstract String usageFile();
 
   /** Returns what is in front of the names in {@code memory.stat} that count all below it too. */

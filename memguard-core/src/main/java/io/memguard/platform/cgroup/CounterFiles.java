@@ -80,8 +80,7 @@ public final class CounterFiles implements AutoCloseable {
       Path file,
       Function<String, Counters> reader) {
     OpenFile.open(file)
-        .ifPresent(
-            opened -> sources.add(new Source(cgroup, hierarchical, rare, reader, opened)));
+        .ifPresent(opened -> sources.add(new Source(cgroup, hierarchical, rare, reader, opened)));
   }
 
   /** Reads for a launch: what is looked at rarely is up to ten seconds old. */

@@ -120,8 +120,7 @@ public final class Headroom implements AutoCloseable {
     long kept = reserve.applyAsLong(max.getAsLong());
     long droppable = cache - Math.min(cache / 2, kept);
     long bytes = max.getAsLong() - usage.getAsLong() + droppable + swap;
-    return Optional.of(
-        new Reading(bytes, kept, max.getAsLong(), "cgroup " + level.cgroup.path()));
+    return Optional.of(new Reading(bytes, kept, max.getAsLong(), "cgroup " + level.cgroup.path()));
   }
 
   private Optional<Reading> machine(long swap) {
@@ -151,9 +150,7 @@ public final class Headroom implements AutoCloseable {
 
   private OptionalLong inMeminfo(String key) {
     OptionalLong kibibytes =
-        meminfo
-            .map(file -> KernelFile.entry(file.text(), key))
-            .orElse(OptionalLong.empty());
+        meminfo.map(file -> KernelFile.entry(file.text(), key)).orElse(OptionalLong.empty());
     return kibibytes.isPresent() ? OptionalLong.of(kibibytes.getAsLong() << 10) : kibibytes;
   }
 

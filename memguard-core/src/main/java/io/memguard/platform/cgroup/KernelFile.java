@@ -50,7 +50,9 @@ final class KernelFile {
     return text(file).map(text -> entry(text, key)).orElse(OptionalLong.empty());
   }
 
-  /** Looks at no more of the text than it must: some of these are read a thousand times a second. */
+  /**
+   * Looks at no more of the text than it must: some of these are read a thousand times a second.
+   */
   static OptionalLong entry(String text, String key) {
     for (int line = 0; line < text.length(); line = nextLine(text, line)) {
       int value = line + key.length();

@@ -38,8 +38,7 @@ final class HeadroomTest {
         CONTAINER + "memory.stat",
         "active_file_x 1\ninactive_file %d\nactive_file %d\n".formatted(20 * MIB, 40 * MIB));
     assertThat(bytes(tree)).isEqualTo((100 - 90 + 60 - 10) * MIB);
-    tree.with(
-        CONTAINER + "memory.stat", "inactive_file %d\nactive_file 0\n".formatted(8 * MIB));
+    tree.with(CONTAINER + "memory.stat", "inactive_file %d\nactive_file 0\n".formatted(8 * MIB));
     assertThat(bytes(tree)).isEqualTo((100 - 90 + 8 - 4) * MIB);
   }
 
@@ -127,8 +126,7 @@ final class HeadroomTest {
   @Test
   void thisProcessIsKilledAlongWhereItsContainerIsKilledAsAWhole() {
     assertThat(Headroom.groupKill(container().search()))
-        .contains(
-            "cgroup / has memory.oom.group set, and cgroup / a limit of 104857600 bytes");
+        .contains("cgroup / has memory.oom.group set, and cgroup / a limit of 104857600 bytes");
     assertThat(
             Headroom.groupKill(
                 CapturedTree.unpack("v2-after-group-kill", root.resolve("above")).search()))
@@ -139,7 +137,13 @@ final class HeadroomTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"v2-container-writable", "v2-after-oom", "v1-docker", "v2-plain", "v2-not-mounted"})
+      strings = {
+        "v2-container-writable",
+        "v2-after-oom",
+        "v1-docker",
+        "v2-plain",
+        "v2-not-mounted"
+      })
   void elsewhereItIsNot(String capture) {
     assertThat(Headroom.groupKill(CapturedTree.unpack(capture, root).search())).isEmpty();
   }
