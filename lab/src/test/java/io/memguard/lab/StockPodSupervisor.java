@@ -8,14 +8,14 @@ import io.memguard.limits.GuardOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -35,7 +35,6 @@ final class StockPodSupervisor {
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(60);
   private static final MemoryLimits HONEST = MemoryLimits.of("16MiB");
   private static final int HONEST_WORDS = 1 << 20;
-  private static final Path EVENTS = Path.of("/sys/fs/cgroup/memory.events");
 
   /** Starts a child, guarded or not. */
   private interface Starter {
@@ -64,8 +63,7 @@ final class StockPodSupervisor {
       new StockPodSupervisor(arguments[1], greed, told, (job, limits) -> job.start()).run(runs);
       return;
     }
-    try (MemoryGuard guard =
-        MemoryGuard.create(GuardOptions.defaults().withListener(told::add))) {
+    try (MemoryGuard guard = MemoryGuard.create(GuardOptions.defaults().withListener(told::add))) {
       new StockPodSupervisor(arguments[1], greed, told, guard::start).run(runs);
     }
   }
@@ -88,33 +86,45 @@ final class StockPodSupervisor {
                 .redirectError(Redirect.DISCARD),
             greed.limits());
     String verdict =
-        greedy instanceof GuardedProcess guarded ? verdict(guarded) : "status " + greedy.waitFor();
+        greedy instanceof GuardedProcess guarded
+            ? verdict(guarded)
+            : "status " + greedy.waitFor() + "; 0 MiB";
     int left = awaitEndOfTheGreedy();
     int right = 0;
     for (Process bystander : bystanders) {
       right += answersRight(bystander) ? 1 : 0;
     }
-    return verdict + "; " + right + " bystanders right; " + left + " left; oom_kill " + oomKills();
+    return verdict + "; " + right + " bystanders right; " + left + " left";
   }
 
-  /** What a child leaves behind when it exits can only be told to the listener. */
+  /** Says what became of it, and what it held when it was ended. */
   private String verdict(GuardedProcess greedy) throws InterruptedException {
     Outcome outcome = greedy.outcome().join();
     String verdict = LeafSupervisor.verdict(outcome);
-    if (outcome instanceof Outcome.Exited) {
-      return verdict + (isTold(greedy.pid()) ? ", told PREEMPTED" : ", told nothing");
+    if (outcome instanceof Outcome.Exited) { // what it left behind is told to the listener only
+      OptionalLong bytes = awaitPreemption(greedy.pid());
+      return verdict + (bytes.isPresent() ? ", told PREEMPTED; " : "; ") + mib(bytes.orElse(0));
     }
-    return verdict + outcome.evidence().preemption().map(by -> " " + by.limit()).orElse("");
+    Optional<Preemption> preemption = outcome.evidence().preemption();
+    return verdict
+        + preemption.map(by -> " " + by.limit()).orElse("")
+        + "; "
+        + mib(preemption.map(Preemption::treeBytes).orElse(0L));
   }
 
-  private boolean isTold(long pid) throws InterruptedException {
+  private static String mib(long bytes) {
+    return (bytes >> 20) + " MiB";
+  }
+
+  /** Returns what was read, or empty if nobody is told in time. */
+  private OptionalLong awaitPreemption(long pid) throws InterruptedException {
     long deadline = System.nanoTime() + PATIENCE_NANOS;
     MemoryEvent event;
     do {
       event = told.poll(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
     } while (event != null
         && !(event.kind() == MemoryEvent.Kind.PREEMPTED && event.child().orElse(-1) == pid));
-    return event != null;
+    return event == null ? OptionalLong.empty() : event.bytes();
   }
 
   private static Process holding(Process bystander) throws IOException {
@@ -163,15 +173,5 @@ final class StockPodSupervisor {
 
   private static boolean hasArgument(Optional<String[]> arguments, String wanted) {
     return arguments.filter(all -> all.length == 1 && all[0].equals(wanted)).isPresent();
-  }
-
-  private static String oomKills() throws IOException {
-    try (Stream<String> lines = Files.lines(EVENTS)) {
-      return lines
-          .filter(line -> line.startsWith("oom_kill "))
-          .map(line -> line.substring("oom_kill ".length()))
-          .findFirst()
-          .orElseThrow();
-    }
   }
 }
