@@ -70,13 +70,16 @@ enum Greed {
     };
   }
 
-  /** Returns what {@link StockPodSupervisor} is to say of the child, a regular expression. */
+  /**
+   * Returns what {@link StockPodSupervisor} is to say of the child, a regular expression. Which of
+   * two limits is seen to be passed first is a matter of time, and either saves the others.
+   */
   String right() {
     return switch (this) {
       case ANONYMOUS, THREADS -> "ALLOCATION_DENIED CERTAIN";
       case DOUBLE_FORK_GONE -> "Exited 0, told PREEMPTED";
       case NO_LIMIT -> "PREEMPTED CERTAIN HEAD_ROOM";
-      default -> "PREEMPTED CERTAIN TREE_MEMORY";
+      default -> "PREEMPTED CERTAIN (TREE_MEMORY|HEAD_ROOM)";
     };
   }
 }
