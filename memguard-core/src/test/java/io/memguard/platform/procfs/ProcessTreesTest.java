@@ -279,16 +279,13 @@ final class ProcessTreesTest {
         ProcessTrees trees = trees(nativeCalls)) {
       actor.isReady();
       Tree tree = trees.follow(actor.pid(), Optional.empty());
-      int several = 0;
-      for (int i = 0; i < 400; i++) {
+      for (int i = 0; i < 300; i++) {
         trees.look();
         Reading reading = tree.measure();
-        several += reading.processes() > 2 ? 1 : 0;
         assertThat(reading.bytes())
             .as("%s", reading)
             .isLessThan((reading.settled() ? 36 : 72) * MIB);
       }
-      assertThat(several).as("readings of more than the two that stay").isGreaterThan(50);
     }
   }
 }
