@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "syscalls.h"
 
@@ -35,13 +37,19 @@ GUARD_API int32_t guard_same_memory(int32_t pid, int32_t other) {
   return answer < 0 ? (int32_t)answer : answer == 0;
 }
 
+/* Whether it is memfd_create(2)'s, and not of huge pages: those are set apart from all other memory. */
 static int is_memfd(long directory, const char *name) {
   char target[sizeof MEMFD - 1];
   if (sys4(SYS_readlinkat, directory, (long)name, (long)target, sizeof target) != sizeof target) return 0;
   for (size_t i = 0; i < sizeof target; i++) {
     if (target[i] != MEMFD[i]) return 0;
   }
-  return 1;
+  struct statfs system;
+  long fd = sys4(SYS_openat, directory, (long)name, O_PATH | O_CLOEXEC, 0);
+  if (fd < 0) return 0;
+  long answer = sys2(SYS_fstatfs, fd, (long)&system);
+  sys1(SYS_close, fd);
+  return answer == 0 && system.f_type == TMPFS_MAGIC;
 }
 
 /* The mode of the link itself tells how the file was opened. A server that does not answer is not waited for. */

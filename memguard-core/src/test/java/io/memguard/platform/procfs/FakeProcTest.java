@@ -6,18 +6,23 @@ import io.memguard.platform.procfs.ProcessTrees.Reading;
 import io.memguard.platform.procfs.ProcessTrees.Source;
 import io.memguard.platform.procfs.ProcessTrees.Tree;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What cannot be had from real processes on demand: pids that are used again, old kernels. */
 @Tag("engine-independent")
+@Timeout(60)
 final class FakeProcTest {
   private static final long MIB = 1 << 20;
   private static final long JVM = 50;
@@ -221,6 +226,20 @@ final class FakeProcTest {
     assertThat(tree.members()).containsExactly(101L);
   }
 
+  /** Looking at all strangers again for each child that has ended would be dear. */
+  @Test
+  void aRootThatHasEndedWasStartedLately() throws Exception {
+    process(60, 1, 1999, 10);
+    marked(60, "MARK=1\0");
+    process(101, 1, 2000, 10);
+    marked(101, "MARK=1\0");
+    rest();
+    Files.writeString(proc.resolve("uptime"), "30.00 55.55\n");
+    Tree tree = trees.follow(-1, Optional.of("MARK=1"));
+    lookLater();
+    assertThat(tree.members()).containsExactly(101L);
+  }
+
   @Test
   void memoryIsAnonymousAndSharedAndSwappedButNotFilesNorWhatIsFree() throws Exception {
     Files.writeString(
@@ -256,5 +275,56 @@ final class FakeProcTest {
     lastPid(101);
     lookLater();
     assertThat(tree.measure()).isEqualTo(new Reading(14 * MIB, 2, Source.STATM, false));
+  }
+
+  /** Otherwise it would count with half of what both had, and the other one with all of it. */
+  @Test
+  void whatEndsWhileTheOthersAreReadDoesNotCount() throws Exception {
+    assertThat(measuredWhile(() -> ends(ROOT)))
+        .isEqualTo(new Reading(8 * MIB, 1, Source.ROLLUP, true));
+  }
+
+  @Test
+  void whatIsLetGoOfWhileTheOthersAreReadDoesNotCount() throws Exception {
+    assertThat(measuredWhile(() -> process(ROOT, JVM, 1000, 2 * MIB / PageSize.BYTES)))
+        .isEqualTo(new Reading(8 * MIB + 2 * MIB, 2, Source.ROLLUP, true));
+    assertThat(measuredWhile(() -> process(ROOT, JVM, 1000, 0)))
+        .isEqualTo(new Reading(8 * MIB, 2, Source.ROLLUP, true));
+    assertThat(measuredWhile(() -> process(ROOT, JVM, 1000, 9999)))
+        .isEqualTo(new Reading(8 * MIB + 4 * MIB, 2, Source.ROLLUP, true));
+  }
+
+  private interface Change {
+    void happen() throws IOException;
+  }
+
+  /**
+   * Measures a root that has 4 MiB resident and as its part, and a child of which reading the part,
+   * 8 MiB, waits until something happened to the root.
+   */
+  private Reading measuredWhile(Change change) throws Exception {
+    process(ROOT, JVM, 1000, 4 * MIB / PageSize.BYTES);
+    process(101, ROOT, 1001, 10);
+    Files.writeString(proc.resolve(ROOT + "/smaps_rollup"), "Pss_Anon: 4096 kB\n");
+    Path part = proc.resolve("101/smaps_rollup");
+    Files.deleteIfExists(part);
+    assertThat(new ProcessBuilder("mkfifo", part.toString()).start().waitFor()).isZero();
+    lastPid(0);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    lookLater();
+    CompletableFuture<Void> answered =
+        CompletableFuture.runAsync(
+            () -> {
+              try (Writer child = Files.newBufferedWriter(part)) { // opened when it is read
+                change.happen();
+                child.write("Pss_Anon: 8192 kB\n");
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            });
+    Reading reading = tree.measure();
+    answered.get();
+    trees.forget(tree);
+    return reading;
   }
 }
