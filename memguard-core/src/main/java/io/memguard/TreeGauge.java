@@ -151,7 +151,7 @@ final class TreeGauge {
 
   private Judgement judge(Reading reading) {
     long bytes = reading.bytes();
-    // One that changed while it was read may count what was shared twice, and no more than that.
+    // One that is not settled may have taken one memory for two, and no more than that.
     boolean sure = reading.settled() || bytes / 2 > end();
     Action action = sure && bytes > end() ? (ending ? Action.KILL : Action.END) : Action.NONE;
     boolean high = !aboveSoft && reading.settled() && bytes >= soft;
