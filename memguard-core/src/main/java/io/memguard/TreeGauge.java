@@ -22,8 +22,7 @@ final class TreeGauge {
   static final long SHORTEST_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
   static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-  /** A tree is measured for a fifth of the time at most. */
-  private static final int PAUSE = 4;
+  private static final int PAUSE_PART = 4;
 
   /** Who counts for more than he has is measured now and then: he may have come down. */
   private static final long MEASURED_NANOS = TimeUnit.SECONDS.toNanos(10);
@@ -143,10 +142,18 @@ final class TreeGauge {
     measuredAt = nanoClock.getAsLong();
     Judgement judgement = judge(reading);
     know(givenOut, reading.bytes(), measuredAt);
-    long affordable = measuredAt + PAUSE * (measuredAt - now);
+    long affordable = measuredAt + pause(measuredAt - now);
     due = due - affordable < 0 ? affordable : due;
     measurable = due;
     return judgement;
+  }
+
+  /**
+   * Returns how long to look away after something that took so long: for four fifths of the time.
+   * It may have taken long because others had the CPU, and that must not make anybody blind.
+   */
+  static long pause(long took) {
+    return Math.min(PAUSE_PART * took, LONGEST_NANOS);
   }
 
   private Judgement judge(Reading reading) {
