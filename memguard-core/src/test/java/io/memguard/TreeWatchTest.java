@@ -141,8 +141,7 @@ final class TreeWatchTest {
                     time.sleep(0.01)
                 stay()
         """;
-    Outcome outcome =
-        guard.run(program(program), LIMITS, PATIENT.withMemoryListener(told::add));
+    Outcome outcome = guard.run(program(program), LIMITS, PATIENT.withMemoryListener(told::add));
     assertThat(outcome.isSuccess()).as(outcome.explanation()).isTrue();
     Eventually.await("three have lived", () -> pids().size() == 3);
     pids().forEach(Eventually::awaitGone);
