@@ -351,7 +351,9 @@ public final class MemoryGuard implements AutoCloseable {
     Map<Protection, ProtectionState> watched;
     try {
       preload = witnesses.arm(plan.limits());
-      watched(plan.limits(), lease, listened);
+      if (mustBeWatched(plan.limits())) {
+        watched(plan.limits(), lease, listened); // refused before anything is started
+      }
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative()); // after which it may be without a leaf
       watched = watched(plan.limits(), lease, listened);
@@ -400,6 +402,11 @@ public final class MemoryGuard implements AutoCloseable {
     }
     headroom.arm(limits).ifPresent(state -> states.put(Protection.HEADROOM_GUARD, state));
     return states;
+  }
+
+  private static boolean mustBeWatched(MemoryLimits limits) {
+    return limits.requirement(Protection.TREE_WATCH) == Requirement.REQUIRE
+        || limits.requirement(Protection.HEADROOM_GUARD) == Requirement.REQUIRE;
   }
 
   private static boolean isActive(Map<Protection, ProtectionState> states, Protection protection) {

@@ -36,9 +36,6 @@ import org.slf4j.LoggerFactory;
 final class TreeWatch implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(TreeWatch.class);
 
-  /** Looking takes a fifth of the time at most. */
-  private static final int PAUSE = 4;
-
   /** What is due within this time is looked at together. */
   private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
@@ -143,10 +140,14 @@ final class TreeWatch implements MemoryWatch.Client {
 
   @Override
   public long tick(long now) {
+    boolean first = sources == null;
     if (sources == null) {
       sources = new Sources();
     }
     adopt(sources.trees);
+    if (first) {
+      warmUp();
+    }
     if (!watched.isEmpty() && due(now) - now <= 0) {
       look(sources, now);
     }
@@ -162,6 +163,14 @@ final class TreeWatch implements MemoryWatch.Client {
       if (!ended || mark.isPresent()) {
         watched.add(new Watched(one, trees.follow(ended ? NO_PID : one.process.pid(), mark)));
       }
+    }
+  }
+
+  /** Measures once for nothing: to load classes takes long, and would when there is no time. */
+  private void warmUp() {
+    for (Watched one : watched) {
+      one.tree.measure();
+      return;
     }
   }
 
@@ -185,7 +194,7 @@ final class TreeWatch implements MemoryWatch.Client {
     }
     from.trees.look(due.stream().map(Watched::tree).toList());
     long after = System.nanoTime();
-    affordable = after + PAUSE * (after - now);
+    affordable = after + TreeGauge.pause(after - now);
     for (Watched one : due) {
       if (one.tree.processes() == 0 && one.child.process.hasEnded()) {
         from.trees.forget(one.tree);
