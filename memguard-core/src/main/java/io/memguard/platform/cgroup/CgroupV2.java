@@ -73,12 +73,22 @@ public final class CgroupV2 extends Cgroup {
 
   @Override
   public Optional<Counters> events() {
-    return eventsAreLocal ? Optional.empty() : counters("memory.events");
+    return eventsAreLocal() ? Optional.empty() : counters("memory.events");
   }
 
   @Override
   public Optional<Counters> localEvents() {
-    return counters(eventsAreLocal ? "memory.events" : "memory.events.local");
+    return counters(localEventsFile());
+  }
+
+  private String localEventsFile() {
+    return eventsAreLocal() ? "memory.events" : "memory.events.local";
+  }
+
+  /** Before Linux 5.2, {@code memory.events} was all there was, and counted so everywhere. */
+  private boolean eventsAreLocal() {
+    return eventsAreLocal
+        || (Files.exists(file("memory.events")) && !Files.exists(file("memory.events.local")));
   }
 
   private Optional<Counters> counters(String name) {
@@ -93,7 +103,7 @@ public final class CgroupV2 extends Cgroup {
 
   @Override
   Map<String, Function<String, Counters>> localCounterFiles() {
-    return Map.of(eventsAreLocal ? "memory.events" : "memory.events.local", Counters::parse);
+    return Map.of(localEventsFile(), Counters::parse);
   }
 
   @Override
@@ -103,7 +113,7 @@ public final class CgroupV2 extends Cgroup {
 
   @Override
   Optional<String> hierarchicalCounterFile() {
-    return eventsAreLocal ? Optional.empty() : Optional.of("memory.events");
+    return eventsAreLocal() ? Optional.empty() : Optional.of("memory.events");
   }
 
   @Override

@@ -12,7 +12,7 @@ public enum Counter {
   OOM("oom"),
   /** A process of the cgroup was killed by the OOM killer, whoever's limit it was. */
   OOM_KILL("oom_kill"),
-  /** The cgroup was killed as a whole; since Linux 5.12. */
+  /** The cgroup was killed as a whole; since Linux 5.17. */
   OOM_GROUP_KILL("oom_group_kill"),
   /** cgroup v1: the limit was reached. */
   FAILCNT("failcnt"),

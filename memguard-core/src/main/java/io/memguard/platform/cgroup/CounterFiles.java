@@ -14,16 +14,20 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The counter files of a cgroup and those above it, kept open: a read of all is to cost a few
  * microseconds, because one is made at every launch. What is read is kept as it is, and understood
  * only when it is needed.
  *
- * <p>Of the cgroup itself, its own counters and those of all below it; of the ones above, their
- * own, which tell whose limit was reached. What all below those count tells whether anybody else
- * was killed there, so that is looked at rarely, and kept: then there were more kills since than in
- * truth, and never fewer.
+ * <p>Of the cgroups that may account the process itself, their own counters and those of all below
+ * them; of the ones above, their own, which tell whose limit was reached. What all below those
+ * count tells whether anybody else was killed there, so that is looked at rarely, and kept: then
+ * there were more kills since than in truth, and never fewer.
+ *
+ * <p>A cgroup may be given the memory controller later, when somebody makes a leaf beside it: then
+ * it counts from zero, and its files are opened with the next look at all of them.
  *
  * <p>Safe to share between threads.
  */
@@ -45,54 +49,70 @@ public final class CounterFiles implements AutoCloseable {
    */
   public record Reading(long nanos, List<byte[]> texts) {}
 
-  private record Source(
-      Cgroup cgroup,
-      boolean hierarchical,
-      boolean rare,
-      Function<String, Counters> reader,
-      RandomAccessFile file) {}
+  private static final class Source {
+    private final Cgroup cgroup;
+    private final boolean hierarchical;
+    private final boolean rare;
+    private final Function<String, Counters> reader;
+    private final Path path;
+    private @Nullable RandomAccessFile file;
+
+    Source(
+        Cgroup cgroup,
+        boolean hierarchical,
+        boolean rare,
+        Path path,
+        Function<String, Counters> reader) {
+      this.cgroup = cgroup;
+      this.hierarchical = hierarchical;
+      this.rare = rare;
+      this.path = path;
+      this.reader = reader;
+    }
+
+    private boolean open() {
+      if (file == null && Files.isReadable(path)) {
+        try {
+          file = new RandomAccessFile(path.toFile(), "r");
+        } catch (IOException e) {
+          // what cannot be opened is not known, as if it were not there
+        }
+      }
+      return file != null;
+    }
+  }
 
   /**
    * Opens the files of some cgroups, own first, and reads them; those that are not there are left
    * out.
-   */
-  public CounterFiles(List<Cgroup> levels) {
-    this(levels, System::nanoTime);
-  }
-
-  /**
-   * Opens them, with another clock.
    *
+   * @param own how many of them, from the first on, may account the process itself
    * @param nanoClock as {@link System#nanoTime}
    */
-  public CounterFiles(List<Cgroup> levels, LongSupplier nanoClock) {
+  public CounterFiles(List<Cgroup> levels, int own, LongSupplier nanoClock) {
     this.nanoClock = nanoClock;
     for (int level = 0; level < levels.size(); level++) {
       Cgroup cgroup = levels.get(level);
-      boolean own = level == 0;
-      (own ? cgroup.localCounterFiles() : cgroup.limitCounterFiles())
-          .forEach((name, reader) -> open(cgroup, false, false, cgroup.file(name), reader));
+      boolean itself = level < own;
+      (itself ? cgroup.localCounterFiles() : cgroup.limitCounterFiles())
+          .forEach((name, reader) -> add(cgroup, false, false, name, reader, itself));
       cgroup
           .hierarchicalCounterFile()
-          .ifPresent(name -> open(cgroup, true, !own, cgroup.file(name), Counters::parse));
+          .ifPresent(name -> add(cgroup, true, !itself, name, Counters::parse, itself));
     }
     readAll();
   }
 
-  private void open(
+  private void add(
       Cgroup cgroup,
       boolean hierarchical,
       boolean rare,
-      Path file,
-      Function<String, Counters> reader) {
-    if (Files.isReadable(file)) {
-      try {
-        sources.add(
-            new Source(
-                cgroup, hierarchical, rare, reader, new RandomAccessFile(file.toFile(), "r")));
-      } catch (IOException e) {
-        // what cannot be opened is not known, as if it were not there
-      }
+      String name,
+      Function<String, Counters> reader,
+      boolean evenIfAbsent) {
+    Source source = new Source(cgroup, hierarchical, rare, cgroup.file(name), reader);
+    if (source.open() || evenIfAbsent) {
+      sources.add(source);
     }
   }
 
@@ -110,7 +130,7 @@ public final class CounterFiles implements AutoCloseable {
     List<byte[]> texts = new ArrayList<>(sources.size());
     for (int i = 0; i < sources.size(); i++) {
       Source source = sources.get(i);
-      texts.add(all || !source.rare ? text(source.file) : last.texts.get(i));
+      texts.add(all || !source.rare ? text(source, all) : last.texts.get(i));
     }
     last = new Reading(nanoClock.getAsLong(), texts);
     if (all) {
@@ -119,7 +139,14 @@ public final class CounterFiles implements AutoCloseable {
     return last;
   }
 
-  private byte[] text(RandomAccessFile file) {
+  private byte[] text(Source source, boolean openToo) {
+    if (openToo) {
+      source.open();
+    }
+    RandomAccessFile file = source.file;
+    if (file == null) {
+      return new byte[0];
+    }
     try {
       file.seek(0);
       int length = file.read(buffer, 0, LARGEST);
@@ -132,7 +159,7 @@ public final class CounterFiles implements AutoCloseable {
   /** Returns how much each cgroup's counters rose between two readings, own first. */
   public List<CounterChange> between(Reading before, Reading now) {
     List<CounterChange> changes = new ArrayList<>();
-    for (Cgroup cgroup : sources.stream().map(Source::cgroup).distinct().toList()) {
+    for (Cgroup cgroup : sources.stream().map(source -> source.cgroup).distinct().toList()) {
       Optional<Counters> hierarchical = change(cgroup, true, before, now);
       Optional<Counters> local = change(cgroup, false, before, now);
       if (hierarchical.isPresent() || local.isPresent()) {
@@ -148,7 +175,9 @@ public final class CounterFiles implements AutoCloseable {
     for (int i = 0; i < sources.size(); i++) {
       Source source = sources.get(i);
       if (source.cgroup == cgroup && source.hierarchical == hierarchical) {
-        risen.putAll(counters(i, now).since(counters(i, before)).values());
+        boolean begun = before.texts.get(i).length == 0; // to count: at zero
+        Counters counted = counters(i, now);
+        risen.putAll(begun ? counted.values() : counted.since(counters(i, before)).values());
       }
     }
     return risen.isEmpty() ? Optional.empty() : Optional.of(new Counters(risen));
@@ -163,7 +192,9 @@ public final class CounterFiles implements AutoCloseable {
   public synchronized void close() {
     for (Source source : sources) {
       try {
-        source.file.close();
+        if (source.file != null) {
+          source.file.close();
+        }
       } catch (IOException e) {
         // it was only read from
       }
