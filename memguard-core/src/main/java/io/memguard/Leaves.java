@@ -297,7 +297,7 @@ final class Leaves implements AutoCloseable {
       while (true) {
         boolean onItsWay = child.isOnItsWay(); // asked first: it may arrive in between
         Optional<Boolean> there = leaf.holds(child.pid());
-        if (there.orElse(true) || !onItsWay || System.nanoTime() - deadline > 0) {
+        if (there.orElse(false) || !onItsWay || System.nanoTime() - deadline > 0) {
           return there;
         }
         LockSupport.parkNanos(ARRIVAL_POLL_NANOS);

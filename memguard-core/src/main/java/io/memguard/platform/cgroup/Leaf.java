@@ -70,7 +70,8 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
   /**
    * Tells whether a process is in it, as the kernel tells.
    *
-   * @return empty if that is not known: the process has ended, or is about to on cgroup v1
+   * @return empty if that is not known: the process has ended, or is about to on cgroup v1, or
+   *     {@code /proc} shows others by our pids
    */
   public Optional<Boolean> holds(long pid) {
     return holds(Machine.here(), pid);
@@ -78,13 +79,19 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
 
   Optional<Boolean> holds(Machine machine, long pid) {
     boolean v2 = cgroup instanceof CgroupV2;
-    return machine.read("/proc/" + pid + "/cgroup").map(Membership::parse).stream()
-        .flatMap(List::stream)
-        .filter(line -> v2 ? line.v2() : line.controls("memory"))
-        .map(Membership::path)
-        .filter(path -> v2 || !path.equals(WHERE_V1_ENDS))
-        .map(path -> path.endsWith("/" + name()))
-        .findFirst();
+    Optional<Boolean> there =
+        machine.read("/proc/" + pid + "/cgroup").map(Membership::parse).stream()
+            .flatMap(List::stream)
+            .filter(line -> v2 ? line.v2() : line.controls("memory"))
+            .map(Membership::path)
+            .filter(path -> v2 || !path.equals(WHERE_V1_ENDS))
+            .map(path -> path.endsWith("/" + name()))
+            .findFirst();
+    if (there.orElse(false) || machine.showsOurPids()) {
+      return there;
+    }
+    // That was a stranger. The cgroup's file has our pids, but of those only that have not ended.
+    return Optional.of(processes(directory()).contains(Long.toString(pid))).filter(in -> in);
   }
 
   /**
@@ -144,12 +151,16 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
       // then one by one
     }
     for (Path directory : all) {
-      for (String pid : KernelFile.words(directory.resolve("cgroup.procs"))) {
+      for (String pid : processes(directory)) {
         ProcessHandle.of(Long.parseLong(pid))
             .filter(handle -> !handle.equals(ProcessHandle.current()))
             .ifPresent(ProcessHandle::destroyForcibly);
       }
     }
+  }
+
+  private static List<String> processes(Path directory) {
+    return KernelFile.words(directory.resolve("cgroup.procs"));
   }
 
   /** Finds the leaves that JVMs left which are gone. Never one of a JVM that lives. */

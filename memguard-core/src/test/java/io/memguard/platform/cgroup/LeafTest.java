@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -15,6 +16,11 @@ class LeafTest {
   private static final long CHILD = 7;
 
   @TempDir Path root;
+
+  @BeforeEach
+  void showOurPids() throws IOException {
+    own(Long.toString(ProcessHandle.current().pid()));
+  }
 
   @Test
   void aProcessIsWhereTheKernelSays() throws Exception {
@@ -34,6 +40,17 @@ class LeafTest {
   void whereOneWasThatEndsIsNotKnownOnV1() throws Exception {
     says("4:memory:/\n2:pids:/\n0::/\n");
     assertThat(v1().holds(new Machine(root), CHILD)).isEmpty();
+  }
+
+  /** As after {@code unshare -fp} without {@code --mount-proc}. */
+  @Test
+  void whereProcShowsStrangersByOurPidsOnlyTheLeafTells() throws Exception {
+    own("814\t" + ProcessHandle.current().pid());
+    says("0::/app\n");
+    assertThat(v2().holds(new Machine(root), CHILD)).as("a stranger's").isEmpty();
+    Path procs = Files.createDirectory(root.resolve("leaf")).resolve("cgroup.procs");
+    Files.writeString(procs, "5\n" + CHILD + "\n");
+    assertThat(v2().holds(new Machine(root), CHILD)).contains(true);
   }
 
   @Test
@@ -65,6 +82,11 @@ class LeafTest {
                 .get(1)
                 .peak())
         .hasValue(40 << 20);
+  }
+
+  private void own(String pids) throws IOException {
+    Path self = Files.createDirectories(root.resolve("proc/self"));
+    Files.writeString(self.resolve("status"), "Pid:\t1\nNSpid:\t" + pids + "\n");
   }
 
   private void says(String text) throws IOException {
