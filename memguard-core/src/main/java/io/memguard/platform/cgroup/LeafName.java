@@ -27,6 +27,7 @@ record LeafName(long namespace, long pid, long start, long number) {
       Pattern.compile("memguard-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})");
   private static final Pattern NAMESPACE = Pattern.compile("pid:\\[(\\d{1,18})\\]");
   private static final int STATE = 0;
+  private static final int THREADS = 17;
   private static final int START_TIME = 19;
   private static final AtomicLong LAST = new AtomicLong();
 
@@ -71,12 +72,18 @@ record LeafName(long namespace, long pid, long start, long number) {
         return false; // another's pids, or a /proc that hides processes
       }
       String[] fields = fields(proc.resolve(Long.toString(pid)));
-      return Long.parseLong(fields[START_TIME]) != start || fields[STATE].equals("X");
+      return Long.parseLong(fields[START_TIME]) != start || hasEnded(fields);
     } catch (NoSuchFileException e) {
       return true;
     } catch (IOException | RuntimeException e) {
       return false;
     }
+  }
+
+  /** A process whose first thread alone has ended has the state of a dead one, too. */
+  private static boolean hasEnded(String[] fields) {
+    return fields[STATE].equals("X")
+        || (fields[STATE].equals("Z") && Long.parseLong(fields[THREADS]) <= 1);
   }
 
   private static long ownNamespace(Path proc) throws IOException {
