@@ -2,7 +2,6 @@ package io.memguard.platform.cgroup;
 
 import io.memguard.platform.cgroup.CgroupSearch.Found;
 import io.memguard.platform.cgroup.CgroupSearch.NotFound;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -132,7 +131,7 @@ public final class CgroupFinder {
   private Optional<Path> follow(Path from, CgroupPath.Descent descent) {
     Stream<Path> starts = Stream.of(from);
     for (int level = 0; level < descent.nameless(); level++) {
-      starts = starts.flatMap(CgroupFinder::children);
+      starts = starts.flatMap(start -> KernelFile.directories(start).stream());
     }
     return starts
         .flatMap(start -> below(start, descent.names()).stream())
@@ -146,14 +145,6 @@ public final class CgroupFinder {
       return Optional.of(found).filter(path -> Files.exists(path.resolve("cgroup.procs")));
     } catch (InvalidPathException e) {
       return Optional.empty();
-    }
-  }
-
-  private static Stream<Path> children(Path directory) {
-    try (Stream<Path> entries = Files.list(directory)) {
-      return entries.filter(Files::isDirectory).toList().stream();
-    } catch (IOException e) {
-      return Stream.empty();
     }
   }
 
