@@ -117,8 +117,8 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
-  Cgroup child(String name) {
-    return new CgroupV2(childPath(name), file(name), eventsAreLocal);
+  Cgroup at(String otherPath, Path otherDirectory) {
+    return new CgroupV2(otherPath, otherDirectory, eventsAreLocal);
   }
 
   @Override

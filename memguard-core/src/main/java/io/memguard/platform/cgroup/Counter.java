@@ -2,8 +2,6 @@ package io.memguard.platform.cgroup;
 
 /** What the kernel counts for a cgroup. */
 public enum Counter {
-  /** Memory below {@code memory.low} was reclaimed all the same. */
-  LOW("low"),
   /** {@code memory.high} was exceeded, and processes were slowed down. */
   HIGH("high"),
   /** {@code memory.max} was about to be exceeded. */
