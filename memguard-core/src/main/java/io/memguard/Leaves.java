@@ -1,5 +1,7 @@
 package io.memguard;
 
+import static java.util.stream.Collectors.joining;
+
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.LaunchStep;
 import io.memguard.limits.MemoryLimits;
@@ -13,13 +15,16 @@ import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.LeafPlace;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,8 +42,8 @@ final class Leaves implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(Leaves.class);
   private static final String REMEDY = "Mend that, or only prefer Protection.CGROUP_LEAF.";
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
   private static final long POLL_MILLIS = 10;
-  private static final int POLLS = 1000;
 
   /** A shell needs a millisecond or two. */
   private static final long ARRIVAL_POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(500);
@@ -47,13 +52,18 @@ final class Leaves implements AutoCloseable {
 
   private final @Nullable LeafPlace place;
   private final ProtectionState state;
-  private final List<Leaf> late = new ArrayList<>();
+  private final Duration patience;
+  private final List<Removal> late = new ArrayList<>();
+  private final AtomicBoolean cleaned = new AtomicBoolean();
   private CompletableFuture<Void> removals = CompletableFuture.completedFuture(null);
-  private boolean cleaned;
 
-  private Leaves(@Nullable LeafPlace place, ProtectionState state) {
+  /** A leaf that could not be removed at once, and until when it is waited for. */
+  private record Removal(Leaf leaf, long deadline) {}
+
+  private Leaves(@Nullable LeafPlace place, ProtectionState state, Duration patience) {
     this.place = place;
     this.state = state;
+    this.patience = patience;
   }
 
   /** Looks where leaves could be made, unless that is forbidden. */
@@ -62,14 +72,23 @@ final class Leaves implements AutoCloseable {
   }
 
   static Leaves at(CgroupSearch search) {
+    return at(search, PATIENCE);
+  }
+
+  /**
+   * Looks where leaves could be made.
+   *
+   * @param patience how long it is waited for what is left in a leaf, before that is put off
+   */
+  static Leaves at(CgroupSearch search, Duration patience) {
     if (search instanceof CgroupSearch.Found found) {
       LeafPlace place = LeafPlace.forChildrenOf(found.ancestry());
       return place.obstacle().isPresent()
           ? none(place.obstacle().get().toString())
           : new Leaves(
               place,
-              ProtectionState.active(
-                  "made below " + place.under().directory() + " when asked for"));
+              ProtectionState.active("made below " + place.under().directory() + " when asked for"),
+              patience);
     }
     return none(search.unseen().orElse("this process's cgroup was not found"));
   }
@@ -79,7 +98,7 @@ final class Leaves implements AutoCloseable {
   }
 
   private static Leaves none(String why) {
-    return new Leaves(null, ProtectionState.inactive(why));
+    return new Leaves(null, ProtectionState.inactive(why), PATIENCE);
   }
 
   /** Tells whether leaves can be made here, or why not. */
@@ -122,7 +141,7 @@ final class Leaves implements AutoCloseable {
       return new Lease(this, Optional.empty(), ProtectionState.inactive(lacking), false);
     }
     try {
-      cleanUpOnce(where);
+      cleanUp(where);
       Leaf leaf = Leaf.make(where, asked);
       return new Lease(this, Optional.of(leaf), inForce(leaf, lacking), required);
     } catch (IOException e) {
@@ -140,60 +159,77 @@ final class Leaves implements AutoCloseable {
     String what =
         leaf.directory()
             + (max.isPresent() ? " with a limit of " + max.getAsLong() + " bytes" : "");
-    return lacking.isEmpty() ? ProtectionState.active(what) : ProtectionState.partly(what, lacking);
+    String all =
+        Stream.concat(Stream.of(lacking), leaf.lacking().stream())
+            .filter(one -> !one.isEmpty())
+            .collect(joining(", and "));
+    return all.isEmpty() ? ProtectionState.active(what) : ProtectionState.partly(what, all);
   }
 
-  private synchronized void cleanUpOnce(LeafPlace where) {
-    if (!cleaned) {
-      cleaned = true;
+  private void cleanUp(LeafPlace where) {
+    if (cleaned.compareAndSet(false, true)) {
       Leaf.abandoned(where).forEach(this::remove);
     }
+    takeLate().stream().filter(removal -> !removal.leaf().remove()).forEach(this::putOff);
+  }
+
+  private synchronized List<Removal> takeLate() {
+    List<Removal> all = List.copyOf(late);
+    late.clear();
+    return all;
+  }
+
+  private synchronized void putOff(Removal removal) {
+    late.add(removal);
   }
 
   /**
-   * Removes a leaf at once, or, where what is in it needs time to end, on a thread of its own;
-   * where none is to be had, when this is closed.
+   * Removes a leaf at once, or, where what is in it needs time to end, on a thread of its own.
+   * Where none is to be had, or it needs too long, it is tried again at each launch, and in the end
+   * when this is closed.
    */
   private void remove(Leaf leaf) {
     if (leaf.remove()) {
       return;
     }
+    Removal removal = new Removal(leaf, System.nanoTime() + patience.toNanos());
     CompletableFuture<Void> done = new CompletableFuture<>();
     synchronized (this) {
       removals = CompletableFuture.allOf(removals, done);
     }
-    Runnable removal =
+    Runnable task =
         () -> {
           try {
-            removePatiently(leaf);
+            removePatiently(removal);
           } finally {
             done.complete(null);
           }
         };
-    Thread thread = new Thread(removal, "memguard-removing-leaf");
+    Thread thread = new Thread(task, "memguard-removing-leaf");
     thread.setDaemon(true);
     try {
       thread.start();
     } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
-      synchronized (this) {
-        late.add(leaf);
-      }
+      putOff(removal);
       done.complete(null);
     }
   }
 
-  private static void removePatiently(Leaf leaf) {
+  private void removePatiently(Removal removal) {
     try {
-      for (int poll = 0; poll < POLLS; poll++) {
-        if (leaf.remove()) {
+      while (!removal.leaf().remove()) {
+        if (System.nanoTime() - removal.deadline() > 0) {
+          putOff(removal);
+          LOG.warn(
+              "cgroup {} cannot be removed yet: what is in it does not end; it is tried again before"
+                  + " the next one is made, when the guard is closed, and by the next JVM",
+              removal.leaf().directory());
           return;
         }
         TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
       }
-      LOG.warn(
-          "cgroup {} cannot be removed: what is in it does not end; the next guard will try again",
-          leaf.directory());
     } catch (InterruptedException e) {
+      putOff(removal);
       Thread.currentThread().interrupt();
     }
   }
@@ -206,11 +242,7 @@ final class Leaves implements AutoCloseable {
       waiting = removals;
     }
     waiting.join();
-    List<Leaf> left;
-    synchronized (this) {
-      left = List.copyOf(late);
-    }
-    left.forEach(Leaves::removePatiently);
+    takeLate().forEach(this::removePatiently);
   }
 
   /** The leaf of one launch, or the reason why there is none. */
@@ -276,7 +308,7 @@ final class Leaves implements AutoCloseable {
       while (true) {
         boolean onItsWay = child.isOnItsWay(); // asked first: it may arrive in between
         Optional<Boolean> there = leaf.holds(child.pid());
-        if (there.orElse(true) || !onItsWay || System.nanoTime() - deadline > 0) {
+        if (there.orElse(false) || !onItsWay || System.nanoTime() - deadline > 0) {
           return there;
         }
         LockSupport.parkNanos(ARRIVAL_POLL_NANOS);

@@ -166,9 +166,10 @@ public final class MemoryGuard implements AutoCloseable {
    * does that nowhere unless this is called: an application that has a container, a service or a
    * scope to itself calls it at its start.
    *
-   * <p>All of it or nothing: if it fails, everything is as before. Where there is room already it
-   * does nothing, so it may be called again, by any number of processes at once: one of them works,
-   * with {@code cgroup.threads} locked (fcntl(2)), and the others find it done.
+   * <p>All of it or nothing: if it fails, everything is as before, or the message says what could
+   * not be undone. Where there is room already it does nothing, so it may be called again, by any
+   * number of processes at once: one of them works, with {@code cgroup.threads} locked (fcntl(2)),
+   * and the others find it done.
    *
    * <p>On cgroup v1 there is nothing to do. Where cgroups are read-only, as containers usually have
    * them, nothing can be done, and where the system property {@code memguard.cgroup.leaf=off}

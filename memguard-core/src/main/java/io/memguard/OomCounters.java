@@ -22,7 +22,9 @@ import java.util.stream.Stream;
  * Compares the counters of the cgroups around the children between a launch and a death.
  *
  * <p>Where our own cgroup was not given the memory controller, the first one above that was is what
- * accounts our memory, and the kernel counts a kill there.
+ * accounts our memory, and the kernel counts a kill there; until our own is given it, when the
+ * first leaf is made beside it. So a kill is looked for in all of these, and in each only among its
+ * own processes: those below it are in other children's leaves, or another application's.
  *
  * <p>What rose before is not counted: a reading is kept at each kill, and a child that lived then
  * is compared with that; and now and then one that was made for a launch is, for a child that is
@@ -45,6 +47,7 @@ final class OomCounters implements AutoCloseable {
 
   private final Machine machine;
   private final List<Cgroup> levels;
+  private final List<Cgroup> own;
   private final Optional<String> unseen;
   private final CounterFiles files;
   private final LongSupplier nanoClock;
@@ -86,9 +89,11 @@ final class OomCounters implements AutoCloseable {
   OomCounters(Machine machine, CgroupSearch search, LongSupplier nanoClock) {
     this.machine = machine;
     this.nanoClock = nanoClock;
-    levels = search.levels().stream().dropWhile(level -> !level.accountsMemory()).toList();
+    long without = search.levels().stream().takeWhile(level -> !level.accountsMemory()).count();
+    levels = without == search.levels().size() ? List.of() : search.levels();
+    own = levels.isEmpty() ? levels : levels.subList(0, Math.toIntExact(without) + 1);
     unseen = search.unseen();
-    files = new CounterFiles(levels, nanoClock);
+    files = new CounterFiles(levels, own.size(), nanoClock);
     before = new Baseline(files.read(), OptionalLong.empty());
     last = before;
     older = before;
@@ -180,7 +185,13 @@ final class OomCounters implements AutoCloseable {
         of(local, Counter.OOM),
         limitReached(local.or(() -> all)),
         kills,
-        apart ? risen(here, kills) : OptionalLong.empty());
+        apart ? risen(here, kills) : OptionalLong.empty(),
+        killedAsAWhole(leaf, local));
+  }
+
+  private static boolean killedAsAWhole(Leaf leaf, Optional<Counters> local) {
+    OptionalLong counted = of(local, Counter.OOM_GROUP_KILL);
+    return counted.isPresent() ? counted.getAsLong() > 0 : leaf.cgroup().oomGroup().orElse(false);
   }
 
   private static Stream<CounterChange> around(Optional<Leaf> leaf, List<CounterChange> changes) {
@@ -192,15 +203,11 @@ final class OomCounters implements AutoCloseable {
 
   /** Only our own cgroup's kills may be those of a child without a leaf. */
   private Container container(CounterChange change, OptionalLong others) {
-    boolean own = change.cgroup() == levels.get(0);
-    OptionalLong kills = of(change.hierarchical(), Counter.OOM_KILL);
     return new Container(
         change.cgroup().path(),
         of(change.local(), Counter.OOM),
         limitReached(change.local()),
-        !own
-            ? OptionalLong.empty()
-            : kills.isPresent() ? kills : of(change.local(), Counter.OOM_KILL),
+        own.contains(change.cgroup()) ? of(change.local(), Counter.OOM_KILL) : OptionalLong.empty(),
         others);
   }
 

@@ -159,10 +159,10 @@ final class Postmortem {
 
   /**
    * Gathers and judges. It gives the witness's slot back and removes the leaf, so it may be called
-   * once. Files are read on another thread, if one is to be had: the child may have put a FIFO, or
-   * a network that does not answer, there. So is the kernel's log, which may be long. The kernel's
-   * counters are read at once: they go on counting. A listener is told before the outcome is known,
-   * unless it blocks.
+   * once. The leaf is removed on another thread, if one is to be had. Files are read on another
+   * thread, if one is to be had: the child may have put a FIFO, or a network that does not answer,
+   * there. So is the kernel's log, which may be long. The kernel's counters are read at once: they
+   * go on counting. A listener is told before the outcome is known, unless it blocks.
    */
   CompletableFuture<Outcome> examine(Child.End end) {
     boolean success = end.status().isSuccess();
@@ -189,9 +189,13 @@ final class Postmortem {
     return judged.thenCombine(released, (outcome, nothing) -> outcome);
   }
 
+  /**
+   * Not on this thread, which may be the watcher's: the kernel makes whoever removes a cgroup wait.
+   */
   private CompletableFuture<?> release() {
-    lease.release();
-    return CompletableFuture.completedFuture(null);
+    return lease.directory().isPresent()
+        ? CompletableFuture.runAsync(lease::release, Elsewhere::run)
+        : CompletableFuture.completedFuture(null);
   }
 
   private CompletableFuture<?> release(MemoryEvents.Listening listener) {

@@ -110,6 +110,54 @@ final class OomCountersTest {
     }
   }
 
+  /** The supervisor's cgroup is given the controller with the first leaf that is made beside it. */
+  @Test
+  void aKillInAnothersLeafIsNotTakenForThatOfAChildWithoutOne() throws Exception {
+    Path supervisor = supervisorWithoutController();
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      Files.writeString(app.resolve("memory.events"), "oom 4\noom_kill 5\n");
+      CgroupRecord neighbours = counters.since(launch, Optional.empty(), true);
+      assertThat(neighbours.wouldTell()).isTrue();
+      assertThat(neighbours.killedInContainer()).isFalse();
+      Files.writeString(supervisor.resolve("memory.events"), "oom 0\noom_kill 1\n");
+      Files.writeString(supervisor.resolve("memory.events.local"), "oom 0\noom_kill 1\n");
+      pass(2);
+      CgroupRecord its = counters.since(launch, Optional.empty(), true);
+      assertThat(its.killedInContainer()).isTrue();
+    }
+  }
+
+  private Path supervisorWithoutController() throws IOException {
+    Path supervisor = Files.createDirectories(app.resolve("supervisor"));
+    Files.writeString(supervisor.resolve("cgroup.events"), "populated 1\n");
+    Files.writeString(supervisor.resolve("cgroup.procs"), "");
+    Files.writeString(machine.resolve("proc/self/cgroup"), "0::/app/supervisor\n");
+    return supervisor;
+  }
+
+  @Test
+  void aLeafThatWasNotKilledAsAWholeIsToldApart() throws Exception {
+    Leaf leaf = leafBesideUs();
+    try (OomCounters counters = counters()) {
+      Baseline launch = counters.now();
+      Path local = leaf.directory().resolve("memory.events.local");
+      Files.writeString(local, "oom 1\noom_kill 1\noom_group_kill 0\n");
+      Files.writeString(leaf.directory().resolve("memory.oom.group"), "1\n");
+      assertThat(asAWhole(counters, launch, leaf)).isFalse();
+      Files.writeString(local, "oom 1\noom_kill 3\noom_group_kill 1\n");
+      assertThat(asAWhole(counters, launch, leaf)).isTrue();
+      Files.writeString(local, "oom 1\noom_kill 1\n"); // before Linux 5.17
+      assertThat(asAWhole(counters, launch, leaf)).isTrue();
+      Files.writeString(leaf.directory().resolve("memory.oom.group"), "0\n");
+      assertThat(asAWhole(counters, launch, leaf)).isFalse();
+    }
+  }
+
+  private static boolean asAWhole(OomCounters counters, Baseline launch, Leaf leaf) {
+    return counters.since(launch, Optional.of(leaf), true).leaf().orElseThrow().killedAsAWhole();
+  }
+
   @Test
   void whatHappenedToANeighbourLongBeforeTheDeathDoesNotCount() throws Exception {
     try (OomCounters counters = counters()) {
@@ -188,7 +236,7 @@ final class OomCountersTest {
           counters.since(launch, Optional.of(leaf), true).leaf().orElseThrow();
       assertThat(record.oomKills()).hasValue(1);
       assertThat(record.oomKillsBelow()).isEmpty();
-      assertThat(record.oom()).isEmpty();
+      assertThat(record.oom()).hasValue(1);
       assertThat(record.limitReached()).hasValue(4);
     }
   }

@@ -56,7 +56,8 @@ class KernelsAccountLabTest {
     Linux.load();
     Process child = inApp("read go; exec python3 -c 'x = bytearray(100 << 20)'");
     try (KernelLog log = KernelLog.open();
-        CounterFiles counters = new CounterFiles(waitUntilItIsInApp(child).levels())) {
+        CounterFiles counters =
+            new CounterFiles(waitUntilItIsInApp(child).levels(), 1, System::nanoTime)) {
       CgroupSearch search = CgroupFinder.find(Machine.here(), child.pid());
       EffectiveLimit limit = EffectiveLimits.of(Machine.here(), search).max().orElseThrow();
       assertThat(limit.bytes()).isEqualTo(LIMIT);

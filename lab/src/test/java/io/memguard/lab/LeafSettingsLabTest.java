@@ -41,6 +41,7 @@ class LeafSettingsLabTest {
           .contains(
               "memory.max " + (96 << 20),
               "memory.high " + (40 << 20),
+              "memory.swap.max 0",
               "memory.oom.group 1",
               "pids.max 20")
           .noneMatch(line -> line.startsWith("memguard: "));

@@ -96,7 +96,13 @@ final class LeafSupervisor {
       System.out.println("child: " + child.pid());
       child.waitFor();
     }
-    if (what.equals("sleep")) {
+    if (what.equals("survivor")) { // it becomes sleep(1) when its own child was killed
+      Path name = Path.of("/proc", Long.toString(child.pid()), "comm");
+      while (!Files.readString(name).equals("sleep\n")) {
+        Thread.sleep(20);
+      }
+    }
+    if (what.equals("sleep") || what.equals("survivor")) {
       ProcessHandle.of(child.pid()).orElseThrow().destroyForcibly();
     }
     Outcome outcome = child.outcome().join();
@@ -126,8 +132,8 @@ final class LeafSupervisor {
   /**
    * What a child does: {@code greedy} takes too much; {@code crowd} does with eight others; {@code
    * spared} and {@code mourner} have a child that does, and then exit with 0 or with its status;
-   * {@code clean} exits; {@code sleep} is killed by somebody who is not memguard; and for {@code
-   * hang} the supervisor waits for ever.
+   * {@code survivor} has one too, and is then killed by somebody who is not memguard, as {@code
+   * sleep} is; {@code clean} exits; and for {@code hang} the supervisor waits for ever.
    */
   private static ProcessBuilder child(String what) {
     ProcessBuilder builder =
@@ -139,6 +145,7 @@ final class LeafSupervisor {
                   "-c",
                   "for i in 1 2 3 4 5 6 7 8; do perl -e '$x = q(x) x 10_000_000; sleep 60' & done; wait");
           case "spared" -> new ProcessBuilder("sh", "-c", SPARE + "exit 0");
+          case "survivor" -> new ProcessBuilder("sh", "-c", SPARE + "exec sleep 1000");
           case "mourner" -> new ProcessBuilder("sh", "-c", SPARE + "exit $?");
           case "clean" -> new ProcessBuilder("true");
           case "sleep", "hang" -> new ProcessBuilder("sleep", "1000");

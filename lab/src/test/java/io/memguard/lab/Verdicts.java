@@ -25,6 +25,12 @@ final class Verdicts {
   /** What the cgroup around a supervisor and its children may hold. */
   private static final String CONTAINER = "96M";
 
+  /**
+   * What may be said of one whose descendant was killed for lack of memory, and itself by a
+   * stranger.
+   */
+  private static final String NOT_SURE = "Signalled|[A-Z_]+ (PROBABLE|POSSIBLE)";
+
   /** Makes room for leaves beside the supervisor, as an entry point would. */
   private static final String MOVE =
       "own=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup) && mkdir $own/supervisor"
@@ -49,6 +55,7 @@ final class Verdicts {
     OWN_LIMIT,
     CONTAINER_LIMIT,
     STRANGER,
+    STRANGER_LATER,
     GRANDCHILD_AND_0,
     GRANDCHILD_AND_ITS_STATUS,
     CLEAN
@@ -67,6 +74,7 @@ final class Verdicts {
           End.OWN_LIMIT, new Case(SMALL, "no-rlimit", "greedy", "OWN_CGROUP CERTAIN"),
           End.CONTAINER_LIMIT, new Case("512MiB", "no-rlimit", "greedy", "CONTAINER CERTAIN"),
           End.STRANGER, new Case(SMALL, "rlimit", "sleep", "Signalled"),
+          End.STRANGER_LATER, new Case(SMALL, "no-rlimit", "survivor", NOT_SURE),
           End.GRANDCHILD_AND_0, new Case(SMALL, "no-rlimit", "spared", "Exited 0"),
           End.GRANDCHILD_AND_ITS_STATUS,
               new Case(SMALL, "no-rlimit", "mourner", "OWN_CGROUP PROBABLE"),
@@ -82,6 +90,7 @@ final class Verdicts {
           End.CONTAINER_LIMIT,
               new Case("512MiB", "no-rlimit", "greedy", "CONTAINER (CERTAIN|PROBABLE)"),
           End.STRANGER, new Case(SMALL, "rlimit", "sleep", "Signalled"),
+          End.STRANGER_LATER, new Case(SMALL, "no-rlimit", "survivor", NOT_SURE),
           End.GRANDCHILD_AND_0, new Case(SMALL, "no-rlimit", "spared", "Exited 0"),
           End.GRANDCHILD_AND_ITS_STATUS,
               new Case(SMALL, "no-rlimit", "mourner", "OWN_CGROUP PROBABLE"),
@@ -95,6 +104,7 @@ final class Verdicts {
           End.OWN_LIMIT, new Case(SMALL, "rlimit", "greedy", "ALLOCATION_DENIED CERTAIN"),
           End.CONTAINER_LIMIT, new Case("none", "no-rlimit", "greedy", "CONTAINER PROBABLE"),
           End.STRANGER, new Case(SMALL, "rlimit", "sleep", "Signalled"),
+          End.STRANGER_LATER, new Case("none", "no-rlimit", "survivor", NOT_SURE),
           End.GRANDCHILD_AND_0, new Case("none", "no-rlimit", "spared", "Exited 0"),
           End.GRANDCHILD_AND_ITS_STATUS, new Case("none", "no-rlimit", "mourner", "Exited 137"),
           End.CLEAN, new Case(SMALL, "rlimit", "clean", "Exited 0"));
@@ -104,6 +114,7 @@ final class Verdicts {
       Map.of(
           End.OWN_LIMIT, new Case(SMALL, "rlimit", "greedy", "ALLOCATION_DENIED CERTAIN"),
           End.STRANGER, new Case(SMALL, "rlimit", "sleep", "Signalled"),
+          End.STRANGER_LATER, new Case(SMALL, "rlimit", "survivor", "Signalled"),
           End.GRANDCHILD_AND_0, new Case(SMALL, "rlimit", "spared", "Exited 0"),
           End.GRANDCHILD_AND_ITS_STATUS,
               new Case(SMALL, "rlimit", "mourner", "ALLOCATION_DENIED CERTAIN"),

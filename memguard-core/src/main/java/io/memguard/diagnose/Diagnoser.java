@@ -13,6 +13,7 @@ import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 
 /**
  * Weighs the evidence of one death. The first rule that applies decides:
@@ -20,9 +21,11 @@ import java.util.OptionalLong;
  * <ol>
  *   <li>memguard ended it: it timed out, was cancelled, or is {@link Cause#PREEMPTED}, certain;
  *   <li>it exited with 0: it succeeded, whatever it was refused on the way;
- *   <li>the witness noted a refusal: {@link Cause#ALLOCATION_DENIED}, certain;
- *   <li>the kernel's counters say that it was killed for lack of memory: whose, see {@link
- *       KernelKill};
+ *   <li>it was killed by SIGKILL, and the kernel's counters say that it was for lack of memory:
+ *       whose, see {@link KernelKill};
+ *   <li>the witness noted a refusal, and it ended as a program does by itself, by its exit or a
+ *       signal that programs raise: {@link Cause#ALLOCATION_DENIED}, certain;
+ *   <li>the kernel's counters say that what it waited for was killed for lack of memory;
  *   <li>under a limit, and without ever getting as far as the witness, it died as a program does
  *       that cannot be loaded: {@link Cause#LIMIT_TOO_LOW};
  *   <li>under a limit and unwatched, it ended as its runtime does when refused memory: {@link
@@ -34,6 +37,13 @@ public final class Diagnoser {
   private static final int CANNOT_EXECUTE = 127;
   private static final int SIGKILL = 9;
   private static final int SIGSEGV = 11;
+
+  /**
+   * What a program dies of that does not expect to be refused memory: ILL, TRAP, ABRT, BUS, FPE,
+   * SEGV, SYS.
+   */
+  private static final Set<Integer> RAISED = Set.of(4, 5, 6, 7, 8, SIGSEGV, 31);
+
   private static final long MIB = 1 << 20;
 
   /**
@@ -115,7 +125,8 @@ public final class Diagnoser {
     if (evidence.status().isSuccess()) {
       return new Outcome.Exited(0, evidence);
     }
-    return refused(evidence)
+    boolean sigkill = isSignal(evidence, Set.of(SIGKILL));
+    return (sigkill ? killed(evidence) : refused(evidence))
         .or(() -> killed(evidence))
         .or(() -> tooLow(evidence))
         .or(() -> unwatched(evidence))
@@ -128,7 +139,15 @@ public final class Diagnoser {
         : new Outcome.Exited(evidence.status().exitValue(), evidence);
   }
 
+  private static boolean isSignal(Evidence evidence, Set<Integer> numbers) {
+    return evidence.status() instanceof WaitStatus.Kill kill
+        && numbers.contains(kill.signal().number());
+  }
+
   private static Optional<Outcome> refused(Evidence evidence) {
+    if (evidence.status() instanceof WaitStatus.Kill && !isSignal(evidence, RAISED)) {
+      return Optional.empty(); // somebody sent it, whatever it had been refused before
+    }
     return evidence
         .witness()
         .filter(WitnessRecord::sawRefusal)

@@ -22,9 +22,8 @@ import java.util.Optional;
  * <ol>
  *   <li>the log names the child: as it says, certain;
  *   <li>the leaf ran out of memory and had somebody killed: {@link Cause#OWN_CGROUP}, certain where
- *       the kernel counts both apart (cgroup v2);
- *   <li>the log names a process of the leaf: as it says, certain on cgroup v2, where the leaf is
- *       killed as a whole;
+ *       the kernel counts both apart (cgroup v2) and killed the leaf as a whole;
+ *   <li>the log names a process of the leaf: as it says, certain if the leaf was killed as a whole;
  *   <li>somebody in the leaf was killed, and a visible cgroup above ran out of memory: {@link
  *       Cause#CONTAINER}, certain on cgroup v2 if nobody else was killed there since the launch, so
  *       that it ran out because of the leaf; else probable: that may have been at another time;
@@ -37,9 +36,10 @@ import java.util.Optional;
  * itself ran out of memory or the log names the child or a limit further up; and where the log does
  * not name the child, it is probable.
  *
- * <p>cgroup v1 knows no kill of a leaf as a whole: it may have been a descendant's, long before. So
- * all of these but the first are at most possible there when the log would name the child and does
- * not.
+ * <p>Where the leaf was not killed as a whole it may have been a descendant's, long before: cgroup
+ * v1 knows no such kill, on cgroup v2 whoever lives in the leaf can switch it off, and an
+ * oom_score_adj of -1000 is exempt. So all of these but the first are at most probable then, and
+ * possible when the log would name the child and does not.
  *
  * <p>Without one, and only for SIGKILL: the counter of the cgroup that it shared with others rose:
  * {@link Cause#CONTAINER}, or {@link Cause#HOST} as above; certain if the log names the child, else
@@ -55,6 +55,9 @@ import java.util.Optional;
  */
 record KernelKill(Cause cause, Confidence confidence, String explanation) {
   private static final int SIGKILL = 9;
+
+  /** Such an oom_score_adj exempts from the kill of a whole cgroup too. */
+  private static final int NEVER_KILLED = -1000;
 
   static Optional<KernelKill> in(Evidence evidence) {
     return evidence.cgroups().flatMap(record -> new Case(evidence, record).judge());
@@ -97,6 +100,14 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
                       || namedForALimitAbove())));
     }
 
+    /** The whole leaf was killed, and the child was not exempt from that. */
+    private boolean tookTheChild(Leaf leaf) {
+      return leaf.oom().isPresent()
+          && leaf.killedAsAWhole()
+          && !onlyBelow(leaf)
+          && evidence.limits().oomScoreAdj() > NEVER_KILLED;
+    }
+
     /** Whoever lived in the leaf itself can only have been killed for its limit, or one above. */
     private static boolean onlyBelow(Leaf leaf) {
       return leaf.oomKillsBelow().orElse(0) >= leaf.oomKills().orElse(1);
@@ -115,9 +126,8 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
       if (itself.filter(Case::tellsTheLimit).isPresent()) {
         return named(itself.get(), Confidence.CERTAIN);
       }
-      boolean asAWhole = sigkill() && v2 && !onlyBelow(leaf);
       Confidence most =
-          asAWhole
+          sigkill() && tookTheChild(leaf)
               ? Confidence.CERTAIN
               : unnamed().isEmpty() ? Confidence.PROBABLE : Confidence.POSSIBLE;
       if (v2 && leaf.oom().getAsLong() > 0) {
@@ -232,10 +242,9 @@ record KernelKill(Cause cause, Confidence confidence, String explanation) {
       return (record.shared() ? "; another child was killed at the same time" : "") + unnamed();
     }
 
-    /** A leaf of cgroup v2 is killed as a whole: whoever of it was chosen, so was the child. */
+    /** If its leaf was killed as a whole, whoever of it was chosen, so was the child. */
     private String unnamed() {
-      boolean wholeLeaf =
-          record.leaf().filter(leaf -> leaf.oom().isPresent() && !onlyBelow(leaf)).isPresent();
+      boolean wholeLeaf = record.leaf().filter(this::tookTheChild).isPresent();
       return sigkill() && silent() && !wholeLeaf ? "; the kernel's log does not name it" : "";
     }
 

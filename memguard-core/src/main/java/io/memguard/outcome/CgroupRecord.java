@@ -53,12 +53,15 @@ public record CgroupRecord(
    * @param path its name
    * @param limitBytes its limit, or empty if it had none
    * @param oom how often its own limit was reached and nothing could be reclaimed; empty on cgroup
-   *     v1, which does not count that, and before Linux 5.2
+   *     v1, which does not count that
    * @param limitReached how often its own limit was reached at all
    * @param oomKills how many processes in it or below it the OOM killer killed, whoever's limit it
    *     was; empty before Linux 4.13
    * @param oomKillsBelow how many of them lived in cgroups that somebody in it had made below it;
    *     empty on cgroup v1 and before Linux 5.2, which do not count those
+   * @param killedAsAWhole true if the kernel killed all of it together ({@code oom_group_kill};
+   *     before Linux 5.17, which counts that, if {@code memory.oom.group} was set at the child's
+   *     end): whoever lives in it can switch that off
    */
   public record Leaf(
       String path,
@@ -66,17 +69,18 @@ public record CgroupRecord(
       OptionalLong oom,
       OptionalLong limitReached,
       OptionalLong oomKills,
-      OptionalLong oomKillsBelow) {}
+      OptionalLong oomKillsBelow,
+      boolean killedAsAWhole) {}
 
   /**
    * What has happened in a cgroup that the child shared with others.
    *
    * @param path its name
    * @param oom how often its own limit was reached and nothing could be reclaimed; empty on cgroup
-   *     v1 and before Linux 5.2
+   *     v1
    * @param limitReached how often its own limit was reached at all
-   * @param oomKills how many processes in it or below it the OOM killer killed, whoever's limit it
-   *     was; empty if it was not looked at
+   * @param oomKills how many of its own processes, and not of those in leaves below it, the OOM
+   *     killer killed, whoever's limit it was; empty for a cgroup that was not the child's own
    * @param othersKilled how many it killed in it or below it besides, if it killed the child: if
    *     that had a cgroup of its own, those elsewhere since the launch; empty if that is not known
    */

@@ -105,6 +105,13 @@ public record Evidence(
         .max();
   }
 
+  /** Says, as the end of a sentence, that a refusal was not the reason of the end; else nothing. */
+  String refusedBefore() {
+    return witness.filter(WitnessRecord::sawRefusal).isPresent()
+        ? "; it had been refused memory before, and carried on"
+        : "";
+  }
+
   /**
    * Tells whether a protection was in force.
    *

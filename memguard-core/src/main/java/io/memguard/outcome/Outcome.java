@@ -27,11 +27,7 @@ public sealed interface Outcome {
 
     @Override
     public String explanation() {
-      String refused =
-          evidence.witness().filter(WitnessRecord::sawRefusal).isPresent()
-              ? "; it had been refused memory before, and carried on"
-              : "";
-      return "It exited with code " + code + refused + ".";
+      return "It exited with code " + code + evidence.refusedBefore() + ".";
     }
 
     @Override
@@ -59,7 +55,9 @@ public sealed interface Outcome {
           + signal
           + "; nothing that memguard watches"
           + evidence.cgroups().map(CgroupRecord::lookedAt).orElse("")
-          + " shows a lack of memory, and who sent it is unknown.";
+          + " shows a lack of memory, and who sent it is unknown"
+          + evidence.refusedBefore()
+          + ".";
     }
 
     @Override

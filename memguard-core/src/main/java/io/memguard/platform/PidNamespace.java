@@ -3,8 +3,9 @@ package io.memguard.platform;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 
-/** Which pid namespace this JVM is in. */
+/** Which pid namespace this JVM is in, and which one {@code /proc} is of. */
 public final class PidNamespace {
   /** {@code PID_NS_INIT_INO} of the kernel's {@code linux/nsfs.h}. */
   private static final String INITIAL = "pid:[" + 0xEFFFFFFCL + "]";
@@ -21,5 +22,26 @@ public final class PidNamespace {
     } catch (IOException e) {
       return false;
     }
+  }
+
+  /**
+   * Tells whether the pids of a {@code /proc} are those of our own pid namespace. In one that was
+   * mounted further out, as after {@code unshare -fp} without {@code --mount-proc}, our numbers are
+   * other processes'.
+   *
+   * @param status what {@code /proc/self/status} says there: its line NSpid (Linux 4.1) has a
+   *     number for each pid namespace from that of the mount down to ours, proc_pid_status(5)
+   */
+  public static boolean isThatOfProc(String status) {
+    String own = Long.toString(ProcessHandle.current().pid());
+    return line(status, "NSpid:").or(() -> line(status, "Pid:")).filter(own::equals).isPresent();
+  }
+
+  private static Optional<String> line(String status, String key) {
+    return status
+        .lines()
+        .filter(line -> line.startsWith(key))
+        .map(line -> line.substring(key.length()).strip())
+        .findFirst();
   }
 }

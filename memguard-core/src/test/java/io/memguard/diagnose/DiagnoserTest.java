@@ -26,6 +26,14 @@ final class DiagnoserTest {
     assertThat(refused.endedBy(Ending.CANCEL).diagnosed()).isInstanceOf(Outcome.Cancelled.class);
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 9, 10, 13, 15, 24})
+  void aSignalThatWasSentIsNotExplainedByWhatWasRefusedBefore(int signal) {
+    Outcome outcome = Played.killed(signal).under(LIMIT).watched(3, 600 * MIB).diagnosed();
+    assertThat(outcome).isInstanceOf(Outcome.Signalled.class);
+    assertThat(outcome.explanation()).contains("carried on");
+  }
+
   @Test
   void whatMemguardEndedForItsSizeIsPreemptedHoweverItTookThat() {
     Preemption reading =

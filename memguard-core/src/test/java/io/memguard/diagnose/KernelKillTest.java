@@ -2,6 +2,7 @@ package io.memguard.diagnose;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.CgroupRecord.Container;
@@ -376,14 +377,62 @@ final class KernelKillTest {
   }
 
   @Test
-  void aRefusalThatWasSeenGoesFirst() {
+  void whoWasRefusedBeforeIsKilledAllTheSame() {
     Outcome outcome =
         Played.killed(9)
             .under("data=64MiB")
             .watched(1, 5)
             .counted(record(OUT_OF_MEMORY))
             .diagnosed();
-    assertVerdict((Outcome.OutOfMemory) outcome, Cause.ALLOCATION_DENIED, Confidence.CERTAIN);
+    assertVerdict(outcome, Cause.OWN_CGROUP, Confidence.CERTAIN);
+  }
+
+  @Test
+  void aRefusalExplainsTheStatusOfOneThatWaitedForAKilledOne() {
+    Outcome outcome =
+        Played.exit(1).under("data=64MiB").watched(1, 5).counted(record(OUT_OF_MEMORY)).diagnosed();
+    assertVerdict(outcome, Cause.ALLOCATION_DENIED, Confidence.CERTAIN);
+  }
+
+  @Test
+  void whereTheLeafWasNotKilledAsAWholeItMayHaveBeenADescendant() {
+    Played killed = Played.killed(9).counted(record(apart(leaf(1, 1))));
+    assertVerdict(killed.diagnosed(), Cause.OWN_CGROUP, Confidence.PROBABLE);
+    assertVerdict(
+        killed.logged(new KernelLogRecord(Optional.empty(), true)).diagnosed(),
+        Cause.OWN_CGROUP,
+        Confidence.POSSIBLE);
+    assertVerdict(
+        killed.logged(named(Who.CHILD, Limit.OWN_CGROUP)).diagnosed(),
+        Cause.OWN_CGROUP,
+        Confidence.CERTAIN);
+    assertVerdict(
+        Played.killed(9).counted(record(apart(leaf(0, 1)), container("/pod", 1, 1))).diagnosed(),
+        Cause.CONTAINER,
+        Confidence.PROBABLE);
+  }
+
+  @Test
+  void whoIsExemptIsNotKilledWithItsLeaf() {
+    assertVerdict(
+        Played.killed(9)
+            .counted(record(OUT_OF_MEMORY))
+            .diagnosed(MemoryLimits.none().withOomScoreAdj(-1000)),
+        Cause.OWN_CGROUP,
+        Confidence.PROBABLE);
+  }
+
+  private static Optional<Leaf> apart(Optional<Leaf> leaf) {
+    return leaf.map(
+        one ->
+            new Leaf(
+                one.path(),
+                one.limitBytes(),
+                one.oom(),
+                one.limitReached(),
+                one.oomKills(),
+                one.oomKillsBelow(),
+                false));
   }
 
   @Test
@@ -406,12 +455,13 @@ final class KernelKillTest {
             OptionalLong.of(oom),
             OptionalLong.of(oom),
             OptionalLong.of(kills),
-            OptionalLong.of(below)));
+            OptionalLong.of(below),
+            true));
   }
 
   private static Leaf onV1(long failures) {
     return new Leaf(
-        "/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(failures), OptionalLong.of(1), UNKNOWN);
+        "/leaf", UNKNOWN, UNKNOWN, OptionalLong.of(failures), OptionalLong.of(1), UNKNOWN, false);
   }
 
   /** If the child was killed, so were all others that the cgroup counts. */
@@ -458,6 +508,10 @@ final class KernelKillTest {
     Outcome outcome = played.diagnosed();
     assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
     return (Outcome.OutOfMemory) outcome;
+  }
+
+  private static void assertVerdict(Outcome outcome, Cause cause, Confidence confidence) {
+    assertVerdict((Outcome.OutOfMemory) outcome, cause, confidence);
   }
 
   private static void assertVerdict(

@@ -132,10 +132,12 @@ record Played(
   }
 
   Outcome diagnosed() {
-    MemoryLimits limits =
-        limit.isEmpty()
-            ? MemoryLimits.none()
-            : MemoryLimits.none().withRlimit(ResourceLimit.parse(limit));
+    return diagnosed(MemoryLimits.none());
+  }
+
+  /** The same for one that was given these besides. */
+  Outcome diagnosed(MemoryLimits others) {
+    MemoryLimits limits = limit.isEmpty() ? others : others.withRlimit(ResourceLimit.parse(limit));
     Protection protection = limit.startsWith("as") ? Protection.RLIMIT_AS : Protection.RLIMIT_DATA;
     return Diagnoser.diagnose(
         new Evidence(

@@ -48,8 +48,11 @@ public final class PortableLauncher {
   public record Started(Process process, Map<Protection, ProtectionState> protections) {
     /** Tells whether the shell, which may still have to join the cgroup, is not yet the program. */
     public boolean isOnItsWay() {
-      String words = Machine.here().read("/proc/" + process.pid() + "/cmdline").orElse("");
-      // In the midst of an exec, and between its end and its reaping, it has no command line.
+      Machine here = Machine.here();
+      String file = "/proc/" + process.pid() + "/cmdline";
+      String words = here.showsOurPids() ? here.read(file).orElse("") : "";
+      // In the midst of an exec, and between its end and its reaping, it has no command line; and
+      // where /proc shows others by our pids, it is not known.
       return words.startsWith(ON_ITS_WAY) || (words.isEmpty() && process.isAlive());
     }
   }

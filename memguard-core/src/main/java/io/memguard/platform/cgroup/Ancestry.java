@@ -28,11 +28,4 @@ public record Ancestry(List<Cgroup> levels, CgroupMount mount, Optional<String> 
   public Optional<Cgroup> parent() {
     return levels.size() > 1 ? Optional.of(levels.get(1)) : Optional.empty();
   }
-
-  /**
-   * Tells whether another cgroup is this one or lies below it: whether its memory counts here too.
-   */
-  public boolean covers(Ancestry other) {
-    return other.levels.stream().anyMatch(level -> level.directory().equals(own().directory()));
-  }
 }

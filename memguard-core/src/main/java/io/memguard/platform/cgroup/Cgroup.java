@@ -134,11 +134,17 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   abstract Optional<LeafPlace.Obstacle> obstacleToLeaf(Predicate<Path> writable);
 
   /** Describes a cgroup right below. */
-  abstract Cgroup child(String name);
-
-  final String childPath(String name) {
-    return path.equals("/") ? "/" + name : path + "/" + name;
+  final Cgroup child(String name) {
+    return at(path.equals("/") ? "/" + name : path + "/" + name, file(name));
   }
+
+  /** Describes a cgroup beside. */
+  final Cgroup sibling(String name) {
+    return at(path.substring(0, path.lastIndexOf('/') + 1) + name, directory.resolveSibling(name));
+  }
+
+  /** Describes another cgroup of the same hierarchy. */
+  abstract Cgroup at(String otherPath, Path otherDirectory);
 
   /** Returns what is written where to limit a leaf, in this order, and whether it must be there. */
   abstract List<Setting> leafSettings(LeafLimits limits);

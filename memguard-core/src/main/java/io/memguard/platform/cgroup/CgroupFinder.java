@@ -2,7 +2,6 @@ package io.memguard.platform.cgroup;
 
 import io.memguard.platform.cgroup.CgroupSearch.Found;
 import io.memguard.platform.cgroup.CgroupSearch.NotFound;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -14,37 +13,29 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * Finds the cgroup that accounts a process's memory, and those above it.
+ * Finds the cgroup that accounts this process's memory, and those above it.
  *
- * <p>Two files tell: {@code /proc/<pid>/cgroup} where the process is, and {@code
- * /proc/self/mountinfo} where that can be seen. Always our own mounts, also for another process:
- * the paths in both are written for the reader, from the root of <em>his</em> cgroup namespace.
+ * <p>Two files tell: {@code /proc/self/cgroup} where the process is, and {@code
+ * /proc/self/mountinfo} where that can be seen. The paths in both are written for the reader, from
+ * the root of his cgroup namespace.
  */
 public final class CgroupFinder {
+  private static final String MEMBERSHIP = "/proc/self/cgroup";
   private final Machine machine;
-  private final String process;
 
-  private CgroupFinder(Machine machine, String process) {
+  private CgroupFinder(Machine machine) {
     this.machine = machine;
-    this.process = process;
   }
 
   /** Finds the cgroup of the calling process. */
   public static CgroupSearch findOwn(Machine machine) {
-    return new CgroupFinder(machine, "self").find();
-  }
-
-  /** Finds the cgroup of a process, where our {@code /proc} shows it. */
-  public static CgroupSearch find(Machine machine, long pid) {
-    return new CgroupFinder(machine, Long.toString(pid)).find();
+    return new CgroupFinder(machine).find();
   }
 
   private CgroupSearch find() {
-    String file = "/proc/" + process + "/cgroup";
-    Optional<String> lines = machine.read(file);
+    Optional<String> lines = machine.read(MEMBERSHIP);
     if (lines.isEmpty()) {
-      return new NotFound(
-          file + " cannot be read: the process has ended, or the kernel was built without cgroups");
+      return new NotFound(MEMBERSHIP + " cannot be read: the kernel was built without cgroups");
     }
     // Where v1 has the memory controller, v2 has not, whatever else is mounted (a "hybrid"
     // machine).
@@ -55,7 +46,7 @@ public final class CgroupFinder {
                 memberships.stream().filter(Membership::v2))
             .findFirst();
     if (membership.isEmpty()) {
-      return new NotFound(file + " names no cgroup that could account memory");
+      return new NotFound(MEMBERSHIP + " names no cgroup that could account memory");
     }
     return find(membership.get());
   }
@@ -132,7 +123,7 @@ public final class CgroupFinder {
   private Optional<Path> follow(Path from, CgroupPath.Descent descent) {
     Stream<Path> starts = Stream.of(from);
     for (int level = 0; level < descent.nameless(); level++) {
-      starts = starts.flatMap(CgroupFinder::children);
+      starts = starts.flatMap(start -> KernelFile.directories(start).stream());
     }
     return starts
         .flatMap(start -> below(start, descent.names()).stream())
@@ -149,17 +140,9 @@ public final class CgroupFinder {
     }
   }
 
-  private static Stream<Path> children(Path directory) {
-    try (Stream<Path> entries = Files.list(directory)) {
-      return entries.filter(Files::isDirectory).toList().stream();
-    } catch (IOException e) {
-      return Stream.empty();
-    }
-  }
-
   private boolean holdsProcess(Path directory) {
     Optional<String> pid =
-        machine.read("/proc/" + process + "/stat").map(text -> text.strip().split(" ", 2)[0]);
+        machine.read("/proc/self/stat").map(text -> text.strip().split(" ", 2)[0]);
     return pid.isPresent()
         && KernelFile.words(directory.resolve("cgroup.procs")).contains(pid.get());
   }

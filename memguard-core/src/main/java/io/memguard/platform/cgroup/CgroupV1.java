@@ -145,8 +145,8 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
-  Cgroup child(String name) {
-    return new CgroupV1(childPath(name), file(name));
+  Cgroup at(String otherPath, Path otherDirectory) {
+    return new CgroupV1(otherPath, otherDirectory);
   }
 
   @Override

@@ -93,12 +93,22 @@ public final class CgroupV2 extends Cgroup {
 
   @Override
   public Optional<Counters> events() {
-    return eventsAreLocal ? Optional.empty() : counters("memory.events");
+    return eventsAreLocal() ? Optional.empty() : counters("memory.events");
   }
 
   @Override
   public Optional<Counters> localEvents() {
-    return counters(eventsAreLocal ? "memory.events" : "memory.events.local");
+    return counters(localEventsFile());
+  }
+
+  private String localEventsFile() {
+    return eventsAreLocal() ? "memory.events" : "memory.events.local";
+  }
+
+  /** Before Linux 5.2, {@code memory.events} was all there was, and counted so everywhere. */
+  private boolean eventsAreLocal() {
+    return eventsAreLocal
+        || (Files.exists(file("memory.events")) && !Files.exists(file("memory.events.local")));
   }
 
   private Optional<Counters> counters(String name) {
@@ -113,7 +123,7 @@ public final class CgroupV2 extends Cgroup {
 
   @Override
   Map<String, Function<String, Counters>> localCounterFiles() {
-    return Map.of(eventsAreLocal ? "memory.events" : "memory.events.local", Counters::parse);
+    return Map.of(localEventsFile(), Counters::parse);
   }
 
   @Override
@@ -123,12 +133,12 @@ public final class CgroupV2 extends Cgroup {
 
   @Override
   Optional<String> hierarchicalCounterFile() {
-    return eventsAreLocal ? Optional.empty() : Optional.of("memory.events");
+    return eventsAreLocal() ? Optional.empty() : Optional.of("memory.events");
   }
 
   @Override
-  Cgroup child(String name) {
-    return new CgroupV2(childPath(name), file(name), eventsAreLocal);
+  Cgroup at(String otherPath, Path otherDirectory) {
+    return new CgroupV2(otherPath, otherDirectory, eventsAreLocal);
   }
 
   @Override

@@ -2,8 +2,6 @@ package io.memguard.platform.cgroup;
 
 /** What the kernel counts for a cgroup. */
 public enum Counter {
-  /** Memory below {@code memory.low} was reclaimed all the same. */
-  LOW("low"),
   /** {@code memory.high} was exceeded, and processes were slowed down. */
   HIGH("high"),
   /** {@code memory.max} was about to be exceeded. */
@@ -12,7 +10,7 @@ public enum Counter {
   OOM("oom"),
   /** A process of the cgroup was killed by the OOM killer, whoever's limit it was. */
   OOM_KILL("oom_kill"),
-  /** The cgroup was killed as a whole; since Linux 5.12. */
+  /** The cgroup was killed as a whole; since Linux 5.17. */
   OOM_GROUP_KILL("oom_group_kill"),
   /** cgroup v1: the limit was reached. */
   FAILCNT("failcnt"),

@@ -16,10 +16,13 @@ import java.util.function.LongSupplier;
  * microseconds, because one is made at every launch. What is read is kept as it is, and understood
  * only when it is needed.
  *
- * <p>Of the cgroup itself, its own counters and those of all below it; of the ones above, their
- * own, which tell whose limit was reached. What all below those count tells whether anybody else
- * was killed there, so that is looked at rarely, and kept: then there were more kills since than in
- * truth, and never fewer.
+ * <p>Of the cgroups that may account the process itself, their own counters and those of all below
+ * them; of the ones above, their own, which tell whose limit was reached. What all below those
+ * count tells whether anybody else was killed there, so that is looked at rarely, and kept: then
+ * there were more kills since than in truth, and never fewer.
+ *
+ * <p>A cgroup may be given the memory controller later, when somebody makes a leaf beside it: then
+ * it counts from zero, and its files are opened with the next look at all of them.
  *
  * <p>Safe to share between threads.
  */
@@ -39,48 +42,65 @@ public final class CounterFiles implements AutoCloseable {
    */
   public record Reading(long nanos, List<byte[]> texts) {}
 
-  private record Source(
-      Cgroup cgroup,
-      boolean hierarchical,
-      boolean rare,
-      Function<String, Counters> reader,
-      OpenFile file) {}
+  private static final class Source {
+    private final Cgroup cgroup;
+    private final boolean hierarchical;
+    private final boolean rare;
+    private final Function<String, Counters> reader;
+    private final Path path;
+    private Optional<OpenFile> file = Optional.empty();
+
+    Source(
+        Cgroup cgroup,
+        boolean hierarchical,
+        boolean rare,
+        Path path,
+        Function<String, Counters> reader) {
+      this.cgroup = cgroup;
+      this.hierarchical = hierarchical;
+      this.rare = rare;
+      this.path = path;
+      this.reader = reader;
+    }
+
+    private boolean open() {
+      file = file.or(() -> OpenFile.open(path));
+      return file.isPresent();
+    }
+  }
 
   /**
    * Opens the files of some cgroups, own first, and reads them; those that are not there are left
    * out.
-   */
-  public CounterFiles(List<Cgroup> levels) {
-    this(levels, System::nanoTime);
-  }
-
-  /**
-   * Opens them, with another clock.
    *
+   * @param own how many of them, from the first on, may account the process itself
    * @param nanoClock as {@link System#nanoTime}
    */
-  public CounterFiles(List<Cgroup> levels, LongSupplier nanoClock) {
+  public CounterFiles(List<Cgroup> levels, int own, LongSupplier nanoClock) {
     this.nanoClock = nanoClock;
     for (int level = 0; level < levels.size(); level++) {
       Cgroup cgroup = levels.get(level);
-      boolean own = level == 0;
-      (own ? cgroup.localCounterFiles() : cgroup.limitCounterFiles())
-          .forEach((name, reader) -> open(cgroup, false, false, cgroup.file(name), reader));
+      boolean itself = level < own;
+      (itself ? cgroup.localCounterFiles() : cgroup.limitCounterFiles())
+          .forEach((name, reader) -> add(cgroup, false, false, name, reader, itself));
       cgroup
           .hierarchicalCounterFile()
-          .ifPresent(name -> open(cgroup, true, !own, cgroup.file(name), Counters::parse));
+          .ifPresent(name -> add(cgroup, true, !itself, name, Counters::parse, itself));
     }
     readAll();
   }
 
-  private void open(
+  private void add(
       Cgroup cgroup,
       boolean hierarchical,
       boolean rare,
-      Path file,
-      Function<String, Counters> reader) {
-    OpenFile.open(file)
-        .ifPresent(opened -> sources.add(new Source(cgroup, hierarchical, rare, reader, opened)));
+      String name,
+      Function<String, Counters> reader,
+      boolean evenIfAbsent) {
+    Source source = new Source(cgroup, hierarchical, rare, cgroup.file(name), reader);
+    if (source.open() || evenIfAbsent) {
+      sources.add(source);
+    }
   }
 
   /** Reads for a launch: what is looked at rarely is up to ten seconds old. */
@@ -97,7 +117,7 @@ public final class CounterFiles implements AutoCloseable {
     List<byte[]> texts = new ArrayList<>(sources.size());
     for (int i = 0; i < sources.size(); i++) {
       Source source = sources.get(i);
-      texts.add(all || !source.rare ? source.file.read() : last.texts.get(i));
+      texts.add(all || !source.rare ? text(source, all) : last.texts.get(i));
     }
     last = new Reading(nanoClock.getAsLong(), texts);
     if (all) {
@@ -106,10 +126,17 @@ public final class CounterFiles implements AutoCloseable {
     return last;
   }
 
+  private static byte[] text(Source source, boolean openToo) {
+    if (openToo) {
+      source.open();
+    }
+    return source.file.map(OpenFile::read).orElseGet(() -> new byte[0]);
+  }
+
   /** Returns how much each cgroup's counters rose between two readings, own first. */
   public List<CounterChange> between(Reading before, Reading now) {
     List<CounterChange> changes = new ArrayList<>();
-    for (Cgroup cgroup : sources.stream().map(Source::cgroup).distinct().toList()) {
+    for (Cgroup cgroup : sources.stream().map(source -> source.cgroup).distinct().toList()) {
       Optional<Counters> hierarchical = change(cgroup, true, before, now);
       Optional<Counters> local = change(cgroup, false, before, now);
       if (hierarchical.isPresent() || local.isPresent()) {
@@ -125,7 +152,9 @@ public final class CounterFiles implements AutoCloseable {
     for (int i = 0; i < sources.size(); i++) {
       Source source = sources.get(i);
       if (source.cgroup == cgroup && source.hierarchical == hierarchical) {
-        risen.putAll(counters(i, now).since(counters(i, before)).values());
+        boolean begun = before.texts.get(i).length == 0; // to count: at zero
+        Counters counted = counters(i, now);
+        risen.putAll(begun ? counted.values() : counted.since(counters(i, before)).values());
       }
     }
     return risen.isEmpty() ? Optional.empty() : Optional.of(new Counters(risen));
@@ -138,6 +167,6 @@ public final class CounterFiles implements AutoCloseable {
 
   @Override
   public synchronized void close() {
-    sources.forEach(source -> source.file.close());
+    sources.forEach(source -> source.file.ifPresent(OpenFile::close));
   }
 }

@@ -1,6 +1,7 @@
 package io.memguard.platform.cgroup;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -8,6 +9,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.stream.Stream;
 
 /**
  * Reads and writes the small files of {@code /proc} and cgroupfs. A file that is not there, or not
@@ -38,6 +40,15 @@ final class KernelFile {
         .filter(text -> !text.isEmpty())
         .map(text -> List.of(text.split("\\s+", -1)))
         .orElse(List.of());
+  }
+
+  /** Lists the directories right below one; none where it is gone, or not for us to look at. */
+  static List<Path> directories(Path directory) {
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries.filter(Files::isDirectory).toList();
+    } catch (IOException | UncheckedIOException e) { // the latter while it is read
+      return List.of();
+    }
   }
 
   /** Reads a file that holds one number; {@code max} is none. */

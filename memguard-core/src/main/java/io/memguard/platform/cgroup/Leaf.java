@@ -2,14 +2,16 @@ package io.memguard.platform.cgroup;
 
 import io.memguard.platform.cgroup.Cgroup.Setting;
 import java.io.IOException;
-import java.nio.file.DirectoryIteratorException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.LongFunction;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -21,6 +23,14 @@ import java.util.stream.Stream;
  * @param limits what it was to be limited to
  */
 public record Leaf(Cgroup cgroup, LeafLimits limits) {
+  /**
+   * The system property that has a new kernel do as one before Linux 5.14, for tests: {@code off}.
+   */
+  static final String KILL_PROPERTY = "memguard.cgroup.kill";
+
+  /** As {@code TransientScope} names them. */
+  private static final Pattern SCOPE = Pattern.compile("memguard-\\d+\\.scope");
+
   /** What the kernel says on cgroup v1 of a process that is ending, wherever it was. */
   private static final String WHERE_V1_ENDS = "/";
 
@@ -57,6 +67,29 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
     }
   }
 
+  /**
+   * Tells what is not in force of its limit on memory.
+   *
+   * @return that its memory may be swapped out, and what would help; empty where it is limited in
+   *     that too, or nothing can be swapped
+   */
+  public Optional<String> lacking() {
+    return lacking(Machine.here());
+  }
+
+  Optional<String> lacking(Machine machine) {
+    boolean swaps =
+        limits.max().isPresent()
+            && !Files.exists(cgroup.file(cgroup.swapFile()))
+            && machine.totalSwap().orElse(0) > 0;
+    return swaps
+        ? Optional.of(
+            "its memory may be swapped out before it is killed, since the kernel has no "
+                + cgroup.swapFile()
+                + " here; boot with swapaccount=1, or switch swap off")
+        : Optional.empty();
+  }
+
   /** Returns its directory. */
   public Path directory() {
     return cgroup.directory();
@@ -64,13 +97,14 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
 
   /** Returns its directory's name, which no other cgroup of the machine has. */
   public String name() {
-    return directory().getFileName().toString();
+    return name(directory());
   }
 
   /**
    * Tells whether a process is in it, as the kernel tells.
    *
-   * @return empty if that is not known: the process has ended, or is about to on cgroup v1
+   * @return empty if that is not known: the process has ended, or is about to on cgroup v1, or
+   *     {@code /proc} shows others by our pids
    */
   public Optional<Boolean> holds(long pid) {
     return holds(Machine.here(), pid);
@@ -78,13 +112,19 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
 
   Optional<Boolean> holds(Machine machine, long pid) {
     boolean v2 = cgroup instanceof CgroupV2;
-    return machine.read("/proc/" + pid + "/cgroup").map(Membership::parse).stream()
-        .flatMap(List::stream)
-        .filter(line -> v2 ? line.v2() : line.controls("memory"))
-        .map(Membership::path)
-        .filter(path -> v2 || !path.equals(WHERE_V1_ENDS))
-        .map(path -> path.endsWith("/" + name()))
-        .findFirst();
+    Optional<Boolean> there =
+        machine.read("/proc/" + pid + "/cgroup").map(Membership::parse).stream()
+            .flatMap(List::stream)
+            .filter(line -> v2 ? line.v2() : line.controls("memory"))
+            .map(Membership::path)
+            .filter(path -> v2 || !path.equals(WHERE_V1_ENDS))
+            .map(path -> path.endsWith("/" + name()))
+            .findFirst();
+    if (there.orElse(false) || machine.showsOurPids()) {
+      return there;
+    }
+    // That was a stranger. The cgroup's file has our pids, but of those only that have not ended.
+    return Optional.of(processes(directory()).contains(Long.toString(pid))).filter(in -> in);
   }
 
   /**
@@ -102,12 +142,16 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
    * @return true if it is gone; false if what was killed needs time to end: try again
    */
   public boolean remove() {
+    return remove(ProcessHandle::of);
+  }
+
+  boolean remove(LongFunction<Optional<ProcessHandle>> find) {
     if (gone(directory())) {
       return true;
     }
     List<Path> all = new ArrayList<>();
     collect(directory(), all);
-    kill(all);
+    kill(all, find);
     all.forEach(Leaf::gone);
     return gone(directory());
   }
@@ -125,44 +169,92 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
 
   /** The innermost first: only an empty cgroup can be removed. */
   private static void collect(Path directory, List<Path> all) {
-    try (DirectoryStream<Path> below = Files.newDirectoryStream(directory, Files::isDirectory)) {
-      below.forEach(path -> collect(path, all));
-    } catch (IOException | DirectoryIteratorException e) {
-      // it has gone meanwhile, or is not for us to look at
-    }
+    KernelFile.directories(directory).forEach(path -> collect(path, all));
     all.add(directory);
   }
 
-  private void kill(List<Path> all) {
-    Path switchOff = cgroup.file("cgroup.kill"); // cgroup v2 since Linux 5.14: all below as well
-    try {
-      if (Files.exists(switchOff)) {
-        KernelFile.write(switchOff, "1");
-        return;
-      }
-    } catch (IOException e) {
-      // then one by one
+  /**
+   * Before Linux 5.14 the kernel kills no cgroup as a whole, and whoever forks would be ahead of
+   * us: so they are stopped first, which it does since 5.2. A frozen process can be killed, and
+   * what it was just forking begins frozen, and is met in the next round. Whom we may not kill is
+   * not left standing still.
+   */
+  private void kill(List<Path> all, LongFunction<Optional<ProcessHandle>> find) {
+    if (mayKillAtOnce() && write("cgroup.kill", "1")) {
+      return;
     }
-    for (Path directory : all) {
-      for (String pid : KernelFile.words(directory.resolve("cgroup.procs"))) {
-        ProcessHandle.of(Long.parseLong(pid))
-            .filter(handle -> !handle.equals(ProcessHandle.current()))
-            .ifPresent(ProcessHandle::destroyForcibly);
+    boolean frozen = write("cgroup.freeze", "1");
+    try {
+      Set<String> met = new HashSet<>();
+      boolean others = true;
+      while (others) {
+        others = killOthers(met, all, find) && frozen;
+      }
+    } finally {
+      if (frozen) {
+        write("cgroup.freeze", "0");
       }
     }
   }
 
-  /** Finds the leaves that JVMs left which are gone. Never one of a JVM that lives. */
-  public static Stream<Leaf> abandoned(LeafPlace place) {
-    try (Stream<Path> entries = Files.list(place.under().directory())) {
-      return entries
-          .map(entry -> entry.getFileName().toString())
-          .filter(name -> LeafName.parse(name).filter(LeafName::isAbandoned).isPresent())
-          .map(name -> new Leaf(place.under().child(name), LeafLimits.NONE))
-          .toList()
-          .stream();
-    } catch (IOException e) {
-      return Stream.empty();
+  /** Returns whether there was anybody whom we had not met. */
+  private static boolean killOthers(
+      Set<String> met, List<Path> all, LongFunction<Optional<ProcessHandle>> find) {
+    boolean any = false;
+    for (Path directory : all) {
+      for (String pid : processes(directory)) {
+        if (met.add(pid)) {
+          any = true;
+          find.apply(Long.parseLong(pid))
+              .filter(handle -> !handle.equals(ProcessHandle.current()))
+              .filter(handle -> processes(directory).contains(pid)) // else a stranger's by now
+              .ifPresent(ProcessHandle::destroyForcibly);
+        }
+      }
     }
+    return any;
+  }
+
+  private static List<String> processes(Path directory) {
+    return KernelFile.words(directory.resolve("cgroup.procs"));
+  }
+
+  private static boolean mayKillAtOnce() {
+    return !"off".equals(System.getProperty(KILL_PROPERTY));
+  }
+
+  /** Writes a file of cgroup v2, which holds for all cgroups below as well. */
+  private boolean write(String file, String value) {
+    try {
+      KernelFile.write(cgroup.file(file), value);
+      return true;
+    } catch (IOException e) { // this kernel has no such file
+      return false;
+    }
+  }
+
+  /**
+   * Finds the leaves that JVMs left which are gone: in this place, and in scopes beside it that
+   * were asked of systemd as ours may be, each named after its JVM. Never one of a JVM that lives.
+   */
+  public static Stream<Leaf> abandoned(LeafPlace place) {
+    Cgroup home = place.under();
+    Stream<Cgroup> scopes =
+        KernelFile.directories(home.directory().resolveSibling("")).stream()
+            .filter(path -> !path.equals(home.directory()))
+            .map(Leaf::name)
+            .filter(SCOPE.asMatchPredicate())
+            .map(home::sibling);
+    return Stream.concat(Stream.of(home), scopes)
+        .flatMap(
+            cgroup ->
+                KernelFile.directories(cgroup.directory()).stream()
+                    .map(Leaf::name)
+                    .filter(name -> LeafName.parse(name).filter(LeafName::isAbandoned).isPresent())
+                    .map(name -> new Leaf(cgroup.child(name), LeafLimits.NONE)));
+  }
+
+  private static String name(Path directory) {
+    return directory.getFileName().toString();
   }
 }

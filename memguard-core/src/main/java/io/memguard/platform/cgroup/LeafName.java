@@ -14,10 +14,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * A leaf's name, which says whose it is: {@code memguard-<pid namespace>-<pid>-<start time>-<n>} of
  * the JVM. The start time tells it from a later process with the same pid; and in another pid
- * namespace the same pid is somebody else, so about leaves from there nothing is known.
+ * namespace the same pid is somebody else, so about leaves from there nothing is known; nor is
+ * about any, where {@code /proc} is of another one than ours.
  *
  * @param namespace the inode of the JVM's pid namespace
- * @param pid the JVM, as its {@code /proc} names it
+ * @param pid the JVM, as getpid(2) tells it, whatever its {@code /proc} says
  * @param start when it was started, in the kernel's ticks
  * @param number which of its leaves
  */
@@ -26,6 +27,7 @@ record LeafName(long namespace, long pid, long start, long number) {
       Pattern.compile("memguard-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})");
   private static final Pattern NAMESPACE = Pattern.compile("pid:\\[(\\d{1,18})\\]");
   private static final int STATE = 0;
+  private static final int THREADS = 17;
   private static final int START_TIME = 19;
   private static final AtomicLong LAST = new AtomicLong();
 
@@ -48,9 +50,9 @@ record LeafName(long namespace, long pid, long start, long number) {
   static LeafName next() throws IOException {
     LeafName first = own;
     if (first == null) {
-      Path self = Path.of("/proc/self");
-      long pid = Long.parseLong(Files.readSymbolicLink(self).toString());
-      first = new LeafName(ownNamespace(), pid, Long.parseLong(fields(self)[START_TIME]), 0);
+      Path proc = Path.of("/proc");
+      long start = Long.parseLong(fields(proc.resolve("self"))[START_TIME]);
+      first = new LeafName(ownNamespace(proc), ProcessHandle.current().pid(), start, 0);
       own = first;
     }
     return new LeafName(first.namespace, first.pid, first.start, LAST.incrementAndGet());
@@ -58,12 +60,19 @@ record LeafName(long namespace, long pid, long start, long number) {
 
   /** Tells whether its JVM is known to be gone; never of what cannot be known. */
   boolean isAbandoned() {
+    return isAbandoned(Machine.here());
+  }
+
+  boolean isAbandoned(Machine machine) {
+    Path proc = machine.root().resolve("proc");
     try {
-      if (namespace != ownNamespace() || !Files.isReadable(Path.of("/proc/1/stat"))) {
+      if (namespace != ownNamespace(proc)
+          || !machine.showsOurPids()
+          || !Files.isReadable(proc.resolve("1/stat"))) {
         return false; // another's pids, or a /proc that hides processes
       }
-      String[] fields = fields(Path.of("/proc", Long.toString(pid)));
-      return Long.parseLong(fields[START_TIME]) != start || fields[STATE].equals("X");
+      String[] fields = fields(proc.resolve(Long.toString(pid)));
+      return Long.parseLong(fields[START_TIME]) != start || hasEnded(fields);
     } catch (NoSuchFileException e) {
       return true;
     } catch (IOException | RuntimeException e) {
@@ -71,11 +80,17 @@ record LeafName(long namespace, long pid, long start, long number) {
     }
   }
 
-  private static long ownNamespace() throws IOException {
-    Matcher link =
-        NAMESPACE.matcher(Files.readSymbolicLink(Path.of("/proc/self/ns/pid")).toString());
+  /** A process whose first thread alone has ended has the state of a dead one, too. */
+  private static boolean hasEnded(String[] fields) {
+    return fields[STATE].equals("X")
+        || (fields[STATE].equals("Z") && Long.parseLong(fields[THREADS]) <= 1);
+  }
+
+  private static long ownNamespace(Path proc) throws IOException {
+    Path file = proc.resolve("self/ns/pid");
+    Matcher link = NAMESPACE.matcher(Files.readSymbolicLink(file).toString());
     if (!link.matches()) {
-      throw new IOException("/proc/self/ns/pid names no namespace");
+      throw new IOException(file + " names no namespace");
     }
     return Long.parseLong(link.group(1));
   }

@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.platform.PidNamespace;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -35,6 +36,13 @@ public record Machine(Path root) {
   /** Reads a small file of that machine. */
   public Optional<String> read(String absolute) {
     return at(absolute).flatMap(KernelFile::text);
+  }
+
+  /**
+   * Tells whether a pid of ours, or one in a cgroup's files, names the same process in its /proc.
+   */
+  public boolean showsOurPids() {
+    return read("/proc/self/status").filter(PidNamespace::isThatOfProc).isPresent();
   }
 
   /** Returns the memory the kernel has to give, in bytes. */

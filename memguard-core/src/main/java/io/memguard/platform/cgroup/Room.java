@@ -12,9 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -47,14 +45,8 @@ public final class Room {
   private final Cgroup supervisor;
   private final Predicate<Path> writable;
   private final List<String> done = new ArrayList<>();
-  private final Deque<Step> undoing = new ArrayDeque<>();
+  private final Undoing undoing = new Undoing();
   private final Set<String> moved = new LinkedHashSet<>();
-
-  /** Changes something, or changes it back. */
-  @FunctionalInterface
-  private interface Step {
-    void run() throws IOException;
-  }
 
   private Room(Cgroup home, Predicate<Path> writable) {
     this.home = home;
@@ -71,8 +63,8 @@ public final class Room {
    * @param disarmOomGroup whether {@code memory.oom.group} of the cgroup that gets the leaves is to
    *     be 0
    * @return what was done; nothing if all was so already
-   * @throws IOException if that is impossible; the message says why and what helps, and nothing has
-   *     changed
+   * @throws IOException if that is impossible; the message says why and what helps. Nothing has
+   *     changed then, but for what the message says could not be undone
    */
   public static List<String> make(Machine machine, OptionalLong memoryMin, boolean disarmOomGroup)
       throws IOException {
@@ -178,8 +170,13 @@ public final class Room {
         set(home, "memory.oom.group", "0");
       }
       return List.copyOf(done);
-    } catch (IOException | RuntimeException | Error e) {
-      undo(e);
+    } catch (IOException e) {
+      List<String> stays = undoing.undo();
+      throw stays.isEmpty()
+          ? e
+          : new IOException(e.getMessage() + "; not undone: " + String.join(", ", stays), e);
+    } catch (RuntimeException | Error e) {
+      undoing.undo();
       throw e;
     }
   }
@@ -192,7 +189,7 @@ public final class Room {
 
   private void moveProcesses() throws IOException {
     boolean made = makeSupervisor();
-    undoing.push(
+    undoing.add(
         () -> {
           if (made) {
             move(supervisor, home, new HashSet<>());
@@ -299,11 +296,11 @@ public final class Room {
       throw new IOException("+" + controller + " was refused by " + file + ": " + reason(e), e);
     }
     done.add("enabled the " + controller + " controller below " + home.path());
-    undoing.push(() -> KernelFile.write(file, "-" + controller));
+    undoing.add(() -> KernelFile.write(file, "-" + controller));
   }
 
   /** A process that is about to end is listed no more, and still in the way for a moment. */
-  private static void patiently(Step step) throws IOException {
+  private static void patiently(Undoing.Step step) throws IOException {
     long deadline = System.nanoTime() + BUSY_NANOS;
     while (true) {
       try {
@@ -327,23 +324,13 @@ public final class Room {
       }
       KernelFile.write(file, value);
       done.add("set " + name + " of cgroup " + cgroup.path() + " from " + before + " to " + value);
-      undoing.push(() -> KernelFile.write(file, before));
+      undoing.add(() -> KernelFile.write(file, before));
     } catch (IOException e) {
       throw new IOException(value + " was refused by " + file + ": " + reason(e), e);
     }
   }
 
-  private void undo(Throwable why) {
-    while (!undoing.isEmpty()) {
-      try {
-        undoing.pop().run();
-      } catch (IOException e) {
-        why.addSuppressed(e);
-      }
-    }
-  }
-
-  private static String reason(IOException e) {
+  static String reason(IOException e) {
     if (e instanceof NoSuchFileException) {
       return "it is not there";
     }

@@ -12,7 +12,7 @@ import java.util.regex.Pattern;
  * @param micros when, on the kernel's own monotonic clock, which NTP does not steer
  * @param text the first line, without the lines {@code KEY=value} that may follow
  */
-public record LogRecord(int facility, int level, long sequence, long micros, String text) {
+public record LogRecord(int facility, long sequence, long micros, String text) {
   private static final Pattern PREFIX =
       Pattern.compile("(\\d{1,6}),(\\d{1,18}),(\\d{1,18}),[^;]*;(.*)", Pattern.DOTALL);
   private static final Pattern ESCAPE = Pattern.compile("\\\\x([0-9a-f]{2})");
@@ -29,7 +29,6 @@ public record LogRecord(int facility, int level, long sequence, long micros, Str
     return Optional.of(
         new LogRecord(
             priority / LEVELS,
-            priority % LEVELS,
             Long.parseLong(parts.group(2)),
             Long.parseLong(parts.group(3)),
             unescape(text)));

@@ -11,7 +11,6 @@ import java.util.Optional;
  * @param limitCgroup the cgroup whose limit was reached, as the machine names it
  * @param victimCgroup the cgroup it lived in
  * @param groupCgroup the cgroup that was killed as a whole; empty if this one process was meant
- * @param killed the line that says so, with its sizes
  */
 public record OomKill(
     long pid,
@@ -19,8 +18,7 @@ public record OomKill(
     Scope scope,
     Optional<String> limitCgroup,
     Optional<String> victimCgroup,
-    Optional<String> groupCgroup,
-    OomLine.Killed killed) {
+    Optional<String> groupCgroup) {
   /** Why a process was killed. */
   public enum Scope {
     /** A cgroup's limit was reached. */

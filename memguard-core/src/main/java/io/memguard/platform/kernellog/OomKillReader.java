@@ -83,8 +83,7 @@ public final class OomKillReader {
             reported
                 ? why.map(Summary::victimCgroup)
                 : old.filter(none -> group == null).map(OldSummary::victimCgroup),
-            Optional.ofNullable(group).map(Group::cgroup),
-            killed));
+            Optional.ofNullable(group).map(Group::cgroup)));
   }
 
   private Scope scope(Killed killed) {

@@ -1,7 +1,6 @@
 package io.memguard.platform.kernellog;
 
 import java.util.Optional;
-import java.util.OptionalLong;
 
 /** A line that the OOM killer writes. Process ids are the machine's, not those of a container. */
 public sealed interface OomLine {
@@ -12,7 +11,7 @@ public sealed interface OomLine {
   }
 
   /** A report begins: a process asked for memory that there was not. */
-  record Invoked(String name) implements OomLine {}
+  record Invoked() implements OomLine {}
 
   /**
    * Since Linux 5.0: who is to be killed, and why.
@@ -21,13 +20,7 @@ public sealed interface OomLine {
    *     process may use, had no memory left
    * @param victimCgroup where the victim lives
    */
-  record Summary(
-      String constraint,
-      Optional<String> limitCgroup,
-      String victimCgroup,
-      String name,
-      long pid,
-      long uid)
+  record Summary(Optional<String> limitCgroup, String victimCgroup, String name, long pid)
       implements OomLine {}
 
   /** Before Linux 5.0: where the victim lives, and whose limit was reached. */
@@ -44,17 +37,6 @@ public sealed interface OomLine {
    *
    * @param inCgroup whether a cgroup's limit was the reason; empty before Linux 5.1, where {@link
    *     Chosen} tells
-   * @param anonymousKib its memory that no file backs
-   * @param fileKib its memory that a file backs
-   * @param sharedKib its memory shared with others
    */
-  record Killed(
-      Optional<Boolean> inCgroup,
-      long pid,
-      String name,
-      OptionalLong virtualKib,
-      OptionalLong anonymousKib,
-      OptionalLong fileKib,
-      OptionalLong sharedKib)
-      implements OomLine {}
+  record Killed(Optional<Boolean> inCgroup, long pid, String name) implements OomLine {}
 }

@@ -8,7 +8,6 @@ import io.memguard.platform.kernellog.OomLine.OldSummary;
 import io.memguard.platform.kernellog.OomLine.Summary;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.function.Function;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
@@ -30,22 +29,19 @@ final class OomLineParser {
 
   private static final Map<Pattern, Function<MatchResult, OomLine>> FORMS =
       Map.of(
-          form("(.*) invoked oom-killer: .*"),
-          parts -> new Invoked(parts.group(1)),
+          form(".* invoked oom-killer: .*"),
+          parts -> new Invoked(),
           form(
-              "oom-kill:constraint=(\\w+),.*?"
+              "oom-kill:constraint=\\w+,.*?"
                   + "(?:oom_memcg=(.*)|global_oom),task_memcg=(.*),task=(.*),pid= *"
                   + PID
-                  + ",uid= *"
-                  + PID),
+                  + ",uid= *\\d{1,10}"),
           parts ->
               new Summary(
-                  parts.group(1),
-                  Optional.ofNullable(parts.group(2)),
+                  Optional.ofNullable(parts.group(1)),
+                  parts.group(2),
                   parts.group(3),
-                  parts.group(4),
-                  Long.parseLong(parts.group(5)),
-                  Long.parseLong(parts.group(6))),
+                  Long.parseLong(parts.group(4))),
           form("Task in (.*) killed as a result of limit of (.*)"),
           parts -> new OldSummary(parts.group(1), parts.group(2)),
           form(SCOPE + "Kill process " + PID + " \\((.*)\\) score \\d+ or sacrifice child"),
@@ -58,7 +54,7 @@ final class OomLineParser {
                   + SCOPE
                   + ")?Killed process "
                   + PID
-                  + " \\((.*)\\)(?:, UID \\d+,)? (total-vm:.*)"),
+                  + " \\((.*)\\)(?:, UID \\d+,)? total-vm:.*"),
           OomLineParser::killed);
 
   private OomLineParser() {}
@@ -82,25 +78,13 @@ final class OomLineParser {
   }
 
   private static OomLine killed(MatchResult parts) {
-    String sizes = parts.group(4);
     return new Killed(
         Optional.ofNullable(parts.group(1)).map(OomLineParser::isCgroup),
         Long.parseLong(parts.group(2)),
-        parts.group(3),
-        size(sizes, "total-vm"),
-        size(sizes, "anon-rss"),
-        size(sizes, "file-rss"),
-        size(sizes, "shmem-rss"));
+        parts.group(3));
   }
 
   private static boolean isCgroup(String scope) {
     return scope.startsWith("Memory cgroup");
-  }
-
-  private static OptionalLong size(String sizes, String name) {
-    Matcher matcher = Pattern.compile("\\b" + name + ":(\\d{1,18})kB").matcher(sizes);
-    return matcher.find()
-        ? OptionalLong.of(Long.parseLong(matcher.group(1)))
-        : OptionalLong.empty();
   }
 }

@@ -19,7 +19,8 @@ import java.util.concurrent.TimeUnit;
  * scope ends by itself when the last process in it has ended.
  *
  * <p>systemd is told a pid. In a container that can reach the machine's systemd, ours is somebody
- * else's there: it is asked only where it is the first process that we see.
+ * else's there: it is asked only where it is the first process that we see, in a {@code /proc} of
+ * our own pid namespace.
  */
 public final class TransientScope {
   private static final String REMEDY =
@@ -79,6 +80,12 @@ public final class TransientScope {
           "systemd cannot be asked for a scope: process 1 "
               + first.map(name -> "is " + name + ", not systemd").orElse("cannot be seen")
               + ", and to a systemd elsewhere this process's pid is another's"
+              + REMEDY);
+    }
+    if (!machine.showsOurPids()) { // then that was not our own namespace's first process either
+      throw new IOException(
+          "systemd cannot be asked for a scope: /proc is not of this process's pid namespace, so to"
+              + " the systemd that it shows this process's pid may be another's"
               + REMEDY);
     }
   }

@@ -2,7 +2,6 @@ package io.memguard.platform.cgroup;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.memguard.platform.cgroup.CgroupSearch.Found;
 import io.memguard.platform.cgroup.CgroupSearch.NotFound;
 import java.nio.file.Path;
 import java.util.List;
@@ -104,36 +103,21 @@ class CgroupFinderTest {
     assertThat(pod.parent())
         .map(Cgroup::path)
         .hasValueSatisfying(path -> assertThat(path).contains("pod1b2c"));
-    assertThat(pod.covers(runtime)).isFalse();
-    assertThat(pod.covers(pod)).isTrue();
   }
 
   @Test
-  void aProcessOutsideOfOurNamespaceIsNotVisible() {
-    CapturedTree tree = CapturedTree.unpack("v2-namespace-sees-outside", root);
+  void aProcessOutsideOfItsNamespaceIsNotVisible() {
+    CapturedTree tree =
+        CapturedTree.unpack("v2-namespace-sees-outside", root).with(SELF, "0::/../../lab\n");
 
-    assertThat(reason(CgroupFinder.find(tree.machine(), 799)))
+    assertThat(reason(tree.search()))
         .isEqualTo("cgroup /../../lab is not visible at /sys/fs/cgroup (which shows /)");
   }
 
   @Test
-  void aProcessBesideUsIsFoundByItsPid() {
-    CapturedTree tree =
-        CapturedTree.unpack("v2-plain", root)
-            .with("/proc/77/cgroup", "0::/lab/child\n")
-            .with("/sys/fs/cgroup/lab/child/cgroup.procs", "77\n");
-
-    CgroupSearch found = CgroupFinder.find(tree.machine(), 77);
-
-    assertThat(found.levels()).extracting(Cgroup::path).containsExactly("/lab/child", "/lab", "/");
-    assertThat(tree.ancestry().covers(((Found) found).ancestry())).isTrue();
-    assertThat(((Found) found).ancestry().covers(tree.ancestry())).isFalse();
-  }
-
-  @Test
-  void aProcessThatHasEndedIsSaidToHave() {
-    assertThat(reason(CgroupFinder.find(CapturedTree.unpack("v2-plain", root).machine(), 4711)))
-        .startsWith("/proc/4711/cgroup cannot be read: the process has ended");
+  void aKernelWithoutCgroupsIsSaidToBe() {
+    assertThat(reason(CapturedTree.unpack("v2-plain", root).without(SELF).search()))
+        .isEqualTo("/proc/self/cgroup cannot be read: the kernel was built without cgroups");
   }
 
   @Test

@@ -2,8 +2,15 @@ package io.memguard.platform.cgroup;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.support.Eventually;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -11,6 +18,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Tag("engine-independent")
 final class LeafNameTest {
   private static final int NO_PID = 1 << 30;
+  private static final long NAMESPACE = 4026532088L;
+
+  @TempDir Path root;
 
   @Test
   void namesThisProcessAndNeverTwiceTheSame() throws Exception {
@@ -33,9 +43,72 @@ final class LeafNameTest {
   }
 
   @Test
+  void oneThatHasEndedAndThatNobodyReapsIsAbandoned() throws Exception {
+    Process parent = new ProcessBuilder("sh", "-c", "true & echo $!; exec sleep 1000").start();
+    try (BufferedReader says = parent.inputReader()) {
+      Path stat = Path.of("/proc", says.readLine(), "stat");
+      Eventually.await("it has ended", () -> fields(stat)[2].equals("Z"));
+      String[] fields = fields(stat);
+      LeafName dead =
+          new LeafName(
+              LeafName.next().namespace(),
+              Long.parseLong(fields[0]),
+              Long.parseLong(fields[21]),
+              1);
+      assertThat(dead.isAbandoned()).isTrue();
+    } finally {
+      parent.destroyForcibly().waitFor();
+    }
+  }
+
+  /** Its first thread is counted as long as others live. */
+  @Test
+  void oneOfWhichOnlyTheFirstThreadHasEndedIsNot() throws Exception {
+    machine(root, "NSpid:\t" + ProcessHandle.current().pid() + "\n");
+    Path jvm = Files.createDirectory(root.resolve("proc/7"));
+    LeafName name = new LeafName(NAMESPACE, 7, 665, 1);
+    Files.writeString(jvm.resolve("stat"), "7 (java) Z 1 7 7 0 0 0 0 0 0 0 0 0 0 0 20 0 12 0 665");
+    assertThat(name.isAbandoned(new Machine(root))).isFalse();
+    Files.writeString(jvm.resolve("stat"), "7 (java) Z 1 7 7 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 665");
+    assertThat(name.isAbandoned(new Machine(root))).isTrue();
+  }
+
+  private static String[] fields(Path stat) {
+    try {
+      return Files.readString(stat).split(" ", -1);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Test
   void ofAnotherPidNamespaceNothingIsKnown() throws Exception {
     LeafName own = LeafName.next();
     assertThat(new LeafName(own.namespace() + 1, NO_PID, 1, 1).isAbandoned()).isFalse();
+  }
+
+  @Test
+  void whereProcShowsAnotherPidNamespaceNothingIsKnown() throws Exception {
+    long own = ProcessHandle.current().pid();
+    assertThat(gone(root.resolve("own"), "Pid:\t" + own + "\nNSpid:\t" + own + "\n")).isTrue();
+    assertThat(gone(root.resolve("before-4.1"), "Pid:\t" + own + "\n")).isTrue();
+    assertThat(gone(root.resolve("outer"), "Pid:\t814\nNSpid:\t814\t" + own + "\n")).isFalse();
+    assertThat(gone(root.resolve("hidden"), "")).isFalse();
+  }
+
+  /** Asks a {@code /proc} that has no process of the name's pid. */
+  private static boolean gone(Path machine, String ownStatus) throws Exception {
+    machine(machine, ownStatus);
+    return new LeafName(NAMESPACE, 7, 665, 1).isAbandoned(new Machine(machine));
+  }
+
+  private static void machine(Path root, String ownStatus) throws IOException {
+    Path self = Files.createDirectories(root.resolve("proc/self"));
+    Files.writeString(self.resolve("status"), ownStatus);
+    Files.createDirectory(self.resolve("ns"));
+    Files.createSymbolicLink(self.resolve("ns/pid"), Path.of("pid:[" + NAMESPACE + "]"));
+    Files.createDirectory(root.resolve("proc/1"));
+    Files.writeString(root.resolve("proc/1/stat"), "1 (init) S 0\n");
   }
 
   @ParameterizedTest

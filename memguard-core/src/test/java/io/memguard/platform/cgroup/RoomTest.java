@@ -1,6 +1,7 @@
 package io.memguard.platform.cgroup;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,6 +36,21 @@ class RoomTest {
                 file -> !file.endsWith("cgroup.subtree_control")))
         .isEmpty();
     assertThat(tree.at(CONTROL)).hasContent("memory");
+  }
+
+  @Test
+  void whatCannotBeUndoneIsSaid() {
+    CapturedTree tree = handsOutMemory().with(CONTROL, "").with("/sys/fs/cgroup/cgroup.procs", "");
+    assertThatIOException()
+        .isThrownBy(
+            () ->
+                Room.make(
+                    tree.machine(),
+                    OptionalLong.empty(),
+                    false,
+                    file -> Files.exists(tree.without(CONTROL).at("/sys/fs/cgroup"))))
+        .withMessageContaining("+pids was refused by " + tree.at(CONTROL) + ": it is not there")
+        .withMessageContaining("; not undone: " + tree.at(CONTROL) + ": it is not there");
   }
 
   private CapturedTree handsOutMemory() {

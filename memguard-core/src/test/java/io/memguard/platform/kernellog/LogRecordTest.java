@@ -18,7 +18,7 @@ class LogRecordTest {
             .orElseThrow();
 
     assertThat(record)
-        .isEqualTo(new LogRecord(0, 7, 160, 424_069, "pci_root PNP0A03:00: host\\bridge"));
+        .isEqualTo(new LogRecord(0, 160, 424_069, "pci_root PNP0A03:00: host\\bridge"));
     assertThat(record.isFromKernel()).isTrue();
   }
 

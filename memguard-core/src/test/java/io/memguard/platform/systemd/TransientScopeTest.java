@@ -18,7 +18,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** What is asked of systemd, and what becomes of its answers: a script stands for busctl. */
 @Tag("engine-independent")
 class TransientScopeTest {
-  private static final String SCOPE = "memguard-" + ProcessHandle.current().pid() + ".scope";
+  private static final long PID = ProcessHandle.current().pid();
+  private static final String SCOPE = "memguard-" + PID + ".scope";
   private static final Duration LONG = Duration.ofSeconds(30);
   private static final Duration SHORT = Duration.ofMillis(300);
 
@@ -29,7 +30,7 @@ class TransientScopeTest {
   @BeforeEach
   void makeMachine() throws IOException {
     Path self = Files.createDirectories(root.resolve("proc/self"));
-    Files.writeString(self.resolve("status"), "Name:\tjava\nUid:\t0\t0\t0\t0\n");
+    status("Uid:\t0\t0\t0\t0\nNSpid:\t" + PID + "\n");
     Path first = Files.createDirectories(root.resolve("proc/1"));
     Files.writeString(first.resolve("comm"), "systemd\n");
     cgroup = Files.writeString(self.resolve("cgroup"), "0::/system.slice/app.service\n");
@@ -53,14 +54,14 @@ class TransientScopeTest {
                 "ssa(sv)a(sa(sv))",
                 SCOPE,
                 "fail"))
-        .containsSubsequence("PIDs", "au", "1", "" + ProcessHandle.current().pid())
+        .containsSubsequence("PIDs", "au", "1", "" + PID)
         .containsSubsequence("Delegate", "b", "true")
         .doesNotContain("--user");
   }
 
   @Test
   void asksTheUsersOwnManagerUnlessRoot() throws Exception {
-    Files.writeString(root.resolve("proc/self/status"), "Uid:\t1000\t1000\t1000\t1000\n");
+    status("Uid:\t1000\t1000\t1000\t1000\nNSpid:\t" + PID + "\n");
     busctl("echo 0::/user.slice/" + SCOPE + " >" + cgroup);
     scope(LONG).enter();
 
@@ -100,6 +101,18 @@ class TransientScopeTest {
     assertThat(asked).doesNotExist();
   }
 
+  /** As after {@code unshare -fp} without {@code --mount-proc}: its first process is systemd. */
+  @Test
+  void doesNotTellItsPidToTheSystemdOfAnOuterProc() throws Exception {
+    busctl("echo 0::/system.slice/" + SCOPE + " >" + cgroup);
+    status("Uid:\t0\t0\t0\t0\nNSpid:\t756\t" + PID + "\n");
+    assertThatIOException()
+        .isThrownBy(() -> scope(LONG).enter())
+        .withMessageContaining("/proc is not of this process's pid namespace")
+        .withMessageContaining("Delegate=yes");
+    assertThat(asked).doesNotExist();
+  }
+
   @Test
   void doesNotWaitForAClientThatHangs() throws Exception {
     busctl("exec sleep 1000");
@@ -119,6 +132,10 @@ class TransientScopeTest {
         .withMessageContaining("systemd has not moved this process into " + SCOPE)
         .withMessageContaining(
             "within 0.3 seconds; systemd may still move this process there later");
+  }
+
+  private void status(String lines) throws IOException {
+    Files.writeString(root.resolve("proc/self/status"), "Name:\tjava\n" + lines);
   }
 
   private TransientScope scope(Duration patience) {
