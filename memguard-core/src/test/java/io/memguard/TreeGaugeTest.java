@@ -130,6 +130,13 @@ final class TreeGaugeTest {
   }
 
   @Test
+  void howeverLongMeasuringTookItIsLookedAtASecondLater() {
+    measuringTakes = 20 * TreeGauge.LONGEST_NANOS;
+    look(2 * HARD, HARD - MIB);
+    assertThat(gauge.due() - now).isEqualTo(TreeGauge.LONGEST_NANOS);
+  }
+
+  @Test
   void itNeedNotBeLookedAtIfTheMachineHasNotGivenOutAsMuch() {
     assertThat(gauge.canWait(OptionalLong.of(7))).as("nothing is known yet").isFalse();
     look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
