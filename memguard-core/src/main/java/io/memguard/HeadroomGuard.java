@@ -15,6 +15,10 @@ import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Headroom;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.cgroup.Pressure;
+import io.memguard.watch.LeafHints;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
@@ -36,7 +40,8 @@ import org.slf4j.LoggerFactory;
  * <p>It has no thread: {@link #tick} is called on {@link MemoryWatch}'s, when it asked to be, and
  * never waits. It looks the more often the less head-room there is: as often as the fastest
  * allocation could use up what is above the reserve. A victim is ended by the ward, which owns how;
- * this only remembers whom it waits for. Children are added and removed on any thread.
+ * this only remembers whom it waits for. Children are added and removed on any thread. It owns the
+ * open files, and the hints that something happened at a limit, until {@link #close}.
  */
 final class HeadroomGuard implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(HeadroomGuard.class);
@@ -74,6 +79,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private final VictimPolicy policy;
   private final MemoryEvents events;
   private final MemoryWatch thread;
+  private final Optional<LeafHints> hints;
+  private final List<LeafHints.Hint> hinting = new ArrayList<>();
   private final Set<Ward> wards = ConcurrentHashMap.newKeySet();
   private Notice told = Notice.NONE;
   private @Nullable Choice choice;
@@ -82,6 +89,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private boolean helpless;
   private long due;
   private volatile boolean parked = true;
+  private volatile boolean hinted;
+  private volatile boolean listens;
 
   /** A child that may be ended. */
   interface Ward {
@@ -139,7 +148,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
       Scales scales,
       VictimPolicy policy,
       MemoryEvents events,
-      MemoryWatch thread) {
+      MemoryWatch thread,
+      Optional<LeafHints> hints) {
     this.state = state;
     this.headroom = headroom;
     this.pressure = pressure;
@@ -147,6 +157,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     this.policy = policy;
     this.events = events;
     this.thread = thread;
+    this.hints = hints;
   }
 
   /** Makes one as asked for, on or off. */
@@ -156,7 +167,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
       GuardOptions options,
       Scales scales,
       MemoryEvents events,
-      MemoryWatch thread) {
+      MemoryWatch thread,
+      Optional<LeafHints> hints) {
     Headroom headroom =
         new Headroom(
             machine, search, limit -> options.reserve().orElseGet(() -> defaultReserve(limit)));
@@ -168,7 +180,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
             scales,
             options.victimPolicy(),
             events,
-            thread);
+            thread,
+            hints);
     if (!guard.state.active()) {
       guard.close();
     }
@@ -233,11 +246,39 @@ final class HeadroomGuard implements MemoryWatch.Client {
 
   private ProtectionState started() {
     try {
+      listen();
       thread.start();
       return state;
     } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
       return ProtectionState.inactive("no thread is to be had for it: " + e.getMessage());
     }
+  }
+
+  /** Without hints it looks when it is time to, and that is soon enough by itself. */
+  private void listen() {
+    if (!listens && hints.isPresent()) {
+      listenOnce(hints.get());
+    }
+  }
+
+  private synchronized void listenOnce(LeafHints source) {
+    if (listens) {
+      return;
+    }
+    listens = true;
+    for (Path file : headroom.hints()) {
+      try {
+        hinting.add(source.modified(file, this::hint));
+      } catch (IOException e) {
+        LOG.debug("Nobody will say when {} changes: {}", file, e.getMessage());
+      }
+    }
+  }
+
+  /** Has it look now; something happened at a limit. Must not block. */
+  void hint() {
+    hinted = true;
+    thread.wakeBy(System.nanoTime());
   }
 
   /** Begins to look after a child that was armed; without a lock. */
@@ -261,7 +302,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return NEVER;
     }
     parked = false;
-    if (!wasParked && now - due < 0) {
+    boolean wasHinted = hinted;
+    hinted = false;
+    if (!wasParked && !wasHinted && now - due < 0) {
       return due - now;
     }
     long next = look(now);
@@ -441,7 +484,10 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   @Override
-  public void close() {
+  public synchronized void close() {
+    listens = true; // and never will
+    hinting.forEach(LeafHints.Hint::close);
+    hinting.clear();
     headroom.close();
     pressure.close();
   }

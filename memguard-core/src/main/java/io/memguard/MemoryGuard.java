@@ -107,7 +107,8 @@ public final class MemoryGuard implements AutoCloseable {
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
     this.events = new MemoryEvents(engine.hints(), victims, options.listener());
     this.headroom =
-        HeadroomGuard.of(machine, search, options, new WardScales(), events, memoryWatch);
+        HeadroomGuard.of(
+            machine, search, options, new WardScales(), events, memoryWatch, engine.hints());
     memoryWatch.add(treeWatch);
     memoryWatch.add(headroom);
   }
@@ -351,7 +352,9 @@ public final class MemoryGuard implements AutoCloseable {
     Map<Protection, ProtectionState> watched;
     try {
       preload = witnesses.arm(plan.limits());
-      watched(plan.limits(), lease, listened);
+      if (isWatchRequired(plan.limits())) { // that it cannot be had is told before it runs
+        watched(plan.limits(), lease, listened);
+      }
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative()); // after which it may be without a leaf
       watched = watched(plan.limits(), lease, listened);
@@ -400,6 +403,11 @@ public final class MemoryGuard implements AutoCloseable {
     }
     headroom.arm(limits).ifPresent(state -> states.put(Protection.HEADROOM_GUARD, state));
     return states;
+  }
+
+  private static boolean isWatchRequired(MemoryLimits limits) {
+    return limits.requirement(Protection.TREE_WATCH) == Requirement.REQUIRE
+        || limits.requirement(Protection.HEADROOM_GUARD) == Requirement.REQUIRE;
   }
 
   private static boolean isActive(Map<Protection, ProtectionState> states, Protection protection) {
