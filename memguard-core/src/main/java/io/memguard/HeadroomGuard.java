@@ -85,8 +85,10 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private Notice told = Notice.NONE;
   private @Nullable Choice choice;
   private @Nullable Ward dying;
+  private @Nullable Ward stuck;
   private long dyingUntil;
   private boolean helpless;
+  private boolean rehearsed;
   private long due;
   private volatile boolean parked = true;
   private volatile boolean hinted;
@@ -108,6 +110,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
      * @param members those that are known
      */
     void preempt(Preemption reading, Set<Long> members);
+
+    /** Tells whether somebody is ending it already, and something of it is left. */
+    boolean isEnding();
 
     /** Tells whether it and all its descendants are gone. */
     boolean isGone();
@@ -333,6 +338,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return true;
     }
     if (reading.aboveReserve() >= 0) {
+      rehearse();
       choice = null;
       helpless = false;
       return false;
@@ -343,6 +349,12 @@ final class HeadroomGuard implements MemoryWatch.Client {
       if (weighed.isEmpty()) {
         tellHelpless(reading);
         return false;
+      }
+      Optional<Weighed> ending =
+          weighed.stream().filter(one -> one.ward != stuck && one.ward.isEnding()).findFirst();
+      if (ending.isPresent()) { // its grace period is over, and nobody else has to go
+        end(ending.get(), reading, now);
+        return true;
       }
       thinking = ask(weighed, now);
       choice = thinking;
@@ -373,21 +385,41 @@ final class HeadroomGuard implements MemoryWatch.Client {
           victim.pid());
     }
     if (late || victim.isGone()) {
+      stuck = late ? victim : stuck;
       dying = null;
       return true; // what was read may be older than its end
     }
     return true;
   }
 
+  /** Those whose end would be enough; where nobody's is, all that hold memory worth the while. */
   private List<Weighed> weigh(Headroom.Reading reading) {
+    long worth = reading.reserve() / WORTH_THE_WHILE;
+    List<Weighed> all = weigh().stream().filter(one -> one.candidate.bytes() >= worth).toList();
+    List<Weighed> enough =
+        all.stream().filter(one -> one.candidate.bytes() >= -reading.aboveReserve()).toList();
+    return enough.isEmpty() ? all : enough;
+  }
+
+  private List<Weighed> weigh() {
     return scales.weigh(wards).entrySet().stream()
-        .filter(one -> one.getValue().bytes >= reading.reserve() / WORTH_THE_WHILE)
         .map(
             one ->
                 new Weighed(
                     one.getKey(), one.getKey().candidate(one.getValue()), one.getValue().members))
         .sorted(Comparator.comparingLong((Weighed one) -> one.candidate.bytes()).reversed())
         .toList();
+  }
+
+  /**
+   * Decides once for nothing: a JVM that loads the classes of a decision only when it is urgent
+   * takes hundreds of milliseconds.
+   */
+  private void rehearse() {
+    if (!rehearsed) {
+      rehearsed = true;
+      VictimPolicy.standard().choose(weigh().stream().map(Weighed::candidate).toList());
+    }
   }
 
   /** The standard policy is asked here, any other one elsewhere: it may block. */

@@ -162,6 +162,41 @@ final class HeadroomGuardTest {
   }
 
   @Test
+  void whoIsBeingEndedAlreadyIsTheVictim() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake older = child(guard, 1, 60);
+      Fake newer = child(guard, 2, 50);
+      older.ending = true;
+      container.headroom(0);
+      tick(guard);
+      assertThat(older.reading).as("it has no time left").isPresent();
+      tick(guard);
+      assertThat(newer.reading).isEmpty();
+      now += TimeUnit.SECONDS.toNanos(11);
+      tick(guard);
+      tick(guard);
+      assertThat(newer.reading).as("the other one is stuck").isPresent();
+    }
+  }
+
+  @Test
+  void whoseEndWouldNotBeEnoughIsSparedIfAnothersWould() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake enough = child(guard, 1, 20);
+      Fake newer = child(guard, 2, 19);
+      container.headroom(0);
+      tick(guard);
+      assertThat(newer.reading).isEmpty();
+      assertThat(enough.reading).isPresent();
+      enough.gone = true;
+      guard.remove(enough);
+      tick(guard);
+      tick(guard);
+      assertThat(newer.reading).as("then nobody's is enough").isPresent();
+    }
+  }
+
+  @Test
   void whoHoldsNextToNothingIsNoVictim() throws Exception {
     try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
       Fake small = child(guard, 1, 2);
@@ -380,6 +415,7 @@ final class HeadroomGuardTest {
     private final long pid;
     private final long bytes;
     private Optional<Preemption> reading = Optional.empty();
+    private boolean ending;
     private boolean gone;
 
     Fake(long pid, long bytes) {
@@ -411,6 +447,11 @@ final class HeadroomGuardTest {
     @Override
     public void preempt(Preemption why, Set<Long> members) {
       reading = Optional.of(why);
+    }
+
+    @Override
+    public boolean isEnding() {
+      return ending && !gone;
     }
 
     @Override
