@@ -151,6 +151,11 @@ public final class GuardedProcess extends Process {
     return postmortem.mark();
   }
 
+  /** Tells whether its tree is being ended, and something of it may be left. */
+  boolean isEnding() {
+    return !treeEnder.whenDone().isDone();
+  }
+
   /** Tells whether the child has ended, and what was left of a tree that is being ended too. */
   boolean isGone() {
     return hasEnded() && treeEnder.whenDone().isDone();

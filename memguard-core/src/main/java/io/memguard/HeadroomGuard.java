@@ -15,6 +15,10 @@ import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Headroom;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.cgroup.Pressure;
+import io.memguard.watch.LeafHints;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
@@ -36,7 +40,8 @@ import org.slf4j.LoggerFactory;
  * <p>It has no thread: {@link #tick} is called on {@link MemoryWatch}'s, when it asked to be, and
  * never waits. It looks the more often the less head-room there is: as often as the fastest
  * allocation could use up what is above the reserve. A victim is ended by the ward, which owns how;
- * this only remembers whom it waits for. Children are added and removed on any thread.
+ * this only remembers whom it waits for. Children are added and removed on any thread. It owns the
+ * open files, and the hints that something happened at a limit, until {@link #close}.
  */
 final class HeadroomGuard implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(HeadroomGuard.class);
@@ -74,14 +79,20 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private final VictimPolicy policy;
   private final MemoryEvents events;
   private final MemoryWatch thread;
+  private final Optional<LeafHints> hints;
+  private final List<LeafHints.Hint> hinting = new ArrayList<>();
   private final Set<Ward> wards = ConcurrentHashMap.newKeySet();
   private Notice told = Notice.NONE;
   private @Nullable Choice choice;
   private @Nullable Ward dying;
+  private @Nullable Ward stuck;
   private long dyingUntil;
   private boolean helpless;
+  private boolean rehearsed;
   private long due;
   private volatile boolean parked = true;
+  private volatile boolean hinted;
+  private volatile boolean listens;
 
   /** A child that may be ended. */
   interface Ward {
@@ -99,6 +110,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
      * @param members those that are known
      */
     void preempt(Preemption reading, Set<Long> members);
+
+    /** Tells whether somebody is ending it already, and something of it is left. */
+    boolean isEnding();
 
     /** Tells whether it and all its descendants are gone. */
     boolean isGone();
@@ -139,7 +153,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
       Scales scales,
       VictimPolicy policy,
       MemoryEvents events,
-      MemoryWatch thread) {
+      MemoryWatch thread,
+      Optional<LeafHints> hints) {
     this.state = state;
     this.headroom = headroom;
     this.pressure = pressure;
@@ -147,6 +162,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     this.policy = policy;
     this.events = events;
     this.thread = thread;
+    this.hints = hints;
   }
 
   /** Makes one as asked for, on or off. */
@@ -156,7 +172,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
       GuardOptions options,
       Scales scales,
       MemoryEvents events,
-      MemoryWatch thread) {
+      MemoryWatch thread,
+      Optional<LeafHints> hints) {
     Headroom headroom =
         new Headroom(
             machine, search, limit -> options.reserve().orElseGet(() -> defaultReserve(limit)));
@@ -168,7 +185,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
             scales,
             options.victimPolicy(),
             events,
-            thread);
+            thread,
+            hints);
     if (!guard.state.active()) {
       guard.close();
     }
@@ -233,11 +251,39 @@ final class HeadroomGuard implements MemoryWatch.Client {
 
   private ProtectionState started() {
     try {
+      listen();
       thread.start();
       return state;
     } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
       return ProtectionState.inactive("no thread is to be had for it: " + e.getMessage());
     }
+  }
+
+  /** Without hints it looks when it is time to, and that is soon enough by itself. */
+  private void listen() {
+    if (!listens && hints.isPresent()) {
+      listenOnce(hints.get());
+    }
+  }
+
+  private synchronized void listenOnce(LeafHints source) {
+    if (listens) {
+      return;
+    }
+    listens = true;
+    for (Path file : headroom.hints()) {
+      try {
+        hinting.add(source.modified(file, this::hint));
+      } catch (IOException e) {
+        LOG.debug("Nobody will say when {} changes: {}", file, e.getMessage());
+      }
+    }
+  }
+
+  /** Has it look now; something happened at a limit. Must not block. */
+  void hint() {
+    hinted = true;
+    thread.wakeBy(System.nanoTime());
   }
 
   /** Begins to look after a child that was armed; without a lock. */
@@ -261,7 +307,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return NEVER;
     }
     parked = false;
-    if (!wasParked && now - due < 0) {
+    boolean wasHinted = hinted;
+    hinted = false;
+    if (!wasParked && !wasHinted && now - due < 0) {
       return due - now;
     }
     long next = look(now);
@@ -290,6 +338,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return true;
     }
     if (reading.aboveReserve() >= 0) {
+      rehearse();
       choice = null;
       helpless = false;
       return false;
@@ -300,6 +349,12 @@ final class HeadroomGuard implements MemoryWatch.Client {
       if (weighed.isEmpty()) {
         tellHelpless(reading);
         return false;
+      }
+      Optional<Weighed> ending =
+          weighed.stream().filter(one -> one.ward != stuck && one.ward.isEnding()).findFirst();
+      if (ending.isPresent()) { // its grace period is over, and nobody else has to go
+        end(ending.get(), reading, now);
+        return true;
       }
       thinking = ask(weighed, now);
       choice = thinking;
@@ -330,21 +385,41 @@ final class HeadroomGuard implements MemoryWatch.Client {
           victim.pid());
     }
     if (late || victim.isGone()) {
+      stuck = late ? victim : stuck;
       dying = null;
       return true; // what was read may be older than its end
     }
     return true;
   }
 
+  /** Those whose end would be enough; where nobody's is, all that hold memory worth the while. */
   private List<Weighed> weigh(Headroom.Reading reading) {
+    long worth = reading.reserve() / WORTH_THE_WHILE;
+    List<Weighed> all = weigh().stream().filter(one -> one.candidate.bytes() >= worth).toList();
+    List<Weighed> enough =
+        all.stream().filter(one -> one.candidate.bytes() >= -reading.aboveReserve()).toList();
+    return enough.isEmpty() ? all : enough;
+  }
+
+  private List<Weighed> weigh() {
     return scales.weigh(wards).entrySet().stream()
-        .filter(one -> one.getValue().bytes >= reading.reserve() / WORTH_THE_WHILE)
         .map(
             one ->
                 new Weighed(
                     one.getKey(), one.getKey().candidate(one.getValue()), one.getValue().members))
         .sorted(Comparator.comparingLong((Weighed one) -> one.candidate.bytes()).reversed())
         .toList();
+  }
+
+  /**
+   * Decides once for nothing: a JVM that loads the classes of a decision only when it is urgent
+   * takes hundreds of milliseconds.
+   */
+  private void rehearse() {
+    if (!rehearsed) {
+      rehearsed = true;
+      VictimPolicy.standard().choose(weigh().stream().map(Weighed::candidate).toList());
+    }
   }
 
   /** The standard policy is asked here, any other one elsewhere: it may block. */
@@ -441,7 +516,10 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   @Override
-  public void close() {
+  public synchronized void close() {
+    listens = true; // and never will
+    hinting.forEach(LeafHints.Hint::close);
+    hinting.clear();
     headroom.close();
     pressure.close();
   }

@@ -107,7 +107,8 @@ public final class MemoryGuard implements AutoCloseable {
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
     this.events = new MemoryEvents(engine.hints(), victims, options.listener());
     this.headroom =
-        HeadroomGuard.of(machine, search, options, new WardScales(), events, memoryWatch);
+        HeadroomGuard.of(
+            machine, search, options, new WardScales(), events, memoryWatch, engine.hints());
     memoryWatch.add(treeWatch);
     memoryWatch.add(headroom);
   }

@@ -14,11 +14,15 @@ import io.memguard.limits.VictimPolicy.Candidate;
 import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Preemption;
+import io.memguard.platform.Linux;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.ContainerOfFiles;
 import io.memguard.support.Eventually;
+import io.memguard.support.Proc;
+import io.memguard.watch.LeafHints;
+import io.memguard.watch.Watcher;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -52,6 +56,7 @@ final class HeadroomGuardTest {
   private final MemoryEvents events =
       new MemoryEvents(Optional.empty(), OomVictims.unknown(), Optional.of(told::add));
   private final MemoryWatch thread = new MemoryWatch();
+  private Optional<LeafHints> hints = Optional.empty();
   private long now;
 
   @BeforeEach
@@ -157,6 +162,41 @@ final class HeadroomGuardTest {
   }
 
   @Test
+  void whoIsBeingEndedAlreadyIsTheVictim() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake older = child(guard, 1, 60);
+      Fake newer = child(guard, 2, 50);
+      older.ending = true;
+      container.headroom(0);
+      tick(guard);
+      assertThat(older.reading).as("it has no time left").isPresent();
+      tick(guard);
+      assertThat(newer.reading).isEmpty();
+      now += TimeUnit.SECONDS.toNanos(11);
+      tick(guard);
+      tick(guard);
+      assertThat(newer.reading).as("the other one is stuck").isPresent();
+    }
+  }
+
+  @Test
+  void whoseEndWouldNotBeEnoughIsSparedIfAnothersWould() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake enough = child(guard, 1, 20);
+      Fake newer = child(guard, 2, 19);
+      container.headroom(0);
+      tick(guard);
+      assertThat(newer.reading).isEmpty();
+      assertThat(enough.reading).isPresent();
+      enough.gone = true;
+      guard.remove(enough);
+      tick(guard);
+      tick(guard);
+      assertThat(newer.reading).as("then nobody's is enough").isPresent();
+    }
+  }
+
+  @Test
   void whoHoldsNextToNothingIsNoVictim() throws Exception {
     try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
       Fake small = child(guard, 1, 2);
@@ -252,6 +292,47 @@ final class HeadroomGuardTest {
   }
 
   @Test
+  void aHintHasItLookBeforeItsTime() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake child = child(guard, 1, 50);
+      guard.tick(now);
+      container.headroom(0);
+      assertThat(guard.tick(now)).isPositive();
+      assertThat(child.reading).as("it is not time yet").isEmpty();
+      guard.hint();
+      guard.tick(now);
+      assertThat(child.reading).isPresent();
+    }
+  }
+
+  @Test
+  void whatHappensAtTheLimitIsAHint() throws Exception {
+    Linux.load();
+    container.set("memory.events", "max 0\n");
+    try (Watcher watcher = new Watcher();
+        LeafHints source = new LeafHints(watcher)) {
+      hints = Optional.of(source);
+      long before = Proc.inotifyWatches();
+      try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+        guard.arm(MemoryLimits.none());
+        guard.arm(MemoryLimits.none());
+        assertThat(Proc.inotifyWatches()).isEqualTo(before + 1);
+        Fake child = child(guard, 1, 50);
+        guard.tick(now);
+        container.headroom(0);
+        container.set("memory.events", "max 1\n");
+        Eventually.await(
+            "the hint has come",
+            () -> {
+              guard.tick(now);
+              return child.reading.isPresent();
+            });
+      }
+      assertThat(Proc.inotifyWatches()).isEqualTo(before);
+    }
+  }
+
+  @Test
   void byItselfItIsOnWhereTheKernelWouldKillThisProcessToo() throws Exception {
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().active()).isTrue();
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason())
@@ -308,7 +389,8 @@ final class HeadroomGuardTest {
                     Collectors.toMap(
                         ward -> ward, ward -> new Weight(((Fake) ward).bytes, Set.of(7L, 8L, 9L)))),
         events,
-        thread);
+        thread,
+        hints);
   }
 
   private void tick(HeadroomGuard guard) {
@@ -333,6 +415,7 @@ final class HeadroomGuardTest {
     private final long pid;
     private final long bytes;
     private Optional<Preemption> reading = Optional.empty();
+    private boolean ending;
     private boolean gone;
 
     Fake(long pid, long bytes) {
@@ -364,6 +447,11 @@ final class HeadroomGuardTest {
     @Override
     public void preempt(Preemption why, Set<Long> members) {
       reading = Optional.of(why);
+    }
+
+    @Override
+    public boolean isEnding() {
+      return ending && !gone;
     }
 
     @Override

@@ -82,7 +82,14 @@ public final class LeafHints implements AutoCloseable {
     }
   }
 
-  private synchronized Hint modified(Path file, Runnable changed) throws IOException {
+  /**
+   * Calls back when a file of cgroupfs was modified, as far as the kernel tells: of v2, {@code
+   * memory.events} and {@code cgroup.events}.
+   *
+   * @param changed must not block
+   * @throws IOException if the kernel refuses to watch another one
+   */
+  public synchronized Hint modified(Path file, Runnable changed) throws IOException {
     if (inotify < 0) {
       int fd = Watcher.checked("inotify_init1", Linux.guard_inotify());
       try {

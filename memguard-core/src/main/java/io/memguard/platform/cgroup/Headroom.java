@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -152,6 +153,18 @@ public final class Headroom implements AutoCloseable {
     OptionalLong kibibytes =
         meminfo.map(file -> KernelFile.entry(file.text(), key)).orElse(OptionalLong.empty());
     return kibibytes.isPresent() ? OptionalLong.of(kibibytes.getAsLong() << 10) : kibibytes;
+  }
+
+  /**
+   * Returns the files that the kernel says to have modified when a limit was reached: a hint to
+   * look, before it is time to; none on cgroup v1.
+   */
+  public List<Path> hints() {
+    return levels.stream()
+        .map(Level::cgroup)
+        .filter(cgroup -> cgroup.max().isPresent())
+        .flatMap(cgroup -> cgroup.hierarchicalCounterFile().map(cgroup::file).stream())
+        .toList();
   }
 
   /**
