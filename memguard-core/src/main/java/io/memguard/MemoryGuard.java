@@ -75,6 +75,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final Engine engine;
   private final String engineReason;
   private final Witnesses witnesses;
+  private final Enforcement enforcement;
   private final CgroupSearch search;
   private final Leaves leaves;
   private final OomCounters counters;
@@ -88,6 +89,8 @@ public final class MemoryGuard implements AutoCloseable {
     this.engine = engine;
     this.engineReason = engineReason;
     this.witnesses = witnesses;
+    this.enforcement =
+        new Enforcement(witnesses.trial(), witnesses.untried(), OwnLimits.oomScoreAdj());
     Machine machine = Machine.here();
     search = CgroupFinder.findOwn(machine);
     this.leaves = Leaves.look(search);
@@ -297,7 +300,8 @@ public final class MemoryGuard implements AutoCloseable {
     }
   }
 
-  private GuardedProcess launch(LaunchPlan plan, boolean unread) throws LaunchException {
+  private GuardedProcess launch(LaunchPlan asked, boolean unread) throws LaunchException {
+    LaunchPlan plan = asked.limitedTo(enforcement.applicable(asked.limits()));
     Postmortem.Files files = Postmortem.Files.of(plan);
     long began = System.nanoTime();
     Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
@@ -306,15 +310,24 @@ public final class MemoryGuard implements AutoCloseable {
     Optional<MemoryEvents.Listening> listening = Optional.empty();
     GuardedProcess process;
     try {
-      preload = witnesses.arm(plan.limits());
+      preload = witnesses.arm(asked.limits());
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative());
       listening = listen(plan, lease, child);
       process =
           new GuardedProcess(
               child,
-              new Postmortem(plan, preload, lease, listening, child, files, kernel, began),
-              plan.limits());
+              new Postmortem(
+                  asked,
+                  enforcement.inForce(asked.limits(), child.protections()),
+                  preload,
+                  lease,
+                  listening,
+                  child,
+                  files,
+                  kernel,
+                  began),
+              asked.limits());
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
@@ -348,17 +361,15 @@ public final class MemoryGuard implements AutoCloseable {
    */
   public Capabilities capabilities() {
     boolean portable = !isNative();
-    ProtectionState limits =
-        ProtectionState.active(
-            portable ? "set by a shell in front of the program" : "set between clone and exec");
+    String set = portable ? "set by a shell in front of the program" : "set between clone and exec";
     Map<Protection, ProtectionState> protections =
         Map.of(
             Protection.RLIMIT_DATA,
-            limits,
+            enforcement.rlimit(Protection.RLIMIT_DATA, set),
             Protection.RLIMIT_AS,
-            limits,
+            enforcement.rlimit(Protection.RLIMIT_AS, set),
             Protection.OOM_SCORE_ADJ,
-            ProtectionState.active("this process has " + OwnLimits.oomScoreAdj()),
+            enforcement.oomScoreAdj(),
             Protection.WITNESS,
             witnesses.state(),
             Protection.CGROUP_LEAF,

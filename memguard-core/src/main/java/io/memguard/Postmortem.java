@@ -29,6 +29,7 @@ import java.util.function.Supplier;
 /** Gathers the evidence of one child's death, once, and has it judged. */
 final class Postmortem {
   private final LaunchPlan plan;
+  private final Map<Protection, ProtectionState> inForce;
   private final Witnesses.Preload preload;
   private final Child child;
   private final Leaves.Lease lease;
@@ -77,6 +78,7 @@ final class Postmortem {
 
   Postmortem(
       LaunchPlan plan,
+      Map<Protection, ProtectionState> inForce,
       Witnesses.Preload preload,
       Leaves.Lease lease,
       Optional<MemoryEvents.Listening> listening,
@@ -85,6 +87,7 @@ final class Postmortem {
       Kernel kernel,
       long began) {
     this.plan = plan;
+    this.inForce = inForce;
     this.preload = preload;
     this.lease = lease;
     this.listening = listening;
@@ -108,7 +111,7 @@ final class Postmortem {
   /** Returns what is in force, the witness and the leaf included. */
   Map<Protection, ProtectionState> protections() {
     Map<Protection, ProtectionState> all = new EnumMap<>(Protection.class);
-    all.putAll(child.protections());
+    all.putAll(inForce);
     if (plan.limits().requirement(Protection.WITNESS) != Requirement.OFF) {
       all.put(Protection.WITNESS, preload.state());
     }
