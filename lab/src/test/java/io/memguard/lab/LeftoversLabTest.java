@@ -26,8 +26,14 @@ class LeftoversLabTest {
       "cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup) && mkdir -p a/b/c d"
           + " && { sleep 1000 & echo $! >a/b/cgroup.procs; sleep 1000 & echo $! >d/cgroup.procs; }";
 
+  /** Without cgroup.kill, as before Linux 5.14. */
+  private static final String OLD_KERNEL = "native -Dmemguard.cgroup.kill=off";
+
+  /** Whoever is looked up has a child already, and is gone. */
+  private static final String HOPPING = "fork and exit while 1";
+
   @ParameterizedTest
-  @ValueSource(strings = {"native", "portable"})
+  @ValueSource(strings = {"native", "portable", OLD_KERNEL})
   @DisplayName("is nothing, also where the child made cgroups of its own")
   void nested(String engine) throws Exception {
     try (LabService service = LabService.withSupervisor("left")) {
@@ -42,6 +48,20 @@ class LeftoversLabTest {
                   NESTING + "; ls -d a/b/c"));
       assertThat(result.output()).contains("a/b/c");
       assertThat(result.exitStatus()).isZero();
+      assertThat(service.leaves()).isEmpty();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"native", OLD_KERNEL})
+  @DisplayName("is nothing, also where somebody in it forks on and on")
+  void forking(String options) throws Exception {
+    try (LabService service = LabService.withSupervisor("left")) {
+      LabService.Result result =
+          service.run(
+              LabService.memguard(
+                  options, "--cgroup=require", "--memory=64MiB", "perl", "-e", HOPPING));
+      assertThat(result.exitStatus()).as(result.output()).isZero();
       assertThat(service.leaves()).isEmpty();
     }
   }

@@ -21,6 +21,11 @@ import java.util.stream.Stream;
  * @param limits what it was to be limited to
  */
 public record Leaf(Cgroup cgroup, LeafLimits limits) {
+  /**
+   * The system property that has a new kernel do as one before Linux 5.14, for tests: {@code off}.
+   */
+  static final String KILL_PROPERTY = "memguard.cgroup.kill";
+
   /** What the kernel says on cgroup v1 of a process that is ending, wherever it was. */
   private static final String WHERE_V1_ENDS = "/";
 
@@ -133,22 +138,36 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
     all.add(directory);
   }
 
+  /**
+   * Before Linux 5.14 the kernel kills no cgroup as a whole, and whoever forks would be ahead of
+   * us: so they are stopped first, which it does since 5.2. A frozen process can be killed, and
+   * what it was just forking begins frozen; another call finds it.
+   */
   private void kill(List<Path> all) {
-    Path switchOff = cgroup.file("cgroup.kill"); // cgroup v2 since Linux 5.14: all below as well
-    try {
-      if (Files.exists(switchOff)) {
-        KernelFile.write(switchOff, "1");
-        return;
-      }
-    } catch (IOException e) {
-      // then one by one
+    if (mayKillAtOnce() && switchOn("cgroup.kill")) {
+      return;
     }
+    switchOn("cgroup.freeze");
     for (Path directory : all) {
       for (String pid : KernelFile.words(directory.resolve("cgroup.procs"))) {
         ProcessHandle.of(Long.parseLong(pid))
             .filter(handle -> !handle.equals(ProcessHandle.current()))
             .ifPresent(ProcessHandle::destroyForcibly);
       }
+    }
+  }
+
+  private static boolean mayKillAtOnce() {
+    return !"off".equals(System.getProperty(KILL_PROPERTY));
+  }
+
+  /** Writes 1 to a file of cgroup v2, which holds for all cgroups below as well. */
+  private boolean switchOn(String file) {
+    try {
+      KernelFile.write(cgroup.file(file), "1");
+      return true;
+    } catch (IOException e) { // this kernel has no such file
+      return false;
     }
   }
 
