@@ -99,6 +99,17 @@ struct guard_exit {
   int64_t peak_rss_kib;
 };
 
+/* A file that a process holds open for writing. */
+struct guard_held_file {
+  uint32_t major;
+  uint32_t minor;
+  uint64_t inode;
+  int64_t bytes; /* of memory or disk: what is a hole takes none */
+  int64_t birth; /* in seconds since 1970; 0 where the file system does not tell */
+  int32_t memfd; /* 1: it is memfd_create(2)'s */
+  int32_t reserved;
+};
+
 struct guard_event {
   int64_t key;
   int32_t events;

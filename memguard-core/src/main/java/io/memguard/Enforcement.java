@@ -26,6 +26,9 @@ final class Enforcement {
   /** No process can have more. */
   private static final int HIGHEST = 1000;
 
+  private static final String INSTEAD =
+      "; what a child and its descendants use together is watched instead (TREE_WATCH)";
+
   private final LimitTrial trial;
   private final String untried;
   private final int ownScore;
@@ -47,7 +50,7 @@ final class Enforcement {
   ProtectionState rlimit(Protection protection, String set) {
     Effect effect = effect(protection);
     return obstacle(protection)
-        .map(ProtectionState::inactive)
+        .map(why -> ProtectionState.inactive(why + INSTEAD))
         .orElseGet(
             () ->
                 ProtectionState.active(

@@ -5,6 +5,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.ResourceUsage;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
@@ -14,10 +15,12 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -116,9 +119,44 @@ public final class GuardedProcess extends Process {
     return outcome();
   }
 
+  /**
+   * Ends the tree for its memory, and those of it that are known at once.
+   *
+   * @param reading why; if it is being ended already, the first reason counts
+   * @param members pids that were just seen
+   */
+  void preempt(Preemption reading, Set<Long> members, Duration grace) {
+    Set<ProcessHandle> known =
+        members.stream()
+            .map(ProcessHandle::of)
+            .flatMap(Optional::stream)
+            .collect(Collectors.toSet());
+    if (hasEnded()) {
+      postmortem.leftTooMuch(reading);
+    } else {
+      postmortem.endedBy(reading);
+    }
+    treeEnder.end(grace, known);
+  }
+
+  /** Tells whether the child has ended, even if that is not known to everybody yet. */
+  boolean hasEnded() {
+    return child.hasEnded();
+  }
+
+  /** Returns what every descendant has in its environment, or empty. */
+  Optional<String> mark() {
+    return postmortem.mark();
+  }
+
+  /** Tells whether the child has ended, and what was left of a tree that is being ended too. */
+  boolean isGone() {
+    return hasEnded() && treeEnder.whenDone().isDone();
+  }
+
   /** A child that has ended by itself was not ended by us, even if that was meant to happen. */
   private void noteEnding(Ending ending) {
-    if (!child.hasEnded()) {
+    if (!hasEnded()) {
       postmortem.endedBy(ending);
     }
   }

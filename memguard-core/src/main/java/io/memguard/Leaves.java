@@ -37,13 +37,6 @@ final class Leaves implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(Leaves.class);
   private static final String REMEDY = "Mend that, or only prefer Protection.CGROUP_LEAF.";
-  private static final long MIB = 1L << 20;
-  private static final long PAGE = 64 << 10; // the largest there is
-
-  /** Above the resource limit by this much at least, or by this part of it. */
-  private static final long SLACK_BYTES = 32 * MIB;
-
-  private static final int SLACK_PART = 4;
   private static final long POLL_MILLIS = 10;
   private static final int POLLS = 1000;
 
@@ -101,7 +94,7 @@ final class Leaves implements AutoCloseable {
    */
   Lease arm(MemoryLimits limits) throws LaunchException {
     Requirement wanted = limits.requirement(Protection.CGROUP_LEAF);
-    LeafLimits asked = new LeafLimits(max(limits), limits.memoryHigh(), limits.pidsMax());
+    LeafLimits asked = new LeafLimits(limits.treeMemoryMax(), limits.memoryHigh(), limits.pidsMax());
     if (wanted == Requirement.OFF) {
       return Lease.none("switched off for this launch");
     }
@@ -154,21 +147,6 @@ final class Leaves implements AutoCloseable {
       cleaned = true;
       Leaf.abandoned(where).forEach(this::remove);
     }
-  }
-
-  /**
-   * What the leaf may use: a little more than the resource limit, so that an allocation is refused,
-   * which the child can report, before the kernel kills. Where none is in force, exactly the limit.
-   */
-  private static OptionalLong max(MemoryLimits limits) {
-    OptionalLong asked = limits.memory();
-    if (asked.isEmpty()) {
-      return asked;
-    }
-    long limit = asked.getAsLong();
-    long slack = limits.bytes().isPresent() ? Math.max(SLACK_BYTES, limit / SLACK_PART) : 0;
-    long sum = limit > Long.MAX_VALUE - slack - PAGE ? Long.MAX_VALUE - PAGE : limit + slack;
-    return OptionalLong.of((sum + PAGE - 1) / PAGE * PAGE);
   }
 
   /**

@@ -29,12 +29,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Tells listeners what happens in their children's leaves.
+ * Tells listeners what happens to their children's memory, and to the container's.
  *
- * <p>A hint from the event loop has the leaf's counters read and compared with the last ones, on
- * the one thread {@code memguard-events}, where the listeners run too. One a guard, and the thread
- * is made for the first child that has both a listener and a leaf; {@link #close} ends it. A {@link
- * Listening} owns the hints of its leaf until the child was reaped. Safe to share between threads.
+ * <p>A hint from the event loop has a leaf's counters read and compared with the last ones, on the
+ * one thread {@code memguard-events}, where the listeners run too. One a guard, and the thread is
+ * made for the first child that has both a listener and a leaf, or else for the first event; {@link
+ * #close} ends it. A {@link Listening} owns the hints of its leaf until the child was reaped. Safe
+ * to share between threads.
  */
 final class MemoryEvents implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(MemoryEvents.class);
@@ -62,36 +63,88 @@ final class MemoryEvents implements AutoCloseable {
 
   private final Optional<LeafHints> hints;
   private final OomVictims victims;
+  private final Optional<Consumer<MemoryEvent>> everybodys;
   private @Nullable ScheduledExecutorService thread;
+  private boolean closed;
 
   /**
    * Prepares; makes nothing yet.
    *
    * @param hints empty where there is no event loop: then all is told at the child's end
+   * @param everybodys who is told of all children, and of the container
    */
-  MemoryEvents(Optional<LeafHints> hints, OomVictims victims) {
+  MemoryEvents(
+      Optional<LeafHints> hints, OomVictims victims, Optional<Consumer<MemoryEvent>> everybodys) {
     this.hints = hints;
     this.victims = victims;
+    this.everybodys = everybodys;
+  }
+
+  /** Tells whether somebody wants to know of a child, who has that listener or none. */
+  boolean areWanted(Optional<Consumer<MemoryEvent>> own) {
+    return own.isPresent() || everybodys.isPresent();
   }
 
   /**
-   * Begins to listen to a leaf; if that fails, nothing is left of it.
+   * Begins to listen to a child, and its leaf if it has one; if that fails, nothing is left of it.
    *
-   * @throws OutOfMemoryError if no thread is to be had on which the listener could run
+   * @param own the child's listener
+   * @return empty if nobody wants to know
+   * @throws OutOfMemoryError if no thread is to be had on which listeners could run
    */
-  Listening listen(Leaf leaf, long child, Consumer<MemoryEvent> listener) {
-    Listening listening = new Listening(thread(), leaf, child, listener);
-    try {
-      hints.ifPresent(listening::begin);
-    } catch (RuntimeException | Error e) { // there may be no memory left
-      listening.stop();
-      throw e;
+  Optional<Listening> listen(Optional<Leaf> leaf, long child, Optional<Consumer<MemoryEvent>> own) {
+    if (!areWanted(own)) {
+      return Optional.empty();
     }
-    return listening;
+    Listening listening = new Listening(leaf, child, own);
+    if (leaf.isPresent()) {
+      thread();
+      try {
+        hints.ifPresent(source -> listening.begin(source, leaf.get()));
+      } catch (RuntimeException | Error e) { // there may be no memory left
+        listening.stop();
+        throw e;
+      }
+    }
+    return Optional.of(listening);
+  }
+
+  /** Tells what happened to the container. */
+  void tell(Kind kind, long bytes) {
+    if (everybodys.isPresent()) {
+      MemoryEvent event =
+          new MemoryEvent(OptionalLong.empty(), kind, 1, OptionalLong.of(bytes), List.of());
+      execute(() -> tell(everybodys.get(), event));
+    }
+  }
+
+  private static void tell(Consumer<MemoryEvent> listener, MemoryEvent event) {
+    try {
+      listener.accept(event);
+    } catch (RuntimeException | Error e) { // one listener's trouble is not the others'
+      LOG.error("The memory listener failed on {}", event, e);
+    }
+  }
+
+  private void execute(Runnable task) {
+    try {
+      thread().execute(task);
+    } catch (RejectedExecutionException e) {
+      LOG.debug("The guard is closed: nobody is told any more");
+    } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
+      LOG.warn("No thread is to be had for the memory listeners: something is not told", e);
+    }
+  }
+
+  private synchronized Optional<ScheduledExecutorService> threadIfAny() {
+    return Optional.ofNullable(thread);
   }
 
   private synchronized ScheduledExecutorService thread() {
     if (thread == null) {
+      if (closed) {
+        throw new RejectedExecutionException("the guard is closed");
+      }
       ScheduledThreadPoolExecutor executor =
           new ScheduledThreadPoolExecutor(
               1,
@@ -109,6 +162,7 @@ final class MemoryEvents implements AutoCloseable {
   /** Ends the thread, when it has told what is still to be told. */
   @Override
   public synchronized void close() {
+    closed = true;
     if (thread != null) {
       thread.shutdown();
     }
@@ -116,10 +170,9 @@ final class MemoryEvents implements AutoCloseable {
 
   /** One child's. Fields that are not final are the thread's own. */
   final class Listening {
-    private final ScheduledExecutorService executor;
-    private final Leaf leaf;
+    private final Optional<Leaf> leaf;
     private final long child;
-    private final Consumer<MemoryEvent> listener;
+    private final Optional<Consumer<MemoryEvent>> own;
     private final AtomicBoolean lookIsDue = new AtomicBoolean();
     private final List<Victim> untold = new ArrayList<>();
     private volatile LeafHints.@Nullable Hint hint;
@@ -127,49 +180,54 @@ final class MemoryEvents implements AutoCloseable {
     private OomKillLog.Mark logged = victims.mark();
     private boolean ended;
 
-    private Listening(
-        ScheduledExecutorService executor, Leaf leaf, long child, Consumer<MemoryEvent> listener) {
-      this.executor = executor;
+    private Listening(Optional<Leaf> leaf, long child, Optional<Consumer<MemoryEvent>> own) {
       this.leaf = leaf;
       this.child = child;
-      this.listener = listener;
+      this.own = own;
     }
 
-    private void begin(LeafHints source) {
+    private void begin(LeafHints source, Leaf in) {
       try {
-        hint = source.listen(leaf, this::changed, () -> execute(this::pressed));
+        hint = source.listen(in, this::changed, () -> execute(this::pressed));
       } catch (IOException e) {
         LOG.warn(
             "What happens in cgroup {} is told only when child {} has ended: {};"
                 + " see fs.inotify.max_user_instances and max_user_watches",
-            leaf.directory(),
+            in.directory(),
             child,
             e.getMessage());
       }
       changed(); // it may have begun before
     }
 
-    private void changed() {
-      if (lookIsDue.compareAndSet(false, true)) {
-        execute(this::look);
-        if (leaf.cgroup() instanceof CgroupV1) {
-          LATER_MILLIS.forEach(this::lookLater);
-        }
+    private void pressed() {
+      if (!ended) {
+        deliver(Kind.PRESSURE, 1, OptionalLong.empty(), List.of());
       }
     }
 
-    private void execute(Runnable task) {
-      try {
-        executor.execute(task);
-      } catch (RejectedExecutionException e) {
-        LOG.debug("The guard of child {} is closed: nobody is told any more", child);
+    /**
+     * Tells what somebody else found out about the child, or about what it left behind.
+     *
+     * @param bytes what was read
+     */
+    void tell(Kind kind, OptionalLong bytes) {
+      execute(() -> deliver(kind, 1, bytes, List.of()));
+    }
+
+    private void changed() {
+      if (lookIsDue.compareAndSet(false, true)) {
+        execute(this::look);
+        if (leaf.filter(one -> one.cgroup() instanceof CgroupV1).isPresent()) {
+          LATER_MILLIS.forEach(this::lookLater);
+        }
       }
     }
 
     @SuppressWarnings("FutureReturnValueIgnored") // the look speaks for itself
     private void lookLater(long millis) {
       try {
-        executor.schedule(this::look, millis, TimeUnit.MILLISECONDS);
+        thread().schedule(this::look, millis, TimeUnit.MILLISECONDS);
       } catch (RejectedExecutionException e) {
         LOG.debug("The guard of child {} is closed: nobody is told any more", child);
       }
@@ -183,7 +241,7 @@ final class MemoryEvents implements AutoCloseable {
     }
 
     private Optional<Counters> counters() {
-      return leaf.cgroup().events().or(() -> leaf.cgroup().localEvents());
+      return leaf.map(Leaf::cgroup).flatMap(one -> one.events().or(one::localEvents));
     }
 
     private void compare(Counters now) {
@@ -191,15 +249,16 @@ final class MemoryEvents implements AutoCloseable {
         long times = each.times.apply(now).orElse(0) - each.times.apply(told).orElse(0);
         if (times > 0) {
           List<Victim> killed = each.kind == Kind.OOM_KILL ? killed(times) : List.of();
-          tell(new MemoryEvent(child, each.kind, times, killed));
+          deliver(each.kind, times, OptionalLong.empty(), killed);
         }
       }
       told = now;
     }
 
     private List<Victim> killed(long times) {
+      String name = leaf.map(Leaf::name).orElse("");
       for (int look = 0; victims.known() && look < LOG_LOOKS; look++) {
-        OomKillLog.Since since = victims.inLeaf(logged, leaf.name());
+        OomKillLog.Since since = victims.inLeaf(logged, name);
         logged = since.now();
         since.kills().forEach(kill -> untold.add(new Victim(kill.pid(), kill.name())));
         if (untold.size() >= times || !pause()) {
@@ -222,18 +281,10 @@ final class MemoryEvents implements AutoCloseable {
       }
     }
 
-    private void pressed() {
-      if (!ended) {
-        tell(new MemoryEvent(child, Kind.PRESSURE, 1, List.of()));
-      }
-    }
-
-    private void tell(MemoryEvent event) {
-      try {
-        listener.accept(event);
-      } catch (RuntimeException | Error e) { // one listener's trouble is not the others'
-        LOG.error("The memory listener of child {} failed on {}", child, event, e);
-      }
+    private void deliver(Kind kind, long times, OptionalLong bytes, List<Victim> killed) {
+      MemoryEvent event = new MemoryEvent(OptionalLong.of(child), kind, times, bytes, killed);
+      own.ifPresent(listener -> MemoryEvents.tell(listener, event));
+      everybodys.ifPresent(listener -> MemoryEvents.tell(listener, event));
     }
 
     /**
@@ -250,18 +301,26 @@ final class MemoryEvents implements AutoCloseable {
     /**
      * Has what rose last told; after the child was reaped, and before its leaf is removed.
      *
-     * @return completes when all was told, or after a second; at once where no thread is to be had
+     * @return completes when all was told, or after a second; at once where there is nothing to
+     *     tell, or no thread is to be had
      */
     CompletableFuture<Void> tellLast() {
       Optional<Counters> last = counters();
       CompletableFuture<Void> done = new CompletableFuture<>();
+      Optional<ScheduledExecutorService> teller = threadIfAny();
+      if (teller.isEmpty()) {
+        done.complete(null);
+        return done;
+      }
       try {
-        executor.execute(
-            () -> {
-              last.ifPresent(this::compare);
-              ended = true;
-              done.complete(null);
-            });
+        teller
+            .get()
+            .execute(
+                () -> {
+                  last.ifPresent(this::compare);
+                  ended = true;
+                  done.complete(null);
+                });
         return done.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
       } catch (RejectedExecutionException | OutOfMemoryError e) { // closed, or no thread to be had
         done.complete(null);

@@ -3,10 +3,12 @@ package io.memguard;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.LaunchStep;
 import io.memguard.launch.engine.LaunchPlan;
+import io.memguard.limits.GuardOptions;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
 import io.memguard.outcome.Outcome;
 import io.memguard.platform.Linux;
 import io.memguard.platform.OwnLimits;
@@ -18,6 +20,7 @@ import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -42,8 +45,8 @@ import org.slf4j.LoggerFactory;
  * }
  * }</pre>
  *
- * <p>One guard an application is enough; it has one thread, however many children there are. Safe
- * to share between threads.
+ * <p>One guard an application is enough; it has one thread, and a second one for children whose
+ * memory it has to look at, however many there are. Safe to share between threads.
  *
  * <p>The native engine is used where it can be loaded, else the portable one; {@link #capabilities}
  * tells which, and why. The system property {@value #ENGINE_PROPERTY} forces one of them: {@code
@@ -76,27 +79,40 @@ public final class MemoryGuard implements AutoCloseable {
   private final String engineReason;
   private final Witnesses witnesses;
   private final Enforcement enforcement;
+  private final Machine machine;
   private final CgroupSearch search;
   private final Leaves leaves;
   private final OomCounters counters;
   private final OomVictims victims;
   private final MemoryEvents events;
+  private final MemoryWatch memoryWatch = new MemoryWatch();
+  private final TreeWatch treeWatch = new TreeWatch(memoryWatch);
+  private final HeadroomGuard headroom;
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
 
-  private MemoryGuard(Engine engine, String engineReason, Witnesses witnesses) {
+  private MemoryGuard(
+      Engine engine,
+      String engineReason,
+      Witnesses witnesses,
+      Machine machine,
+      GuardOptions options) {
     this.engine = engine;
     this.engineReason = engineReason;
     this.witnesses = witnesses;
     this.enforcement =
         new Enforcement(witnesses.trial(), witnesses.untried(), OwnLimits.oomScoreAdj());
-    Machine machine = Machine.here();
+    this.machine = machine;
     search = CgroupFinder.findOwn(machine);
     this.leaves = Leaves.look(search);
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
-    this.events = new MemoryEvents(engine.hints(), victims);
+    this.events = new MemoryEvents(engine.hints(), victims, options.listener());
+    this.headroom =
+        HeadroomGuard.of(machine, search, options, new WardScales(), events, memoryWatch);
+    memoryWatch.add(treeWatch);
+    memoryWatch.add(headroom);
   }
 
   /**
@@ -108,10 +124,33 @@ public final class MemoryGuard implements AutoCloseable {
    * @throws IllegalArgumentException if the property {@value #ENGINE_PROPERTY} names no engine
    */
   public static MemoryGuard create() {
+    return create(GuardOptions.defaults());
+  }
+
+  /**
+   * Makes a guard that keeps the container from running out of memory, or has listeners.
+   *
+   * @param options what it does besides starting children
+   * @return the guard
+   * @throws IllegalStateException if the native engine is forced and cannot be loaded; the message
+   *     says why and what to do
+   * @throws IllegalArgumentException if the property {@value #ENGINE_PROPERTY} names no engine
+   */
+  public static MemoryGuard create(GuardOptions options) {
+    return create(Machine.here(), options);
+  }
+
+  /**
+   * Makes a guard that takes another machine's files for those of the one it runs on.
+   *
+   * @param machine where cgroups are looked for
+   */
+  static MemoryGuard create(Machine machine, GuardOptions options) {
+    Objects.requireNonNull(options, "options");
     String wanted = System.getProperty(ENGINE_PROPERTY, "auto");
     return switch (wanted) {
-      case "portable" -> portable("-D" + ENGINE_PROPERTY + "=portable");
-      case "native", "auto" -> nativeOrPortable(wanted.equals("native"));
+      case "portable" -> portable("-D" + ENGINE_PROPERTY + "=portable", machine, options);
+      case "native", "auto" -> nativeOrPortable(wanted.equals("native"), machine, options);
       default ->
           throw new IllegalArgumentException(
               "-D"
@@ -149,12 +188,14 @@ public final class MemoryGuard implements AutoCloseable {
     return Preparation.make(options);
   }
 
-  private static MemoryGuard nativeOrPortable(boolean forced) {
+  private static MemoryGuard nativeOrPortable(
+      boolean forced, Machine machine, GuardOptions options) {
     try {
       Linux.load();
       Engine engine = new NativeEngine();
       try {
-        return new MemoryGuard(engine, "the native library was loaded", Witnesses.probe(engine));
+        return new MemoryGuard(
+            engine, "the native library was loaded", Witnesses.probe(engine), machine, options);
       } catch (LaunchException | RuntimeException | Error e) {
         engine.close();
         throw e;
@@ -165,11 +206,11 @@ public final class MemoryGuard implements AutoCloseable {
             "The native engine is forced and cannot be used: " + e.getMessage(), e);
       }
       LOG.warn("Using the portable engine: {}", e.getMessage());
-      return portable(String.valueOf(e.getMessage()));
+      return portable(String.valueOf(e.getMessage()), machine, options);
     }
   }
 
-  private static MemoryGuard portable(String reason) {
+  private static MemoryGuard portable(String reason, Machine machine, GuardOptions options) {
     Engine engine = new PortableEngine();
     Witnesses witnesses;
     try {
@@ -177,7 +218,7 @@ public final class MemoryGuard implements AutoCloseable {
     } catch (LaunchException e) {
       witnesses = Witnesses.none("a probe child could not be started: " + e.getMessage());
     }
-    return new MemoryGuard(engine, reason, witnesses);
+    return new MemoryGuard(engine, reason, witnesses, machine, options);
   }
 
   /**
@@ -227,7 +268,8 @@ public final class MemoryGuard implements AutoCloseable {
   public Outcome run(
       ProcessBuilder job, MemoryLimits limits, LaunchOptions options, RetryPolicy retry)
       throws LaunchException, InterruptedException {
-    return retry.execute(limits, attemptLimits -> run(job, attemptLimits, options));
+    LaunchOptions each = retry.triesAgain() ? options.withRetryable(true) : options;
+    return retry.execute(limits, attemptLimits -> run(job, attemptLimits, each));
   }
 
   /**
@@ -306,33 +348,35 @@ public final class MemoryGuard implements AutoCloseable {
     long began = System.nanoTime();
     Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
     Leaves.Lease lease = leaves.arm(plan.limits());
+    boolean listened = events.areWanted(plan.options().memoryListener());
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     Optional<MemoryEvents.Listening> listening = Optional.empty();
     GuardedProcess process;
+    Map<Protection, ProtectionState> inForce;
     try {
       preload = witnesses.arm(asked.limits());
+      watched(plan.limits(), lease, listened);
       Child child = engine.launch(plan, preload, lease, unread);
-      lease.verify(child, isNative());
+      lease.verify(child, isNative()); // after which it may be without a leaf
+      inForce = enforcement.inForce(asked.limits(), child.protections());
+      inForce.putAll(watched(plan.limits(), lease, listened));
       listening = listen(plan, lease, child);
       process =
           new GuardedProcess(
               child,
-              new Postmortem(
-                  asked,
-                  enforcement.inForce(asked.limits(), child.protections()),
-                  preload,
-                  lease,
-                  listening,
-                  child,
-                  files,
-                  kernel,
-                  began),
+              new Postmortem(asked, preload, lease, inForce, listening, child, files, kernel, began),
               asked.limits());
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
       lease.release();
       throw e;
+    }
+    if (isActive(inForce, Protection.TREE_WATCH)) {
+      treeWatch.add(process, plan.limits(), plan.options().grace(), listening);
+    }
+    if (isActive(inForce, Protection.HEADROOM_GUARD)) {
+      lookAfter(new GuardedWard(process, began, plan.options().retryable()));
     }
     living.add(process);
     process.whenEnded(() -> living.remove(process));
@@ -347,11 +391,35 @@ public final class MemoryGuard implements AutoCloseable {
     return process;
   }
 
+  /**
+   * Says how the child's memory is watched, and has the thread for it.
+   *
+   * @throws LaunchException if what is required cannot be had
+   */
+  private Map<Protection, ProtectionState> watched(
+      MemoryLimits limits, Leaves.Lease lease, boolean listened) throws LaunchException {
+    Map<Protection, ProtectionState> states = new EnumMap<>(Protection.class);
+    ProtectionState tree = treeWatch.arm(limits, lease.leaf().isPresent(), listened);
+    if (limits.requirement(Protection.TREE_WATCH) != Requirement.OFF) {
+      states.put(Protection.TREE_WATCH, tree);
+    }
+    headroom.arm(limits).ifPresent(state -> states.put(Protection.HEADROOM_GUARD, state));
+    return states;
+  }
+
+  private static boolean isActive(Map<Protection, ProtectionState> states, Protection protection) {
+    ProtectionState state = states.get(protection);
+    return state != null && state.active();
+  }
+
+  private void lookAfter(GuardedWard ward) {
+    headroom.add(ward);
+    ward.process().whenEnded(() -> headroom.remove(ward));
+  }
+
   private Optional<MemoryEvents.Listening> listen(
       LaunchPlan plan, Leaves.Lease lease, Child child) {
-    return plan.options()
-        .memoryListener()
-        .flatMap(listener -> lease.leaf().map(leaf -> events.listen(leaf, child.pid(), listener)));
+    return events.listen(lease.leaf(), child.pid(), plan.options().memoryListener());
   }
 
   /**
@@ -373,12 +441,16 @@ public final class MemoryGuard implements AutoCloseable {
             Protection.WITNESS,
             witnesses.state(),
             Protection.CGROUP_LEAF,
-            leaves.state());
+            leaves.state(),
+            Protection.TREE_WATCH,
+            ProtectionState.active("looked at through /proc, where it has no cgroup of its own"),
+            Protection.HEADROOM_GUARD,
+            headroom.state());
     return new Capabilities(
         engine.kind(),
         engineReason,
         protections,
-        EffectiveLimits.of(Machine.here(), search).all(),
+        EffectiveLimits.of(machine, search).all(),
         portable ? PORTABLE_LIMITATIONS : List.of());
   }
 
@@ -413,6 +485,8 @@ public final class MemoryGuard implements AutoCloseable {
               return null;
             })
         .join();
+    memoryWatch.close();
+    headroom.close();
     events.close();
     leaves.close();
     counters.close();

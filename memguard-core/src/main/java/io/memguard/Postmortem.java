@@ -9,7 +9,9 @@ import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
+import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.FileTail;
@@ -23,21 +25,24 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
 /** Gathers the evidence of one child's death, once, and has it judged. */
 final class Postmortem {
   private final LaunchPlan plan;
-  private final Map<Protection, ProtectionState> inForce;
   private final Witnesses.Preload preload;
   private final Child child;
   private final Leaves.Lease lease;
+  private final Map<Protection, ProtectionState> inForce;
   private final Optional<MemoryEvents.Listening> listening;
   private final Kernel kernel;
   private final Files files;
   private final long began;
   private Ending ending = Ending.ITS_OWN;
+  private Optional<Preemption> preemption = Optional.empty();
+  private boolean toldOfLeftovers;
 
   /** Where the child's output goes if it goes to files; noted before it is started. */
   record Files(Optional<FileTail> output, Optional<FileTail> error) {
@@ -78,18 +83,18 @@ final class Postmortem {
 
   Postmortem(
       LaunchPlan plan,
-      Map<Protection, ProtectionState> inForce,
       Witnesses.Preload preload,
       Leaves.Lease lease,
+      Map<Protection, ProtectionState> inForce,
       Optional<MemoryEvents.Listening> listening,
       Child child,
       Files files,
       Kernel kernel,
       long began) {
     this.plan = plan;
-    this.inForce = inForce;
     this.preload = preload;
     this.lease = lease;
+    this.inForce = inForce;
     this.listening = listening;
     this.child = child;
     this.files = files;
@@ -104,11 +109,36 @@ final class Postmortem {
     }
   }
 
+  /** Notes that memguard is ending the child for its memory, and why; the first reason counts. */
+  synchronized void endedBy(Preemption reading) {
+    if (ending == Ending.ITS_OWN) {
+      ending = Ending.PREEMPT;
+      preemption = Optional.of(reading);
+      tell(reading);
+    }
+  }
+
+  /** Tells that what the child left behind is ended for its memory, once. */
+  synchronized void leftTooMuch(Preemption reading) {
+    if (ending != Ending.PREEMPT && !toldOfLeftovers) {
+      toldOfLeftovers = true;
+      tell(reading);
+    }
+  }
+
+  private void tell(Preemption reading) {
+    listening.ifPresent(to -> to.tell(Kind.PREEMPTED, OptionalLong.of(reading.treeBytes())));
+  }
+
   private synchronized Ending ending() {
     return ending;
   }
 
-  /** Returns what is in force, the witness and the leaf included. */
+  private synchronized Optional<Preemption> preemption() {
+    return preemption;
+  }
+
+  /** Returns what is in force, also around the child. */
   Map<Protection, ProtectionState> protections() {
     Map<Protection, ProtectionState> all = new EnumMap<>(Protection.class);
     all.putAll(inForce);
@@ -165,6 +195,10 @@ final class Postmortem {
 
   private CompletableFuture<?> release(MemoryEvents.Listening listener) {
     CompletableFuture<Void> told = listener.tellLast();
+    if (lease.leaf().isEmpty()) {
+      lease.release();
+      return told;
+    }
     CompletableFuture<Void> removed =
         CompletableFuture.runAsync(
             () -> {
@@ -191,6 +225,7 @@ final class Postmortem {
             preload.read(),
             cgroups,
             log,
+            preemption(),
             success ? "" : text(child.outputTail(), files.output()),
             success ? "" : text(child.errorTail(), files.error()),
             List.of());

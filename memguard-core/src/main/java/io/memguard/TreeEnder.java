@@ -4,8 +4,11 @@ import io.memguard.outcome.Signal;
 import io.memguard.platform.ProcessTree;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * reading {@code /proc} and waiting for the grace period are not for the watcher.
  */
 final class TreeEnder {
-  private static final long POLL_MILLIS = 10;
+  private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
   private static final long KILLED_WITHIN_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** Times of {@link System#nanoTime} can be compared if they are less than 292 years apart. */
@@ -22,8 +25,11 @@ final class TreeEnder {
   private final GuardedProcess process;
   private final Child child;
   private final Optional<String> mark;
+  private final Set<ProcessHandle> known = ConcurrentHashMap.newKeySet();
   private @Nullable CompletableFuture<Void> done;
+  private @Nullable Thread thread;
   private volatile long killAt;
+  private boolean killing;
 
   /**
    * Makes the means to end a tree.
@@ -37,21 +43,48 @@ final class TreeEnder {
   }
 
   /** Begins to end the tree; if that was begun before, the shorter grace period counts. */
-  synchronized void end(Duration grace) {
-    long now = System.nanoTime();
-    long wanted = now + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
-    if (done != null) {
-      killAt = killAt - wanted > 0 ? wanted : killAt;
+  void end(Duration grace) {
+    end(grace, Set.of());
+  }
+
+  /**
+   * Begins to end the tree, and does not wait with those of it that are known, until all are found:
+   * they are asked to end at once, or, without a grace period, stopped.
+   *
+   * @param members some of it
+   */
+  synchronized void end(Duration grace, Set<ProcessHandle> members) {
+    long wanted =
+        System.nanoTime() + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
+    boolean politely = !grace.isZero();
+    if (killing || (done != null && killAt - wanted <= 0)) {
       return;
     }
     killAt = wanted;
+    known.addAll(members);
+    if (!politely) {
+      members.forEach(ProcessTree::stop);
+    }
+    if (done == null) {
+      begin(politely, members);
+    } else {
+      LockSupport.unpark(thread);
+    }
+  }
+
+  private void begin(boolean politely, Set<ProcessHandle> members) {
     CompletableFuture<Void> ending = new CompletableFuture<>();
-    done = ending;
-    Thread thread =
-        new Thread(() -> endAndTell(!grace.isZero(), ending), "memguard-ending-" + process.pid());
-    thread.setDaemon(true);
+    done = ending; // first: whoever hears of the child's end is to wait for the tree's
+    if (politely) {
+      members.forEach(ProcessHandle::destroy);
+    }
+    Thread made =
+        new Thread(
+            () -> endAndTell(politely, members, ending), "memguard-ending-" + process.pid());
+    made.setDaemon(true);
+    thread = made;
     try {
-      thread.start();
+      made.start();
     } catch (OutOfMemoryError e) { // no thread is to be had: then the child alone, at once
       child.signal(Signal.KILL);
       ending.complete(null);
@@ -63,19 +96,20 @@ final class TreeEnder {
     return done == null ? CompletableFuture.completedFuture(null) : done.copy();
   }
 
-  private void endAndTell(boolean politely, CompletableFuture<Void> ending) {
+  private void endAndTell(
+      boolean politely, Set<ProcessHandle> asked, CompletableFuture<Void> ending) {
     try {
       ProcessTree tree = new ProcessTree(process.toHandle());
-      tree.findMarked(mark);
+      findAll(tree);
       if (politely) {
-        tree.terminate();
+        tree.terminate(asked);
         awaitEnd(tree);
       }
       // What was started in the meantime, and left the tree before anybody looked, has the mark.
-      tree.findMarked(mark);
+      findAll(tree);
       if (!tree.living().isEmpty()) {
+        beginKilling();
         tree.kill();
-        killAt = System.nanoTime() + KILLED_WITHIN_NANOS;
         awaitEnd(tree);
       }
     } finally {
@@ -83,19 +117,31 @@ final class TreeEnder {
     }
   }
 
+  private void findAll(ProcessTree tree) {
+    tree.add(known);
+    tree.findMarked(mark);
+  }
+
+  private synchronized void beginKilling() {
+    killing = true;
+    killAt = System.nanoTime() + KILLED_WITHIN_NANOS;
+  }
+
   /**
    * There is no descriptor to wait on for a process that is not our own child, so this looks again
    * and again.
    */
   private void awaitEnd(ProcessTree tree) {
-    while (!tree.living().isEmpty() && System.nanoTime() - killAt < 0) {
-      try {
-        Thread.sleep(POLL_MILLIS);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return;
-      }
+    while (!tree.living().isEmpty() && pause()) {
       tree.refresh();
     }
+  }
+
+  /** Returns false if it is time to go on; less patience may be asked for at any moment. */
+  private boolean pause() {
+    if (System.nanoTime() - killAt < 0) {
+      LockSupport.parkNanos(this, POLL_NANOS);
+    }
+    return System.nanoTime() - killAt < 0 && !Thread.currentThread().isInterrupted();
   }
 }

@@ -28,7 +28,7 @@ final class EnforcementTest {
     MemoryLimits both = LIMITS.withRlimit(ResourceLimit.parse("as=8GiB"));
     MemoryLimits applicable = GVISOR.applicable(both);
     assertThat(applicable).isEqualTo(both.with(Protection.RLIMIT_DATA, Requirement.OFF));
-    assertThat(applicable.memory()).isEqualTo(both.memory());
+    assertThat(applicable.treeMemory()).hasValue(64L << 20);
     Map<Protection, ProtectionState> set =
         Map.of(Protection.RLIMIT_AS, ProtectionState.active("RLIMIT_AS=8GiB"));
     assertThat(GVISOR.inForce(both, set))

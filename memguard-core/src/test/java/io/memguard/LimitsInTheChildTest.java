@@ -111,7 +111,11 @@ final class LimitsInTheChildTest {
     assertThat(child.waitFor()).isZero();
     assertThat(child.limits()).isEqualTo(limits);
     assertThat(child.protections())
-        .containsOnlyKeys(Protection.RLIMIT_DATA, Protection.RLIMIT_AS, Protection.WITNESS)
+        .containsOnlyKeys(
+            Protection.RLIMIT_DATA,
+            Protection.RLIMIT_AS,
+            Protection.WITNESS,
+            Protection.TREE_WATCH)
         .allSatisfy((protection, state) -> assertThat(state).hasToString("active"));
     assertThat(child.protections().get(Protection.RLIMIT_DATA).reason())
         .isEqualTo("RLIMIT_DATA=1GiB");

@@ -6,10 +6,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.MemorySize;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.limits.ResourceLimit;
+import io.memguard.outcome.Outcome;
 import io.memguard.support.Children;
 import io.memguard.support.WithGuard;
 import java.lang.ProcessBuilder.Redirect;
@@ -29,6 +31,9 @@ import org.junit.jupiter.api.io.TempDir;
 @ExtendWith(WithGuard.class)
 @Timeout(60)
 final class LimitsThatDoNothingTest {
+  private static final String INSTEAD =
+      "; what a child and its descendants use together is watched instead (TREE_WATCH)";
+
   @TempDir private static Path directory;
 
   private static Path ignored;
@@ -58,8 +63,8 @@ final class LimitsThatDoNothingTest {
     String what = " does nothing here: a probe child got all the memory it mapped under it";
     assertThat(said)
         .contains(
-            "capable RLIMIT_DATA false RLIMIT_DATA" + what,
-            "capable RLIMIT_AS false RLIMIT_AS" + what,
+            "capable RLIMIT_DATA false RLIMIT_DATA" + what + INSTEAD,
+            "capable RLIMIT_AS false RLIMIT_AS" + what + INSTEAD,
             "data=64MiB in force RLIMIT_DATA false RLIMIT_DATA" + what,
             "as=64MiB in force RLIMIT_AS false RLIMIT_AS" + what);
   }
@@ -79,13 +84,43 @@ final class LimitsThatDoNothingTest {
         .contains("data=64MiB that says so: Exited exit 1", "data=64MiB limits: RLIMIT_DATA=64MiB");
   }
 
+  @Test
+  void aChildIsHeldToItsMemoryAllTheSame() throws Exception {
+    assertThat(run(Held.class)).containsExactly("PREEMPTED CERTAIN past 64MiB", "TREE_WATCH true");
+  }
+
   private static List<String> run(String... limits) throws Exception {
+    return run(Tries.class, limits);
+  }
+
+  private static List<String> run(Class<?> main, String... limits) throws Exception {
     List<String> command = new ArrayList<>(List.of(ignored.toString()));
-    command.addAll(Children.jvm(List.of(), Tries.class, limits).command());
+    command.addAll(Children.jvm(List.of(), main, limits).command());
     Process jvm = new ProcessBuilder(command).redirectError(Redirect.INHERIT).start();
     List<String> lines = output(jvm).lines().toList();
     assertThat(jvm.waitFor()).as(String.join("\n", lines)).isZero();
     return lines;
+  }
+
+  /** Says how a child ended that took more than it was given. */
+  static final class Held {
+    private static final String GREEDY = "import time; taken = b'x' * (200 << 20); time.sleep(60)";
+
+    private Held() {}
+
+    public static void main(String[] none) throws Exception {
+      try (MemoryGuard guard = MemoryGuard.create()) {
+        Outcome outcome = guard.run(Children.python(GREEDY), MemoryLimits.of("64MiB"));
+        if (outcome instanceof Outcome.OutOfMemory memory) {
+          long past = outcome.evidence().preemption().orElseThrow().thresholdBytes();
+          System.out.println(
+              memory.cause() + " " + memory.confidence() + " past " + MemorySize.format(past));
+        } else {
+          System.out.println(outcome.summary() + ": " + outcome.explanation());
+        }
+        System.out.println("TREE_WATCH " + outcome.evidence().active(Protection.TREE_WATCH));
+      }
+    }
   }
 
   /** Says what its guard says of resource limits, and does with children that have them. */

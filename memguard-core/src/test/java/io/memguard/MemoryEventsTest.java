@@ -71,8 +71,8 @@ final class MemoryEventsTest {
   void whatRoseIsToldOnceAndInOrder() throws Exception {
     try (Watcher watcher = watcher();
         LeafHints hints = new LeafHints(watcher);
-        MemoryEvents events = new MemoryEvents(Optional.of(hints), OomVictims.unknown())) {
-      MemoryEvents.Listening listening = events.listen(leaf, CHILD, told::add);
+        MemoryEvents events = events(Optional.of(hints))) {
+      MemoryEvents.Listening listening = listen(events, leaf, told::add);
       counted(1, 0, 0, 0);
       Eventually.await("the first is told", () -> told.size() == 1);
       counted(1, 9, 2, 0);
@@ -89,8 +89,8 @@ final class MemoryEventsTest {
 
   @Test
   void withoutAnEventLoopAllIsToldInTheEnd() throws Exception {
-    try (MemoryEvents events = new MemoryEvents(Optional.empty(), OomVictims.unknown())) {
-      MemoryEvents.Listening listening = events.listen(leaf, CHILD, told::add);
+    try (MemoryEvents events = events(Optional.empty())) {
+      MemoryEvents.Listening listening = listen(events, leaf, told::add);
       counted(0, 1, 1, 1);
       end(listening);
       assertThat(told)
@@ -107,8 +107,8 @@ final class MemoryEventsTest {
         machine.resolve("proc/self/mountinfo"),
         "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup cgroup rw,memory\n");
     Leaf old = new Leaf(own(), leaf.limits());
-    try (MemoryEvents events = new MemoryEvents(Optional.empty(), OomVictims.unknown())) {
-      MemoryEvents.Listening listening = events.listen(old, CHILD, told::add);
+    try (MemoryEvents events = events(Optional.empty())) {
+      MemoryEvents.Listening listening = listen(events, old, told::add);
       Files.writeString(old.directory().resolve("memory.failcnt"), "1\n");
       Files.writeString(old.directory().resolve("memory.memsw.failcnt"), "2\n");
       Files.writeString(old.directory().resolve("memory.oom_control"), "oom_kill 1\n");
@@ -124,8 +124,8 @@ final class MemoryEventsTest {
           told.add(event);
           throw new IllegalStateException("on purpose");
         };
-    try (MemoryEvents events = new MemoryEvents(Optional.empty(), OomVictims.unknown())) {
-      MemoryEvents.Listening listening = events.listen(leaf, CHILD, failing);
+    try (MemoryEvents events = events(Optional.empty())) {
+      MemoryEvents.Listening listening = listen(events, leaf, failing);
       counted(0, 1, 1, 0);
       end(listening);
       assertThat(told).hasSize(2);
@@ -135,11 +135,11 @@ final class MemoryEventsTest {
   @Test
   void aListenerThatBlocksDoesNotKeepTheOutcome() throws Exception {
     CountDownLatch never = new CountDownLatch(1);
-    try (MemoryEvents events = new MemoryEvents(Optional.empty(), OomVictims.unknown())) {
+    try (MemoryEvents events = events(Optional.empty())) {
       MemoryEvents.Listening listening =
-          events.listen(
+          listen(
+              events,
               leaf,
-              CHILD,
               event -> {
                 try {
                   never.await();
@@ -162,11 +162,11 @@ final class MemoryEventsTest {
     Traces before = Traces.begin();
     try (Watcher watcher = watcher();
         LeafHints hints = new LeafHints(watcher);
-        MemoryEvents events = new MemoryEvents(Optional.of(hints), OomVictims.unknown())) {
-      end(events.listen(leaf, CHILD, told::add));
+        MemoryEvents events = events(Optional.of(hints))) {
+      end(listen(events, leaf, told::add));
       Traces between = Traces.begin();
       for (int i = 0; i < MANY; i++) {
-        end(events.listen(leaf, CHILD, told::add));
+        end(listen(events, leaf, told::add));
       }
       between.assertNothingIsLeft();
     }
@@ -190,6 +190,75 @@ final class MemoryEventsTest {
     }
   }
 
+  @Test
+  void whoListensToAllIsToldAfterTheChildsOwn() throws Exception {
+    List<String> order = new CopyOnWriteArrayList<>();
+    try (MemoryEvents events =
+        new MemoryEvents(
+            Optional.empty(), OomVictims.unknown(), Optional.of(event -> order.add("all")))) {
+      MemoryEvents.Listening listening = listen(events, leaf, event -> order.add("own"));
+      counted(0, 1, 0, 0);
+      end(listening);
+      assertThat(order).containsExactly("own", "all");
+      end(events.listen(Optional.of(leaf), CHILD, Optional.empty()).orElseThrow());
+      assertThat(order).containsExactly("own", "all", "all");
+    }
+  }
+
+  @Test
+  void theContainersEventsHaveNoChild() throws Exception {
+    MemoryEvents events =
+        new MemoryEvents(Optional.empty(), OomVictims.unknown(), Optional.of(told::add));
+    try (events) {
+      events.tell(Kind.HEADROOM_LOW, 5);
+      Eventually.await("it is told", () -> told.size() == 1);
+      assertThat(told)
+          .containsExactly(
+              new MemoryEvent(
+                  OptionalLong.empty(), Kind.HEADROOM_LOW, 1, OptionalLong.of(5), List.of()));
+    }
+    events.tell(Kind.HEADROOM_BACK, 9);
+    assertThat(told).as("nobody is told after its close").hasSize(1);
+  }
+
+  /** A child that is ended for its memory has no leaf in most containers. */
+  @Test
+  void whatSomebodyElseFoundOutIsToldBeforeTheOutcome() throws Exception {
+    try (MemoryEvents events = events(Optional.empty())) {
+      MemoryEvents.Listening listening =
+          events.listen(Optional.empty(), CHILD, Optional.of(told::add)).orElseThrow();
+      listening.tell(Kind.PREEMPTED, OptionalLong.of(7));
+      listening.tellLast().join();
+      assertThat(told)
+          .containsExactly(
+              new MemoryEvent(
+                  OptionalLong.of(CHILD), Kind.PREEMPTED, 1, OptionalLong.of(7), List.of()));
+      listening.tell(Kind.PREEMPTED, OptionalLong.of(8));
+      end(listening);
+      assertThat(told).as("what it left behind is told of after its end").hasSize(2);
+    }
+  }
+
+  @Test
+  void withoutALeafOrAnEventThereIsNoThread() throws Exception {
+    Traces before = Traces.begin();
+    try (MemoryEvents events = events(Optional.empty())) {
+      assertThat(events.listen(Optional.of(leaf), CHILD, Optional.empty())).isEmpty();
+      end(events.listen(Optional.empty(), CHILD, Optional.of(told::add)).orElseThrow());
+      events.tell(Kind.HEADROOM_LOW, 5);
+      before.assertNothingIsLeft();
+    }
+  }
+
+  private static MemoryEvents events(Optional<LeafHints> hints) {
+    return new MemoryEvents(hints, OomVictims.unknown(), Optional.empty());
+  }
+
+  private static MemoryEvents.Listening listen(
+      MemoryEvents events, Leaf leaf, Consumer<MemoryEvent> listener) {
+    return events.listen(Optional.of(leaf), CHILD, Optional.of(listener)).orElseThrow();
+  }
+
   private Cgroup own() {
     return CgroupFinder.findOwn(new Machine(machine)).levels().get(0);
   }
@@ -205,7 +274,7 @@ final class MemoryEventsTest {
   }
 
   private static MemoryEvent event(Kind kind, long times) {
-    return new MemoryEvent(CHILD, kind, times, List.of());
+    return new MemoryEvent(OptionalLong.of(CHILD), kind, times, OptionalLong.empty(), List.of());
   }
 
   private void counted(int high, int max, int oom, int kills) throws IOException {

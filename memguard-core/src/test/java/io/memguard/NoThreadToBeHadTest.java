@@ -123,7 +123,8 @@ final class NoThreadToBeHadTest {
       Files.writeString(leaf.directory().resolve("memory.events"), "oom 0\n");
       try (Watcher watcher = new Watcher();
           LeafHints hints = new LeafHints(watcher);
-          MemoryEvents events = new MemoryEvents(Optional.of(hints), OomVictims.unknown())) {
+          MemoryEvents events =
+              new MemoryEvents(Optional.of(hints), OomVictims.unknown(), Optional.empty())) {
         Libc.limitProcesses(1);
         System.out.println(listen(events, leaf) + ", watches: " + Proc.inotifyWatches());
       }
@@ -132,7 +133,7 @@ final class NoThreadToBeHadTest {
 
     private static String listen(MemoryEvents events, Leaf leaf) {
       try {
-        events.listen(leaf, 7, event -> {});
+        events.listen(Optional.of(leaf), 7, Optional.of(event -> {}));
         return "not refused";
       } catch (OutOfMemoryError e) {
         return "refused";

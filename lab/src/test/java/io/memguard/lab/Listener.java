@@ -112,7 +112,7 @@ final class Listener {
     return event == null
         ? "nothing"
         : event.kind()
-            + (event.child() == child.pid() ? "" : " of another child")
+            + (event.child().orElse(0) == child.pid() ? "" : " of another child")
             + (event.victims().isEmpty() ? "" : " " + event.victims());
   }
 

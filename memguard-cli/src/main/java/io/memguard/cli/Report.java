@@ -6,6 +6,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
 import java.util.List;
@@ -23,6 +24,9 @@ import org.jspecify.annotations.Nullable;
  *
  * @param outcome {@code exited}, {@code signalled}, {@code out-of-memory}, {@code timed-out},
  *     {@code cancelled} or {@code launch-failed}
+ * @param limitBytes the limit it ran into, or the one it had
+ * @param treeLimitBytes what it and its descendants may use together
+ * @param preemption why memguard ended it for its memory
  * @param step the step of the launch that failed
  * @param errno the kernel's reason for that
  * @param attempts every attempt, this one last; absent in the attempts themselves
@@ -34,15 +38,43 @@ record Report(
     @Nullable Integer exitCode,
     @Nullable String signal,
     @Nullable Long limitBytes,
+    @Nullable Long treeLimitBytes,
     @Nullable Long peakRssBytes,
     @Nullable Long refusedBytes,
     @Nullable Long suggestedLimitBytes,
     @Nullable String confidence,
     String explanation,
+    @Nullable Preempted preemption,
     @Nullable Map<String, String> protections,
     @Nullable String step,
     @Nullable String errno,
     @Nullable List<Report> attempts) {
+
+  /**
+   * The reading that decided.
+   *
+   * @param limit {@code tree-memory} or {@code head-room}
+   * @param source {@code smaps_rollup} or {@code statm}
+   */
+  record Preempted(
+      String limit,
+      long limitBytes,
+      long thresholdBytes,
+      long bytes,
+      long treeBytes,
+      int processes,
+      String source) {
+    static Preempted of(Preemption reading) {
+      return new Preempted(
+          reading.limit().label(),
+          reading.limitBytes(),
+          reading.thresholdBytes(),
+          reading.bytes(),
+          reading.treeBytes(),
+          reading.processes(),
+          reading.source().label());
+    }
+  }
 
   static Report of(Outcome outcome) {
     return single(outcome).after(outcome.earlierAttempts());
@@ -73,7 +105,9 @@ record Report(
         null,
         null,
         null,
+        null,
         explanation,
+        null,
         null,
         step,
         errno,
@@ -89,7 +123,8 @@ record Report(
         memory.map(ran -> ran.cause().label()).orElse(null),
         evidence.status() instanceof WaitStatus.Exit exit ? exit.code() : null,
         evidence.status() instanceof WaitStatus.Kill kill ? kill.signal().name() : null,
-        orNull(evidence.limitBytes()),
+        orNull(memory.map(Outcome.OutOfMemory::limitBytes).orElseGet(evidence::limitBytes)),
+        orNull(evidence.limits().treeMemory()),
         orNull(evidence.peakRssBytes()),
         orNull(
             memory
@@ -99,6 +134,7 @@ record Report(
         orNull(memory.map(Outcome.OutOfMemory::suggestedLimitBytes).orElse(OptionalLong.empty())),
         memory.map(ran -> ran.confidence().label()).orElse(null),
         outcome.explanation(),
+        evidence.preemption().map(Preempted::of).orElse(null),
         labelled(evidence.protections()),
         null,
         null,
@@ -114,11 +150,13 @@ record Report(
         exitCode,
         signal,
         limitBytes,
+        treeLimitBytes,
         peakRssBytes,
         refusedBytes,
         suggestedLimitBytes,
         confidence,
         explanation,
+        preemption,
         protections,
         step,
         errno,

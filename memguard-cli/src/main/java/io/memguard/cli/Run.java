@@ -9,12 +9,14 @@ import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
 import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Outcome;
 import io.memguard.platform.OrphanReaper;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -126,7 +128,7 @@ final class Run {
             + ": "
             + sentence(outcome)
             + "; trying again with "
-            + MemorySize.format(attempt.nextLimits().bytes().orElse(0)));
+            + MemorySize.format(attempt.nextLimits().memory().orElse(0)));
   }
 
   private void tell(Outcome outcome) {
@@ -150,21 +152,30 @@ final class Run {
 
   /** What was asked for and is not in force is said, once for each attempt. */
   private void tellInactive(GuardedProcess process) {
-    process
-        .protections()
-        .forEach(
-            (protection, state) -> {
-              if (!state.active() && matters(protection)) {
-                people.accept("warning: no " + protection.label() + ": " + state.reason());
-              }
-              state
-                  .lacking()
-                  .ifPresent(what -> people.accept("warning: " + protection.label() + ": " + what));
-            });
+    Map<Protection, ProtectionState> all = process.protections();
+    all.forEach(
+        (protection, state) -> {
+          if (!state.active() && matters(protection, all)) {
+            people.accept("warning: no " + protection.label() + ": " + state.reason());
+          }
+          state
+              .lacking()
+              .ifPresent(what -> people.accept("warning: " + protection.label() + ": " + what));
+        });
   }
 
-  private boolean matters(Protection protection) {
-    return protection != Protection.WITNESS || request.limits().bytes().isPresent();
+  private boolean matters(Protection protection, Map<Protection, ProtectionState> all) {
+    return switch (protection) {
+      case WITNESS -> request.limits().bytes().isPresent();
+      case TREE_WATCH ->
+          request.limits().treeMemory().isPresent()
+              && !isActive(all.get(Protection.CGROUP_LEAF)); // which does the same
+      default -> true;
+    };
+  }
+
+  private static boolean isActive(@Nullable ProtectionState state) {
+    return state != null && state.active();
   }
 
   private int report(Report report, int status) {

@@ -63,8 +63,18 @@ final class RunCommand implements Callable<Integer> {
       converter = Size.class,
       description =
           "Refuse the command more private memory than this, each of its processes on its own"
-              + " (RLIMIT_DATA). For example 512MiB, 2G. Default: no limit.")
+              + " (RLIMIT_DATA); also the default of --tree-memory. For example 512MiB, 2G. Default:"
+              + " no limit.")
   private @Nullable Long memory;
+
+  @Option(
+      names = "--tree-memory",
+      paramLabel = "SIZE",
+      converter = Size.class,
+      description =
+          "End it, and all that descends from it, if together they have more than this (with"
+              + " --memory, a little more), shared memory included. Default: the same as --memory.")
+  private @Nullable Long treeMemory;
 
   @Option(
       names = "--rlimit",
@@ -133,6 +143,15 @@ final class RunCommand implements Callable<Integer> {
           "Preload the observer that notes refused memory: require, prefer or off."
               + " Default: prefer, where memory is limited.")
   private Requirement witness = Requirement.PREFER;
+
+  @Option(
+      names = "--tree-watch",
+      paramLabel = "WHEN",
+      converter = Need.class,
+      description =
+          "Have memguard watch for --tree-memory where it has no cgroup of its own: require, prefer"
+              + " or off. Default: prefer, with --memory or --tree-memory.")
+  private @Nullable Requirement treeWatch;
 
   @Option(
       names = "--cgroup",
@@ -240,7 +259,7 @@ final class RunCommand implements Callable<Integer> {
       }
       limits = limits.withRlimit(limit);
     }
-    limits = cgroup(limits);
+    limits = tree(cgroup(limits));
     if (memory == null) {
       return limits;
     }
@@ -248,6 +267,18 @@ final class RunCommand implements Callable<Integer> {
       throw wrong("--memory and --rlimit data are the same limit; give one of them");
     }
     return limits.withRlimit(new ResourceLimit(Rlimit.DATA, memory, memory));
+  }
+
+  private MemoryLimits tree(MemoryLimits limits) {
+    Long size = treeMemory == null ? memory : treeMemory;
+    MemoryLimits all = size == null ? limits : limits.withTreeMemory(size);
+    if (treeWatch == null) {
+      return all;
+    }
+    if (treeWatch == Requirement.REQUIRE && size == null) {
+      throw wrong("--tree-watch=require has nothing to watch for; give --tree-memory");
+    }
+    return all.with(Protection.TREE_WATCH, treeWatch);
   }
 
   private MemoryLimits cgroup(MemoryLimits limits) {
@@ -303,7 +334,7 @@ final class RunCommand implements Callable<Integer> {
         "--retries",
         retries,
         "0 to " + (Integer.MAX_VALUE - 1));
-    if (retries > 0 && limits.bytes().isEmpty()) {
+    if (retries > 0 && limits.memory().isEmpty()) {
       throw wrong("--retries needs a limit that can grow: give --memory");
     }
     double factor = grow == null ? 2.0 : grow;
@@ -312,12 +343,12 @@ final class RunCommand implements Callable<Integer> {
     if (maxMemory == null) {
       return policy;
     }
-    if (maxMemory < limits.bytes().orElse(0)) {
+    if (maxMemory < limits.memory().orElse(0)) {
       throw wrong(
           "--max-memory "
               + MemorySize.format(maxMemory)
               + " is below the first limit, "
-              + MemorySize.format(limits.bytes().getAsLong()));
+              + MemorySize.format(limits.memory().getAsLong()));
     }
     return policy.upTo(maxMemory);
   }

@@ -71,6 +71,27 @@ class ReportTest {
   }
 
   @Test
+  void preempted() throws Exception {
+    String job =
+        "import mmap, time; mmap.mmap(-1, 100 << 20).write(b'x' * (100 << 20)); time.sleep(60)";
+    JsonNode report =
+        report("native", 137, "run", "--tree-memory=64MiB", "python3", "-c", job);
+
+    assertThat(report.get("outcome").asText()).isEqualTo("out-of-memory");
+    assertThat(report.get("cause").asText()).isEqualTo("preempted");
+    assertThat(report.get("confidence").asText()).isEqualTo("certain");
+    assertThat(report.get("limitBytes").asLong()).isEqualTo(64 << 20);
+    assertThat(report.get("treeLimitBytes").asLong()).isEqualTo(64 << 20);
+    assertThat(report.get("suggestedLimitBytes").asLong()).isGreaterThanOrEqualTo(96 << 20);
+    JsonNode reading = report.get("preemption");
+    assertThat(reading.get("limit").asText()).isEqualTo("tree-memory");
+    assertThat(reading.get("bytes").asLong()).isGreaterThan(64 << 20);
+    assertThat(reading.get("processes").asInt()).isEqualTo(1);
+    assertThat(reading.get("source").asText()).isEqualTo("smaps_rollup");
+    assertThat(report.get("protections").get("tree-watch").asText()).isEqualTo("active");
+  }
+
+  @Test
   void refusedAndCarriedOn() throws Exception {
     String job = "try: bytearray(100 << 20)\nexcept MemoryError: pass";
     JsonNode report = report("native", 0, "run", "--memory=64MiB", "python3", "-c", job);

@@ -8,6 +8,7 @@ import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
 import java.util.Optional;
@@ -17,7 +18,7 @@ import java.util.OptionalLong;
  * Weighs the evidence of one death. The first rule that applies decides:
  *
  * <ol>
- *   <li>memguard ended it: it timed out, or was cancelled;
+ *   <li>memguard ended it: it timed out, was cancelled, or is {@link Cause#PREEMPTED}, certain;
  *   <li>it exited with 0: it succeeded, whatever it was refused on the way;
  *   <li>the witness noted a refusal: {@link Cause#ALLOCATION_DENIED}, certain;
  *   <li>the kernel's counters say that it was killed for lack of memory: whose, see {@link
@@ -53,8 +54,61 @@ public final class Diagnoser {
     return switch (evidence.ending()) {
       case TIME_OUT -> new Outcome.TimedOut(evidence.timeout().orElseThrow(), evidence);
       case CANCEL -> new Outcome.Cancelled(evidence);
+      case PREEMPT -> preempted(evidence, evidence.preemption().orElseThrow());
       case ITS_OWN -> endedItself(evidence);
     };
+  }
+
+  /** For a limit of its own it needs more than it had; where others needed it, the same will do. */
+  private static Outcome preempted(Evidence evidence, Preemption reading) {
+    boolean own = reading.limit() == Preemption.Limit.TREE_MEMORY;
+    long missing = reading.bytes() - reading.limitBytes();
+    return new Outcome.OutOfMemory(
+        Cause.PREEMPTED,
+        Confidence.CERTAIN,
+        OptionalLong.empty(),
+        own ? OptionalLong.of(larger(reading.limitBytes(), missing)) : OptionalLong.empty(),
+        false,
+        own ? tooLarge(reading) : inTheWay(reading),
+        evidence);
+  }
+
+  private static String tooLarge(Preemption reading) {
+    return "memguard ended it: "
+        + who(reading)
+        + " had "
+        + MemorySize.format(reading.bytes())
+        + " of "
+        + MemorySize.format(reading.limitBytes())
+        + (reading.thresholdBytes() == reading.limitBytes()
+            ? ""
+            : ", and " + MemorySize.format(reading.thresholdBytes()) + " is the most they may have")
+        + " ("
+        + reading.source().label()
+        + ").";
+  }
+
+  private static String inTheWay(Preemption reading) {
+    return "memguard ended it so that others live: "
+        + MemorySize.format(reading.bytes())
+        + " of "
+        + MemorySize.format(reading.limitBytes())
+        + " were in use, and "
+        + MemorySize.format(reading.thresholdBytes())
+        + " is where memguard acts; "
+        + who(reading)
+        + " had "
+        + MemorySize.format(reading.treeBytes())
+        + " of it ("
+        + reading.source().label()
+        + ").";
+  }
+
+  private static String who(Preemption reading) {
+    int others = reading.processes() - 1;
+    return others < 1
+        ? "it"
+        : "it and " + (others == 1 ? "a descendant" : others + " descendants") + " together";
   }
 
   private static Outcome endedItself(Evidence evidence) {
@@ -191,10 +245,13 @@ public final class Diagnoser {
     if (evidence.limitBytes().isEmpty()) {
       return OptionalLong.empty();
     }
-    long limit = evidence.limitBytes().getAsLong();
-    long more = Math.max(refused.orElse(0), limit / 2);
+    return OptionalLong.of(larger(evidence.limitBytes().getAsLong(), refused.orElse(0)));
+  }
+
+  private static long larger(long limit, long missing) {
+    long more = Math.max(missing, limit / 2);
     long sum = limit > Long.MAX_VALUE - more - MIB ? Long.MAX_VALUE - MIB : limit + more;
-    return OptionalLong.of((sum + MIB - 1) / MIB * MIB);
+    return (sum + MIB - 1) / MIB * MIB;
   }
 
   private static String under(Evidence evidence) {

@@ -16,16 +16,23 @@ import java.util.function.Consumer;
  * @param dieWithParent true to have the kernel send the child SIGKILL when this JVM dies, however
  *     it dies
  * @param memoryListener who is told what happens to the child's memory while it lives, or empty
+ * @param retryable true if the child is started again when memguard ends it for want of memory
  */
 public record LaunchOptions(
     Optional<Duration> timeout,
     Duration grace,
     ProcessGroup group,
     boolean dieWithParent,
-    Optional<Consumer<MemoryEvent>> memoryListener) {
+    Optional<Consumer<MemoryEvent>> memoryListener,
+    boolean retryable) {
   private static final LaunchOptions DEFAULTS =
       new LaunchOptions(
-          Optional.empty(), Duration.ofSeconds(5), ProcessGroup.INHERITED, false, Optional.empty());
+          Optional.empty(),
+          Duration.ofSeconds(5),
+          ProcessGroup.INHERITED,
+          false,
+          Optional.empty(),
+          false);
 
   /** Names the process group a child is put into. */
   public enum ProcessGroup {
@@ -46,6 +53,7 @@ public record LaunchOptions(
    * @param dieWithParent true to have the kernel send the child SIGKILL when this JVM dies, however
    *     it dies
    * @param memoryListener who is told what happens to the child's memory while it lives, or empty
+   * @param retryable true if the child is started again when memguard ends it for want of memory
    * @throws IllegalArgumentException if the time-out is not positive, or the grace period is
    *     negative
    */
@@ -81,7 +89,8 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withTimeout(Duration value) {
-    return new LaunchOptions(Optional.of(value), grace, group, dieWithParent, memoryListener);
+    return new LaunchOptions(
+        Optional.of(value), grace, group, dieWithParent, memoryListener, retryable);
   }
 
   /**
@@ -91,7 +100,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withGrace(Duration value) {
-    return new LaunchOptions(timeout, value, group, dieWithParent, memoryListener);
+    return new LaunchOptions(timeout, value, group, dieWithParent, memoryListener, retryable);
   }
 
   /**
@@ -101,7 +110,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withGroup(ProcessGroup value) {
-    return new LaunchOptions(timeout, grace, value, dieWithParent, memoryListener);
+    return new LaunchOptions(timeout, grace, value, dieWithParent, memoryListener, retryable);
   }
 
   /**
@@ -112,14 +121,15 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withDieWithParent(boolean value) {
-    return new LaunchOptions(timeout, grace, group, value, memoryListener);
+    return new LaunchOptions(timeout, grace, group, value, memoryListener, retryable);
   }
 
   /**
    * Has somebody told what happens to the child's memory while it lives: that it reached a limit,
-   * or that a descendant was killed for lack of memory and the child lives on. Only a child that
-   * has a cgroup of its own can be told about ({@link Protection#CGROUP_LEAF}); for others this has
-   * no effect and no cost.
+   * that a descendant was killed for lack of memory and the child lives on, or that memguard ended
+   * it for that. The kernel tells of a child that has a cgroup of its own ({@link
+   * Protection#CGROUP_LEAF}), memguard of one that it watches ({@link Protection#HEADROOM_GUARD});
+   * for others this has no effect and no cost.
    *
    * <p>The listener runs on a thread of the guard's, one event after the other, those of all its
    * children. It should return soon: others wait behind it, and the outcome of a child that has
@@ -130,6 +140,18 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withMemoryListener(Consumer<MemoryEvent> value) {
-    return new LaunchOptions(timeout, grace, group, dieWithParent, Optional.of(value));
+    return new LaunchOptions(timeout, grace, group, dieWithParent, Optional.of(value), retryable);
+  }
+
+  /**
+   * Says that the child is started again when memguard ends it for want of memory: then it is ended
+   * before others, see {@link VictimPolicy#standard}. With a {@link io.memguard.recover.RetryPolicy
+   * RetryPolicy} that is known without this.
+   *
+   * @param value true if it is
+   * @return the new options
+   */
+  public LaunchOptions withRetryable(boolean value) {
+    return new LaunchOptions(timeout, grace, group, dieWithParent, memoryListener, value);
   }
 }

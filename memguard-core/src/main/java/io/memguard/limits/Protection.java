@@ -30,7 +30,20 @@ public enum Protection {
    * by {@link MemoryLimits#memoryHigh} or {@link MemoryLimits#pidsMax}, since it changes the cgroup
    * tree; the system property {@code memguard.cgroup.leaf=off} forbids it.
    */
-  CGROUP_LEAF;
+  CGROUP_LEAF,
+  /**
+   * memguard looks at the memory of the child and all its descendants, also of those that left it
+   * for another parent. At {@link MemoryLimits#memoryHigh} the listener is told, at {@link
+   * MemoryLimits#treeMemoryMax} they are ended. For where there is no cgroup of the child's own,
+   * which does the same at once and needs no looking; with one it is used only where required.
+   */
+  TREE_WATCH,
+  /**
+   * memguard may end the child, to keep the container around it from running out of memory: the
+   * kernel might kill the supervisor along. See {@link GuardOptions#withHeadroomGuard}, which says
+   * when that is done at all; a child for which this is {@link Requirement#OFF} is spared.
+   */
+  HEADROOM_GUARD;
 
   /**
    * Returns the name in kebab-case, as the command line and its report write it.

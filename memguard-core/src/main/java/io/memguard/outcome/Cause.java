@@ -19,7 +19,7 @@ public enum Cause {
   CONTAINER,
   /** The machine ran out of memory. */
   HOST,
-  /** memguard ended the child first, to save the others. */
+  /** memguard ended the child first: it and its descendants had too much, or others too little. */
   PREEMPTED;
 
   /**

@@ -4,7 +4,7 @@ import java.util.Locale;
 
 /** Says how sure a verdict is. */
 public enum Confidence {
-  /** Seen as it happened: by the witness, or by a counter of the kernel's. */
+  /** Seen as it happened: by the witness, by a counter of the kernel's, or by who ended it. */
   CERTAIN,
   /** Two independent signs agree. */
   PROBABLE,

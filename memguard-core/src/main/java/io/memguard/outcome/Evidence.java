@@ -27,6 +27,8 @@ import java.util.stream.Stream;
  * @param cgroups what the kernel's memory counters say; empty if it exited with 0
  * @param kernelLog what the kernel's log says; empty where it is not readable, and if nobody was
  *     killed
+ * @param preemption what memguard read when it decided to end it for its memory; empty if it did
+ *     not
  * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and files,
  *     not an inherited stream)
  * @param errorTail the same for stderr
@@ -45,6 +47,7 @@ public record Evidence(
     Optional<WitnessRecord> witness,
     Optional<CgroupRecord> cgroups,
     Optional<KernelLogRecord> kernelLog,
+    Optional<Preemption> preemption,
     String outputTail,
     String errorTail,
     List<Outcome> earlierAttempts) {
@@ -56,7 +59,9 @@ public record Evidence(
     /** memguard, because its time was over. */
     TIME_OUT,
     /** memguard, because the caller asked for it. */
-    CANCEL
+    CANCEL,
+    /** memguard, because of its memory: {@link Evidence#preemption} says why. */
+    PREEMPT
   }
 
   /**
@@ -74,6 +79,8 @@ public record Evidence(
    * @param cgroups what the kernel's memory counters say; empty if it exited with 0
    * @param kernelLog what the kernel's log says; empty where it is not readable, and if nobody was
    *     killed
+   * @param preemption what memguard read when it decided to end it for its memory; empty if it did
+   *     not
    * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and
    *     files, not an inherited stream)
    * @param errorTail the same for stderr
@@ -110,14 +117,18 @@ public record Evidence(
   }
 
   /**
-   * Returns the smallest memory limit that was in force.
+   * Returns the memory limit that was in force: the smallest resource limit, where there was none
+   * that of the watched tree, where there was none that of the child's own cgroup.
    *
    * @return bytes, or empty if none was
    */
   public OptionalLong limitBytes() {
     OptionalLong rlimit = rlimitBytes();
-    return rlimit.isPresent()
-        ? rlimit
+    OptionalLong watched =
+        active(Protection.TREE_WATCH) ? limits.treeMemory() : OptionalLong.empty();
+    OptionalLong own = rlimit.isPresent() ? rlimit : watched;
+    return own.isPresent()
+        ? own
         : cgroups
             .flatMap(CgroupRecord::leaf)
             .map(CgroupRecord.Leaf::limitBytes)
@@ -159,6 +170,7 @@ public record Evidence(
         witness,
         cgroups,
         kernelLog,
+        preemption,
         outputTail,
         errorTail,
         earlier);

@@ -99,7 +99,10 @@ public sealed interface Outcome {
      * @return bytes, or empty if it is unknown
      */
     public OptionalLong limitBytes() {
-      return evidence.limitBytes();
+      return evidence
+          .preemption()
+          .map(reading -> OptionalLong.of(reading.limitBytes()))
+          .orElseGet(evidence::limitBytes);
     }
 
     @Override

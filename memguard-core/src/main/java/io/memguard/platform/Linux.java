@@ -173,5 +173,11 @@ public final class Linux {
 
   public static native long guard_forwarded();
 
+  public static native int guard_read_file(long file, long to, int bytes);
+
+  public static native int guard_same_memory(int pid, int other);
+
+  public static native int guard_held_files(long directory, long files, int capacity);
+
   private static native int guard_keep_zombies();
 }

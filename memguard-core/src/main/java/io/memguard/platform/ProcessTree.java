@@ -65,6 +65,12 @@ public final class ProcessTree {
     return fresh;
   }
 
+  /** Adds processes that are known to belong to it. */
+  public void add(Collection<ProcessHandle> known) {
+    members.addAll(known);
+    refresh();
+  }
+
   /**
    * Adds the processes that have a text in the environment they were started with: descendants that
    * were given to another parent before anybody looked.
@@ -117,9 +123,13 @@ public final class ProcessTree {
     }
   }
 
-  /** Asks every member to end. */
-  public void terminate() {
-    living().forEach(ProcessHandle::destroy);
+  /**
+   * Asks every member to end.
+   *
+   * @param but those that were asked already
+   */
+  public void terminate(Set<ProcessHandle> but) {
+    living().stream().filter(member -> !but.contains(member)).forEach(ProcessHandle::destroy);
   }
 
   /**
@@ -139,7 +149,7 @@ public final class ProcessTree {
    * Without the native library there is no race-free way to stop a process; then it is killed while
    * it runs.
    */
-  private static void stop(ProcessHandle handle) {
+  public static void stop(ProcessHandle handle) {
     if (!Linux.isLoaded()) {
       return;
     }

@@ -5,6 +5,7 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -71,8 +72,9 @@ public final class RetryPolicy {
   /**
    * Tries again after an out-of-memory outcome: up to 3 attempts in all, each with twice the memory
    * of the one before where it was the child's own limit that was reached. Where it was somebody
-   * else's ({@link Cause#CONTAINER}, {@link Cause#HOST}, {@link Cause#PREEMPTED}), a larger one of
-   * its own would only take more from those around it: the next attempt gets the same again.
+   * else's ({@link Cause#CONTAINER}, {@link Cause#HOST}, {@link Cause#PREEMPTED} for {@link
+   * Preemption.Limit#HEAD_ROOM}), a larger one of its own would only take more from those around
+   * it: the next attempt gets the same again.
    *
    * @return the policy
    */
@@ -103,8 +105,8 @@ public final class RetryPolicy {
 
   /**
    * Sets by how much the limit grows after each out-of-memory outcome for a limit of the child's
-   * own: its resource limit, and with that its cgroup's. Where the outcome suggests a larger limit,
-   * that is taken.
+   * own: its resource limit, and with that its tree's and its cgroup's, which keep their share of
+   * it. Where the outcome suggests a larger limit, that is taken.
    *
    * @param growth 1.0 or more
    * @return the new policy
@@ -119,8 +121,8 @@ public final class RetryPolicy {
   }
 
   /**
-   * Sets the largest limit an attempt may get. When an attempt had it and that was not enough,
-   * there is no further one.
+   * Sets the largest limit an attempt may get, of the kind that {@link MemoryLimits#memory} tells.
+   * When an attempt had it and that was not enough, there is no further one.
    *
    * @param size for example {@code "4GiB"}
    * @return the new policy
@@ -172,6 +174,15 @@ public final class RetryPolicy {
   public RetryPolicy listener(Consumer<Attempt> callback) {
     return new RetryPolicy(
         maxAttempts, factor, ceiling, otherAttempts, Objects.requireNonNull(callback, "listener"));
+  }
+
+  /**
+   * Tells whether an attempt that ran out of memory may be followed by another.
+   *
+   * @return false if the first one is the last
+   */
+  public boolean triesAgain() {
+    return maxAttempts > 1;
   }
 
   /**
@@ -247,9 +258,18 @@ public final class RetryPolicy {
         return Optional.empty();
       }
       return switch (outcome.cause()) {
-        case CONTAINER, HOST, PREEMPTED -> Optional.of(limits);
+        case CONTAINER, HOST -> Optional.of(limits);
+        case PREEMPTED -> hadTooMuch(outcome) ? grown(outcome) : Optional.of(limits);
         case ALLOCATION_DENIED, LIMIT_TOO_LOW, RUNTIME_HEAP, OWN_CGROUP -> grown(outcome);
       };
+    }
+
+    private static boolean hadTooMuch(Outcome.OutOfMemory outcome) {
+      return outcome
+          .evidence()
+          .preemption()
+          .filter(reading -> reading.limit() == Preemption.Limit.TREE_MEMORY)
+          .isPresent();
     }
 
     private Optional<MemoryLimits> grown(Outcome.OutOfMemory outcome) {
@@ -259,8 +279,17 @@ public final class RetryPolicy {
         return Optional.empty(); // none of ours was in force, or it is as high as it may be
       }
       double grown = Math.min((double) had.getAsLong() * factor, (double) ceiling);
-      long wanted = Math.max((long) grown, outcome.suggestedLimitBytes().orElse(0));
+      long wanted = Math.max((long) grown, suggested(outcome, had.getAsLong()));
       return Optional.of(limits.withMemory(Math.min(wanted, ceiling)));
+    }
+
+    /** Returns 0 for none. What is suggested for the tree is a multiple of what the tree had. */
+    private static long suggested(Outcome.OutOfMemory outcome, long had) {
+      long limit = outcome.limitBytes().orElse(had);
+      long suggested = outcome.suggestedLimitBytes().orElse(0);
+      return hadTooMuch(outcome) && limit != had
+          ? (long) ((double) suggested / limit * had)
+          : suggested;
     }
 
     private Optional<MemoryLimits> again(Outcome outcome) {

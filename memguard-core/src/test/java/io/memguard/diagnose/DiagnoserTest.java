@@ -6,6 +6,8 @@ import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
+import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,6 +24,52 @@ final class DiagnoserTest {
     Played refused = Played.killed(9).under(LIMIT).watched(3, 600 * MIB);
     assertThat(refused.endedBy(Ending.TIME_OUT).diagnosed()).isInstanceOf(Outcome.TimedOut.class);
     assertThat(refused.endedBy(Ending.CANCEL).diagnosed()).isInstanceOf(Outcome.Cancelled.class);
+  }
+
+  @Test
+  void whatMemguardEndedForItsSizeIsPreemptedHoweverItTookThat() {
+    Preemption reading =
+        new Preemption(
+            Preemption.Limit.TREE_MEMORY,
+            400 * MIB,
+            500 * MIB,
+            700 * MIB,
+            700 * MIB,
+            5,
+            Preemption.Source.SMAPS_ROLLUP);
+    for (Played end : List.of(Played.killed(15), Played.killed(9), Played.exit(0))) {
+      Outcome.OutOfMemory outcome =
+          memory(end.under("data=200MiB").watched(1, MIB).preempted(reading).diagnosed());
+      assertThat(outcome.cause()).isEqualTo(Cause.PREEMPTED);
+      assertThat(outcome.confidence()).isEqualTo(Confidence.CERTAIN);
+      assertThat(outcome.limitBytes()).hasValue(400 * MIB);
+      assertThat(outcome.suggestedLimitBytes()).hasValue(700 * MIB);
+      assertThat(outcome.evidence().preemption()).hasValue(reading);
+      assertThat(outcome.explanation())
+          .isEqualTo(
+              "memguard ended it: it and 4 descendants together had 700MiB of 400MiB, and 500MiB is"
+                  + " the most they may have (smaps_rollup).");
+    }
+  }
+
+  @Test
+  void whoeverWasEndedForTheOthersIsToldWhatWasInUse() {
+    Preemption reading =
+        new Preemption(
+            Preemption.Limit.HEAD_ROOM,
+            200 * MIB,
+            180 * MIB,
+            190 * MIB,
+            90 * MIB,
+            1,
+            Preemption.Source.STATM);
+    Outcome.OutOfMemory outcome = memory(Played.killed(9).preempted(reading).diagnosed());
+    assertThat(outcome.cause()).isEqualTo(Cause.PREEMPTED);
+    assertThat(outcome.suggestedLimitBytes()).isEmpty();
+    assertThat(outcome.explanation())
+        .isEqualTo(
+            "memguard ended it so that others live: 190MiB of 200MiB were in use, and 180MiB is"
+                + " where memguard acts; it had 90MiB of it (statm).");
   }
 
   @Test

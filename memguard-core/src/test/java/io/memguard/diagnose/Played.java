@@ -9,6 +9,7 @@ import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.ResourceUsage;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
@@ -28,6 +29,7 @@ record Played(
     Optional<WitnessRecord> witness,
     Optional<CgroupRecord> cgroups,
     Optional<KernelLogRecord> log,
+    Optional<Preemption> preemption,
     OptionalLong peak,
     String out,
     String err) {
@@ -37,6 +39,7 @@ record Played(
         new WaitStatus.Exit(code),
         Ending.ITS_OWN,
         "",
+        Optional.empty(),
         Optional.empty(),
         Optional.empty(),
         Optional.empty(),
@@ -53,6 +56,7 @@ record Played(
         Optional.empty(),
         Optional.empty(),
         Optional.empty(),
+        Optional.empty(),
         OptionalLong.empty(),
         "",
         "");
@@ -60,24 +64,24 @@ record Played(
 
   /** A limit as {@link ResourceLimit#parse} reads it; it was in force. */
   Played under(String value) {
-    return new Played(status, ending, value, witness, cgroups, log, peak, out, err);
+    return new Played(status, ending, value, witness, cgroups, log, preemption, peak, out, err);
   }
 
   Played endedBy(Ending value) {
-    return new Played(status, value, limit, witness, cgroups, log, peak, out, err);
+    return new Played(status, value, limit, witness, cgroups, log, preemption, peak, out, err);
   }
 
   Played printing(String value) {
-    return new Played(status, ending, limit, witness, cgroups, log, peak, value, err);
+    return new Played(status, ending, limit, witness, cgroups, log, preemption, peak, value, err);
   }
 
   Played complaining(String value) {
-    return new Played(status, ending, limit, witness, cgroups, log, peak, out, value);
+    return new Played(status, ending, limit, witness, cgroups, log, preemption, peak, out, value);
   }
 
   Played withPeak(long bytes) {
     return new Played(
-        status, ending, limit, witness, cgroups, log, OptionalLong.of(bytes), out, err);
+        status, ending, limit, witness, cgroups, log, preemption, OptionalLong.of(bytes), out, err);
   }
 
   /** A witness was loaded into a program, and saw so many refusals of one size. */
@@ -91,7 +95,7 @@ record Played(
             any ? OptionalLong.of(bytes) : OptionalLong.empty(),
             any ? OptionalInt.of(7) : OptionalInt.empty(),
             OptionalLong.empty());
-    return new Played(status, ending, limit, Optional.of(record), cgroups, log, peak, out, err);
+    return new Played(status, ending, limit, Optional.of(record), cgroups, log, preemption, peak, out, err);
   }
 
   /** A witness was handed to the child, and never loaded. */
@@ -104,17 +108,23 @@ record Played(
             OptionalLong.empty(),
             OptionalInt.empty(),
             OptionalLong.empty());
-    return new Played(status, ending, limit, Optional.of(idle), cgroups, log, peak, out, err);
+    return new Played(status, ending, limit, Optional.of(idle), cgroups, log, preemption, peak, out, err);
   }
 
   /** What the kernel counted. */
   Played counted(CgroupRecord value) {
-    return new Played(status, ending, limit, witness, Optional.of(value), log, peak, out, err);
+    return new Played(status, ending, limit, witness, Optional.of(value), log, preemption, peak, out, err);
   }
 
   /** What the kernel's log said. */
   Played logged(KernelLogRecord value) {
-    return new Played(status, ending, limit, witness, cgroups, Optional.of(value), peak, out, err);
+    return new Played(status, ending, limit, witness, cgroups, Optional.of(value), preemption, peak, out, err);
+  }
+
+  /** memguard read this, and ended it. */
+  Played preempted(Preemption value) {
+    return new Played(
+        status, Ending.PREEMPT, limit, witness, cgroups, log, Optional.of(value), peak, out, err);
   }
 
   Outcome diagnosed() {
@@ -136,6 +146,7 @@ record Played(
             witness,
             cgroups,
             log,
+            preemption,
             out,
             err,
             List.of()));

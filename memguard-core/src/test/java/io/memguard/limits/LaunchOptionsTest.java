@@ -25,6 +25,7 @@ final class LaunchOptionsTest {
     assertThat(DEFAULTS.group()).isEqualTo(ProcessGroup.INHERITED);
     assertThat(DEFAULTS.dieWithParent()).isFalse();
     assertThat(DEFAULTS.memoryListener()).isEmpty();
+    assertThat(DEFAULTS.retryable()).isFalse();
   }
 
   @Test
@@ -32,6 +33,7 @@ final class LaunchOptionsTest {
     Consumer<MemoryEvent> listener = event -> {};
     LaunchOptions all =
         DEFAULTS
+            .withRetryable(true)
             .withMemoryListener(listener)
             .withTimeout(Duration.ofMillis(1))
             .withGrace(Duration.ZERO)
@@ -42,6 +44,7 @@ final class LaunchOptionsTest {
     assertThat(all.group()).isEqualTo(ProcessGroup.NEW_SESSION);
     assertThat(all.dieWithParent()).isTrue();
     assertThat(all.memoryListener()).containsSame(listener);
+    assertThat(all.retryable()).isTrue();
     assertThat(DEFAULTS).isEqualTo(LaunchOptions.defaults());
   }
 

@@ -40,7 +40,7 @@ final class MemoryLimitsTest {
         .filteredOn(protection -> protection != Protection.CGROUP_LEAF)
         .allSatisfy(
             protection ->
-                assertThat(MemoryLimits.none().requirement(protection))
+                assertThat(MemoryLimits.of(MIB).requirement(protection))
                     .isEqualTo(Requirement.PREFER));
     assertThat(MemoryLimits.of(MIB).requirement(Protection.CGROUP_LEAF)).isEqualTo(Requirement.OFF);
     assertThat(
@@ -81,6 +81,59 @@ final class MemoryLimitsTest {
     assertThat(after.requirement(Protection.WITNESS)).isEqualTo(Requirement.OFF);
     assertThat(after.oomScoreAdj()).isEqualTo(7);
     assertThat(before.bytes()).hasValue(1024 * MIB);
+  }
+
+  @Test
+  void anAmountOfMemoryIsForEachProcessAndForAllOfThem() {
+    assertThat(MemoryLimits.of("1GiB").treeMemory()).hasValue(1024 * MIB);
+    assertThat(MemoryLimits.of("1GiB").withMemory(5).treeMemory()).hasValue(5);
+    assertThat(MemoryLimits.none().withRlimit(ResourceLimit.parse("data=1GiB")).treeMemory())
+        .isEmpty();
+    assertThat(
+            MemoryLimits.none()
+                .withRlimit(ResourceLimit.parse("data=1GiB"))
+                .withMemory(5)
+                .treeMemory())
+        .isEmpty();
+  }
+
+  @Test
+  void aTreeMayHaveALimitOfItsOwn() {
+    MemoryLimits pool = MemoryLimits.of("100MiB").withTreeMemory("400MiB");
+    assertThat(pool.memory()).hasValue(100 * MIB);
+    assertThat(pool.treeMemory()).hasValue(400 * MIB);
+    assertThat(pool.withMemory(200 * MIB))
+        .isEqualTo(MemoryLimits.of("200MiB").withTreeMemory("800MiB"));
+    MemoryLimits alone = MemoryLimits.none().withTreeMemory("400MiB");
+    assertThat(alone.rlimits()).isEmpty();
+    assertThat(alone.memory()).hasValue(400 * MIB);
+    assertThat(alone.withMemory(5)).isEqualTo(MemoryLimits.none().withTreeMemory(5));
+  }
+
+  /** So that an allocation is refused, where that is possible, before anybody is ended. */
+  @Test
+  void aTreeIsEndedALittleAboveItsLimit() {
+    assertThat(MemoryLimits.of("100MiB").treeMemoryMax()).hasValue(132 * MIB);
+    assertThat(MemoryLimits.of("1GiB").treeMemoryMax()).hasValue(1280 * MIB);
+    assertThat(MemoryLimits.none().withTreeMemory("1GiB").treeMemoryMax()).hasValue(1024 * MIB);
+    assertThat(MemoryLimits.none().withTreeMemory(1).treeMemoryMax()).hasValue(64 << 10);
+    assertThat(MemoryLimits.of(Long.MAX_VALUE).treeMemoryMax().getAsLong())
+        .isGreaterThan(Long.MAX_VALUE - MIB);
+    assertThat(MemoryLimits.none().treeMemoryMax()).isEmpty();
+  }
+
+  @Test
+  void aTreeIsWatchedWhereThereIsSomethingToWatchFor() {
+    assertThat(MemoryLimits.none().requirement(Protection.TREE_WATCH)).isEqualTo(Requirement.OFF);
+    assertThat(MemoryLimits.of("1GiB").requirement(Protection.TREE_WATCH))
+        .isEqualTo(Requirement.PREFER);
+    assertThat(MemoryLimits.none().withMemoryHigh(MIB).requirement(Protection.TREE_WATCH))
+        .isEqualTo(Requirement.PREFER);
+    assertThat(
+            MemoryLimits.of("1GiB")
+                .with(Protection.TREE_WATCH, Requirement.OFF)
+                .requirement(Protection.TREE_WATCH))
+        .isEqualTo(Requirement.OFF);
   }
 
   @Test
@@ -134,6 +187,9 @@ final class MemoryLimitsTest {
   @Test
   void refusesToSlowDownOrToCountFromNothing() {
     assertThatIllegalArgumentException()
+        .isThrownBy(() -> MemoryLimits.none().withTreeMemory(0))
+        .withMessageContaining("tree memory 0 is not positive; allowed is 1 to");
+    assertThatIllegalArgumentException()
         .isThrownBy(() -> MemoryLimits.none().withMemoryHigh(0))
         .withMessageContaining("memory.high 0 is not positive");
     assertThatIllegalArgumentException()
@@ -183,7 +239,8 @@ final class MemoryLimitsTest {
   void doesNotChangeWhenTheMapItWasMadeFromDoes() {
     Map<Protection, Requirement> wanted = new HashMap<>();
     MemoryLimits limits =
-        new MemoryLimits(Map.of(), wanted, 0, OptionalLong.empty(), OptionalInt.empty());
+        new MemoryLimits(
+            Map.of(), wanted, 0, OptionalLong.empty(), OptionalLong.empty(), OptionalInt.empty());
     wanted.put(Protection.WITNESS, Requirement.OFF);
     assertThat(limits.requirements()).isEmpty();
     assertThat(limits.requirements()).isUnmodifiable();

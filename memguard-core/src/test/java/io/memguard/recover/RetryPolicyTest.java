@@ -19,6 +19,7 @@ import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.recover.RetryPolicy.Attempt;
@@ -169,6 +170,46 @@ final class RetryPolicyTest {
         .containsExactly(100L, 200L);
     assertThat(given.get(1).memoryHigh()).hasValue(160 * MIB);
     assertThat(given.get(1).armed(Rlimit.DATA)).isFalse();
+  }
+
+  @Test
+  void aTreeThatOutgrewItsLimitGetsMoreAndEachOfItKeepsItsShare() throws Exception {
+    MemoryLimits pool = MemoryLimits.of("100MiB").withTreeMemory("400MiB");
+    POLICY.execute(
+        pool, plays(preempted(Preemption.Limit.TREE_MEMORY, 1200 * MIB), exit(0)));
+    assertThat(mebibytes()).containsExactly(100L, 300L);
+    assertThat(given.get(1).treeMemory()).hasValue(1200 * MIB);
+  }
+
+  @Test
+  void aTreeWithoutAnyOtherLimitGetsMoreAndNoOther() throws Exception {
+    MemoryLimits tree = MemoryLimits.none().withTreeMemory("400MiB");
+    POLICY.execute(tree, plays(preempted(Preemption.Limit.TREE_MEMORY, 600 * MIB), exit(0)));
+    assertThat(given).containsExactly(tree, MemoryLimits.none().withTreeMemory("800MiB"));
+  }
+
+  @Test
+  void whoeverWasEndedForTheOthersGetsTheSameAgain() throws Exception {
+    POLICY.execute(START, plays(preempted(Preemption.Limit.HEAD_ROOM, 0), exit(0)));
+    assertThat(given).containsExactly(START, START);
+  }
+
+  private static Outcome preempted(Preemption.Limit limit, long suggested) {
+    Preemption reading =
+        new Preemption(
+            limit, 400 * MIB, 500 * MIB, 501 * MIB, 501 * MIB, 5, Preemption.Source.SMAPS_ROLLUP);
+    return new Outcome.OutOfMemory(
+        Cause.PREEMPTED,
+        Confidence.CERTAIN,
+        OptionalLong.empty(),
+        suggested == 0 ? OptionalLong.empty() : OptionalLong.of(suggested),
+        false,
+        "played",
+        evidence(
+            new WaitStatus.Kill(Signal.TERM, false),
+            Map.of(Protection.TREE_WATCH, ProtectionState.active("played")),
+            Optional.empty(),
+            Optional.of(reading)));
   }
 
   @Test
@@ -430,10 +471,18 @@ final class RetryPolicyTest {
 
   private static Evidence evidence(
       WaitStatus status, Map<Protection, ProtectionState> inForce, Optional<CgroupRecord> cgroups) {
+    return evidence(status, inForce, cgroups, Optional.empty());
+  }
+
+  private static Evidence evidence(
+      WaitStatus status,
+      Map<Protection, ProtectionState> inForce,
+      Optional<CgroupRecord> cgroups,
+      Optional<Preemption> preemption) {
     return new Evidence(
         1,
         status,
-        Evidence.Ending.ITS_OWN,
+        preemption.isPresent() ? Evidence.Ending.PREEMPT : Evidence.Ending.ITS_OWN,
         Optional.empty(),
         Duration.ZERO,
         START,
@@ -442,6 +491,7 @@ final class RetryPolicyTest {
         Optional.empty(),
         cgroups,
         Optional.empty(),
+        preemption,
         "",
         "",
         List.of());

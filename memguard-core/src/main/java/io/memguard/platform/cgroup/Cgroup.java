@@ -46,6 +46,20 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
   /** Returns the name of the file that {@link #max} reads. */
   abstract String maxFile();
 
+  /** Understands what that file says. */
+  abstract OptionalLong max(String text);
+
+  /**
+   * Returns the name of the file that tells how much it and all below it use, page cache included.
+   */
+  abstract String usageFile();
+
+  /** Returns what is in front of the names in {@code memory.stat} that count all below it too. */
+  abstract String hierarchicalPrefix();
+
+  /** Returns the name of the file that tells how much it and all below it have in swap; v2 only. */
+  abstract Optional<String> swapUsageFile();
+
   /** Returns the size from which the kernel slows its processes down; v2 only. */
   abstract OptionalLong high();
 

@@ -43,6 +43,26 @@ public final class CgroupV1 extends Cgroup {
   }
 
   @Override
+  OptionalLong max(String text) {
+    return limit(KernelFile.number(text));
+  }
+
+  @Override
+  String usageFile() {
+    return "memory.usage_in_bytes";
+  }
+
+  @Override
+  String hierarchicalPrefix() {
+    return "total_";
+  }
+
+  @Override
+  Optional<String> swapUsageFile() {
+    return Optional.empty();
+  }
+
+  @Override
   OptionalLong high() {
     return OptionalLong.empty();
   }

@@ -42,6 +42,26 @@ public final class CgroupV2 extends Cgroup {
   }
 
   @Override
+  OptionalLong max(String text) {
+    return KernelFile.number(text);
+  }
+
+  @Override
+  String usageFile() {
+    return "memory.current";
+  }
+
+  @Override
+  String hierarchicalPrefix() {
+    return "";
+  }
+
+  @Override
+  Optional<String> swapUsageFile() {
+    return Optional.of("memory.swap.current");
+  }
+
+  @Override
   OptionalLong high() {
     return KernelFile.number(file("memory.high"));
   }

@@ -1,12 +1,8 @@
 package io.memguard.platform.cgroup;
 
-import java.io.IOException;
-import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -28,11 +24,9 @@ import java.util.function.LongSupplier;
  * <p>Safe to share between threads.
  */
 public final class CounterFiles implements AutoCloseable {
-  private static final int LARGEST = 512;
   private static final long RARELY_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private final List<Source> sources = new ArrayList<>();
-  private final byte[] buffer = new byte[LARGEST];
   private final LongSupplier nanoClock;
   private Reading last = new Reading(0, List.of());
   private long allRead;
@@ -50,7 +44,7 @@ public final class CounterFiles implements AutoCloseable {
       boolean hierarchical,
       boolean rare,
       Function<String, Counters> reader,
-      RandomAccessFile file) {}
+      OpenFile file) {}
 
   /**
    * Opens the files of some cgroups, own first, and reads them; those that are not there are left
@@ -85,15 +79,8 @@ public final class CounterFiles implements AutoCloseable {
       boolean rare,
       Path file,
       Function<String, Counters> reader) {
-    if (Files.isReadable(file)) {
-      try {
-        sources.add(
-            new Source(
-                cgroup, hierarchical, rare, reader, new RandomAccessFile(file.toFile(), "r")));
-      } catch (IOException e) {
-        // what cannot be opened is not known, as if it were not there
-      }
-    }
+    OpenFile.open(file)
+        .ifPresent(opened -> sources.add(new Source(cgroup, hierarchical, rare, reader, opened)));
   }
 
   /** Reads for a launch: what is looked at rarely is up to ten seconds old. */
@@ -110,23 +97,13 @@ public final class CounterFiles implements AutoCloseable {
     List<byte[]> texts = new ArrayList<>(sources.size());
     for (int i = 0; i < sources.size(); i++) {
       Source source = sources.get(i);
-      texts.add(all || !source.rare ? text(source.file) : last.texts.get(i));
+      texts.add(all || !source.rare ? source.file.read() : last.texts.get(i));
     }
     last = new Reading(nanoClock.getAsLong(), texts);
     if (all) {
       allRead = last.nanos;
     }
     return last;
-  }
-
-  private byte[] text(RandomAccessFile file) {
-    try {
-      file.seek(0);
-      int length = file.read(buffer, 0, LARGEST);
-      return length <= 0 ? new byte[0] : Arrays.copyOf(buffer, length);
-    } catch (IOException e) {
-      return new byte[0]; // it was removed, or this object is closed
-    }
   }
 
   /** Returns how much each cgroup's counters rose between two readings, own first. */
@@ -161,12 +138,6 @@ public final class CounterFiles implements AutoCloseable {
 
   @Override
   public synchronized void close() {
-    for (Source source : sources) {
-      try {
-        source.file.close();
-      } catch (IOException e) {
-        // it was only read from
-      }
-    }
+    sources.forEach(source -> source.file.close());
   }
 }

@@ -22,7 +22,7 @@ import java.util.stream.Stream;
 public record EffectiveLimits(
     Optional<EffectiveLimit> max, Optional<EffectiveLimit> high, Optional<EffectiveLimit> swap) {
   private static final String MEMINFO = "/proc/meminfo";
-  private static final String MACHINE = "the machine";
+  static final String MACHINE = "the machine";
 
   /** Reads the limits as they are now. */
   public static EffectiveLimits of(Machine machine, CgroupSearch search) {
@@ -39,7 +39,7 @@ public record EffectiveLimits(
   }
 
   /** Leaves out the cgroups that the one below them does not count into. */
-  private static List<Cgroup> binding(List<Cgroup> levels) {
+  static List<Cgroup> binding(List<Cgroup> levels) {
     int last = 0;
     while (last + 1 < levels.size() && levels.get(last + 1).countsChildren()) {
       last++;

@@ -11,7 +11,7 @@ import java.util.OptionalLong;
  * @param root what stands for {@code /}
  */
 public record Machine(Path root) {
-  private static final String MEMINFO = "/proc/meminfo";
+  static final String MEMINFO = "/proc/meminfo";
 
   /** Returns the machine we run on. */
   public static Machine here() {

@@ -1,0 +1,165 @@
+package io.memguard;
+
+import io.memguard.limits.GuardOptions;
+import io.memguard.limits.GuardOptions.HeadroomGuard;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.outcome.Cause;
+import io.memguard.outcome.Outcome;
+import io.memguard.platform.cgroup.Machine;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * How far a child gets that fills memory as fast as it can, after it has passed the threshold at
+ * which memguard acts; {@code benchmarks/overshoot} calls it.
+ *
+ * <p>It is in memguard's own package to have a guard in a container that is but a few files.
+ */
+public final class Overshoot {
+  private static final long MIB = 1L << 20;
+  private static final long LIMIT = 1024 * MIB;
+  private static final long RESERVE = 512 * MIB;
+  private static final int THREADS = Runtime.getRuntime().availableProcessors();
+  private static final int WARM_UP = 20;
+
+  private final Path fill;
+  private final Path scratch;
+  private final int runs;
+  private final Path progress;
+
+  private Overshoot(Path fill, Path scratch, int runs) throws IOException {
+    this.fill = fill;
+    this.scratch = scratch;
+    this.runs = runs;
+    progress = Files.createFile(scratch.resolve("progress"));
+  }
+
+  /** Measures. */
+  public static void main(String[] arguments) throws Exception {
+    Path scratch = Files.createTempDirectory(Path.of("/dev/shm"), "memguard-overshoot");
+    try {
+      new Overshoot(Path.of(arguments[0]), scratch, Integer.parseInt(arguments[1])).measure();
+    } finally {
+      try (var files = Files.walk(scratch)) {
+        files.sorted((a, b) -> b.compareTo(a)).forEach(file -> file.toFile().delete());
+      }
+    }
+  }
+
+  private void measure() throws Exception {
+    for (int threads : new int[] {1, THREADS}) {
+      for (String pages : List.of("small", "huge")) {
+        say("fills %s MiB/s: %d threads, %s pages", rate(threads, pages), threads, pages);
+      }
+    }
+    try (MemoryGuard guard = MemoryGuard.create()) {
+      MemoryLimits limits = MemoryLimits.none().withTreeMemory(RESERVE);
+      for (String pages : List.of("small", "huge")) {
+        report("tree watch", pages, guard, limits, "-");
+      }
+    }
+    Path usage = container();
+    GuardOptions options =
+        GuardOptions.defaults().withHeadroomGuard(HeadroomGuard.ON).withReserve(RESERVE);
+    try (MemoryGuard guard = MemoryGuard.create(new Machine(scratch), options)) {
+      for (String pages : List.of("small", "huge")) {
+        report("head-room guard", pages, guard, MemoryLimits.none(), usage.toString());
+      }
+    }
+  }
+
+  private String rate(int threads, String pages) throws Exception {
+    begin("-");
+    Process one = command("-", 0, threads, pages).start();
+    String said = new String(one.getInputStream().readAllBytes()).strip();
+    one.waitFor();
+    return said;
+  }
+
+  private void report(
+      String what, String pages, MemoryGuard guard, MemoryLimits limits, String usage)
+      throws Exception {
+    double[] mebibytes = new double[runs];
+    double[] millis = new double[runs];
+    int early = 0;
+    for (int run = -WARM_UP; run < runs; run++) {
+      begin(usage);
+      Outcome outcome = guard.run(command(usage, LIMIT - RESERVE, THREADS, pages), limits);
+      if (!(outcome instanceof Outcome.OutOfMemory memory && memory.cause() == Cause.PREEMPTED)) {
+        throw new IllegalStateException("not what was to be measured: " + outcome.explanation());
+      }
+      ByteBuffer noted =
+          ByteBuffer.wrap(Files.readAllBytes(progress)).order(ByteOrder.nativeOrder());
+      if (run >= 0) {
+        long passed = noted.getLong(8);
+        mebibytes[run] = (noted.getLong(0) - (LIMIT - RESERVE)) / (double) MIB;
+        millis[run] = passed == 0 ? 0 : (noted.getLong(16) - passed) / 1e6;
+        early += passed == 0 ? 1 : 0;
+      }
+    }
+    Arrays.sort(mebibytes);
+    Arrays.sort(millis);
+    say(
+        "%-16s %d threads, %-5s pages, %d runs: median %5.0f MiB %5.1f ms, 99th percentile %5.0f MiB %5.1f ms,"
+            + " most %5.0f MiB %5.1f ms; %d before it had passed",
+        what,
+        THREADS,
+        pages,
+        runs,
+        mebibytes[runs / 2],
+        millis[runs / 2],
+        mebibytes[runs - 1 - runs / 100],
+        millis[runs - 1 - runs / 100],
+        mebibytes[runs - 1],
+        millis[runs - 1],
+        early);
+  }
+
+  private void begin(String usage) throws IOException {
+    Files.write(progress, new byte[3 * Long.BYTES]);
+    if (!usage.equals("-")) {
+      Files.writeString(Path.of(usage), "%020d%n".formatted(0));
+    }
+  }
+
+  private ProcessBuilder command(String usage, long threshold, int threads, String pages) {
+    return new ProcessBuilder(
+        new ArrayList<>(
+            List.of(
+                fill.toString(),
+                progress.toString(),
+                usage,
+                Long.toString(threshold),
+                Integer.toString(threads),
+                pages)));
+  }
+
+  /** Makes a container with a limit; what it uses is what the child says. */
+  private Path container() throws IOException {
+    write("proc/self/cgroup", "0::/\n");
+    write("proc/self/mountinfo", "30 23 0:26 / /cgroup ro - cgroup2 cgroup2 rw,nsdelegate\n");
+    write("cgroup/cgroup.controllers", "memory\n");
+    write("cgroup/cgroup.procs", "1\n");
+    write("cgroup/cgroup.events", "populated 1\n");
+    write("cgroup/memory.max", LIMIT + "\n");
+    write("cgroup/memory.stat", "inactive_file 0\nactive_file 0\n");
+    return write("cgroup/memory.current", "%020d%n".formatted(0));
+  }
+
+  private Path write(String name, String text) throws IOException {
+    Path file = scratch.resolve(name);
+    Files.createDirectories(file.getParent());
+    return Files.writeString(file, text);
+  }
+
+  private static void say(String form, Object... values) {
+    System.out.println(String.format(Locale.ROOT, form, values));
+  }
+}

@@ -1,0 +1,448 @@
+package io.memguard;
+
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
+import io.memguard.limits.GuardOptions;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
+import io.memguard.limits.VictimPolicy;
+import io.memguard.limits.VictimPolicy.Candidate;
+import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.outcome.Preemption;
+import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.Headroom;
+import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.cgroup.Pressure;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Keeps the container from running out of memory: when its head-room falls below the reserve, ends
+ * one child, waits until that one's memory is back, and looks again.
+ *
+ * <p>It has no thread: {@link #tick} is called on {@link MemoryWatch}'s, when it asked to be, and
+ * never waits. It looks the more often the less head-room there is: as often as the fastest
+ * allocation could use up what is above the reserve. A victim is ended by the ward, which owns how;
+ * this only remembers whom it waits for. Children are added and removed on any thread.
+ */
+final class HeadroomGuard implements MemoryWatch.Client {
+  private static final Logger LOG = LoggerFactory.getLogger(HeadroomGuard.class);
+  private static final long MIB = 1L << 20;
+
+  /**
+   * The fastest that memory was ever seen to be filled, in bytes a second: earlyoom counts with
+   * 6,000 MiB as well.
+   */
+  private static final long FILL_RATE = 6000 * MIB;
+
+  private static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(1);
+  private static final long SHORTEST_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
+
+  /** A look takes no more than this part of the time, unless that would be too late. */
+  private static final int COST_PART = 20;
+
+  private static final long LONGEST_FOR_COST_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
+  /** A large process takes seconds to give its memory back. */
+  private static final long DYING_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** Who holds less than this part of the reserve is no victim. */
+  private static final int WORTH_THE_WHILE = 8;
+
+  private static final int RESERVE_PART = 8;
+  private static final long LARGEST_RESERVE = 128 * MIB;
+  private static final int LOW = 2;
+  private static final int BACK = 3;
+
+  private final ProtectionState state;
+  private final Headroom headroom;
+  private final Pressure pressure;
+  private final Scales scales;
+  private final VictimPolicy policy;
+  private final MemoryEvents events;
+  private final MemoryWatch thread;
+  private final Set<Ward> wards = ConcurrentHashMap.newKeySet();
+  private Notice told = Notice.NONE;
+  private @Nullable Choice choice;
+  private @Nullable Ward dying;
+  private long dyingUntil;
+  private boolean helpless;
+  private long due;
+  private volatile boolean parked = true;
+
+  /** A child that may be ended. */
+  interface Ward {
+    long pid();
+
+    /** Returns what all of its descendants have in their environment, or empty. */
+    Optional<String> mark();
+
+    /** Describes it to a policy. */
+    Candidate candidate(Weight weight);
+
+    /**
+     * Ends it with its descendants, at once; must not wait.
+     *
+     * @param members those that are known
+     */
+    void preempt(Preemption reading, Set<Long> members);
+
+    /** Tells whether it and all its descendants are gone. */
+    boolean isGone();
+  }
+
+  /**
+   * What a child and its descendants hold.
+   *
+   * @param members their pids
+   */
+  record Weight(long bytes, Set<Long> members) {}
+
+  /** Tells what children hold. */
+  interface Scales {
+    Map<Ward, Weight> weigh(Collection<Ward> wards);
+  }
+
+  private record Weighed(Ward ward, Candidate candidate, Set<Long> members) {}
+
+  private enum Notice {
+    NONE,
+    LOW,
+    CRITICAL
+  }
+
+  /** A policy of the user's that thinks. */
+  private record Choice(
+      CompletableFuture<Optional<Candidate>> answer, List<Weighed> weighed, long until) {
+    List<Candidate> candidates() {
+      return weighed.stream().map(Weighed::candidate).toList();
+    }
+  }
+
+  HeadroomGuard(
+      ProtectionState state,
+      Headroom headroom,
+      Pressure pressure,
+      Scales scales,
+      VictimPolicy policy,
+      MemoryEvents events,
+      MemoryWatch thread) {
+    this.state = state;
+    this.headroom = headroom;
+    this.pressure = pressure;
+    this.scales = scales;
+    this.policy = policy;
+    this.events = events;
+    this.thread = thread;
+  }
+
+  /** Makes one as asked for, on or off. */
+  static HeadroomGuard of(
+      Machine machine,
+      CgroupSearch search,
+      GuardOptions options,
+      Scales scales,
+      MemoryEvents events,
+      MemoryWatch thread) {
+    Headroom headroom =
+        new Headroom(
+            machine, search, limit -> options.reserve().orElseGet(() -> defaultReserve(limit)));
+    HeadroomGuard guard =
+        new HeadroomGuard(
+            state(options.headroomGuard(), search, headroom.look()),
+            headroom,
+            new Pressure(machine, search),
+            scales,
+            options.victimPolicy(),
+            events,
+            thread);
+    if (!guard.state.active()) {
+      guard.close();
+    }
+    return guard;
+  }
+
+  private static ProtectionState state(
+      GuardOptions.HeadroomGuard wanted, CgroupSearch search, Optional<Headroom.Reading> now) {
+    if (wanted == GuardOptions.HeadroomGuard.OFF) {
+      return ProtectionState.inactive("switched off for this guard");
+    }
+    if (now.isEmpty()) {
+      return ProtectionState.inactive("the head-room can be read neither in a cgroup nor in /proc");
+    }
+    Optional<String> groupKill = Headroom.groupKill(search);
+    if (wanted == GuardOptions.HeadroomGuard.AUTO && groupKill.isEmpty()) {
+      return ProtectionState.inactive(
+          "not needed: no limit that can be seen from here has this process killed with its"
+              + " children; HeadroomGuard.ON switches it on all the same");
+    }
+    return ProtectionState.active(
+        "%s keeps %d MiB of %d MiB free%s"
+            .formatted(
+                now.get().setBy(),
+                now.get().reserve() / MIB,
+                now.get().limit() / MIB,
+                groupKill.map(why -> ": " + why).orElse("")));
+  }
+
+  /** See docs/headroom.md for the figures that this follows from. */
+  static long defaultReserve(long limit) {
+    return Math.min(limit / RESERVE_PART, LARGEST_RESERVE);
+  }
+
+  /** Returns whether children are ended when head-room is short, or why not. */
+  ProtectionState state() {
+    return state;
+  }
+
+  /**
+   * Says whether a child may be ended, and if so, has the thread for it.
+   *
+   * @return empty if that needs no mention: nobody asked for it, and it is off
+   * @throws LaunchException if it is required and impossible
+   */
+  Optional<ProtectionState> arm(MemoryLimits limits) throws LaunchException {
+    Requirement wanted = limits.requirement(Protection.HEADROOM_GUARD);
+    if (wanted == Requirement.OFF || (wanted == Requirement.PREFER && !state.active())) {
+      return Optional.empty();
+    }
+    ProtectionState here = state.active() ? started() : state;
+    if (wanted == Requirement.REQUIRE && !here.active()) {
+      throw new LaunchException(
+          LaunchStep.PREPARE,
+          0,
+          "the head-room guard is required and is not on: " + here.reason(),
+          "Make the guard with GuardOptions.withHeadroomGuard(HeadroomGuard.ON), or only prefer"
+              + " Protection.HEADROOM_GUARD.");
+    }
+    return Optional.of(here);
+  }
+
+  private ProtectionState started() {
+    try {
+      thread.start();
+      return state;
+    } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
+      return ProtectionState.inactive("no thread is to be had for it: " + e.getMessage());
+    }
+  }
+
+  /** Begins to look after a child that was armed; without a lock. */
+  void add(Ward ward) {
+    wards.add(ward);
+    if (parked) {
+      thread.wakeBy(System.nanoTime());
+    }
+  }
+
+  /** Ends that, when the child was reaped. */
+  void remove(Ward ward) {
+    wards.remove(ward);
+  }
+
+  @Override
+  public long tick(long now) {
+    boolean wasParked = parked;
+    parked = true;
+    if (wards.isEmpty() && dying == null) { // asked after that was said: see add
+      return NEVER;
+    }
+    parked = false;
+    if (!wasParked && now - due < 0) {
+      return due - now;
+    }
+    long next = look(now);
+    due = now + next;
+    return next;
+  }
+
+  private long look(long now) {
+    long began = System.nanoTime();
+    Optional<Headroom.Reading> reading = headroom.look();
+    if (reading.isEmpty()) {
+      return LONGEST_NANOS; // our cgroup was removed or unmounted under us
+    }
+    tell(reading.get());
+    if (pressure.rose(now)) {
+      events.tell(Kind.PRESSURE, reading.get().bytes());
+    }
+    return act(reading.get(), now)
+        ? SHORTEST_NANOS
+        : interval(reading.get(), System.nanoTime() - began);
+  }
+
+  /** Returns true if it has to look again very soon. */
+  private boolean act(Headroom.Reading reading, long now) {
+    if (isDying(now)) {
+      return true;
+    }
+    if (reading.aboveReserve() >= 0) {
+      choice = null;
+      helpless = false;
+      return false;
+    }
+    Choice thinking = choice;
+    if (thinking == null) {
+      List<Weighed> weighed = weigh(reading);
+      if (weighed.isEmpty()) {
+        tellHelpless(reading);
+        return false;
+      }
+      thinking = ask(weighed, now);
+      choice = thinking;
+    }
+    if (!thinking.answer.isDone() && now - thinking.until < 0) {
+      return true;
+    }
+    choice = null;
+    Optional<Candidate> victim = answer(thinking);
+    for (Weighed one : thinking.weighed) {
+      if (victim.isPresent() && one.candidate.equals(victim.get())) {
+        end(one, reading, now);
+      }
+    }
+    return victim.isPresent();
+  }
+
+  /** What a victim held may be back before it is gone, and then there is nobody to be chosen. */
+  private boolean isDying(long now) {
+    Ward victim = dying;
+    if (victim == null) {
+      return false;
+    }
+    boolean late = now - dyingUntil > 0;
+    if (late) {
+      LOG.warn(
+          "pid {} was killed 10 seconds ago and has not ended: another one may have to",
+          victim.pid());
+    }
+    if (late || victim.isGone()) {
+      dying = null;
+      return true; // what was read may be older than its end
+    }
+    return true;
+  }
+
+  private List<Weighed> weigh(Headroom.Reading reading) {
+    return scales.weigh(wards).entrySet().stream()
+        .filter(one -> one.getValue().bytes >= reading.reserve() / WORTH_THE_WHILE)
+        .map(
+            one ->
+                new Weighed(
+                    one.getKey(), one.getKey().candidate(one.getValue()), one.getValue().members))
+        .sorted(Comparator.comparingLong((Weighed one) -> one.candidate.bytes()).reversed())
+        .toList();
+  }
+
+  /** The standard policy is asked here, any other one elsewhere: it may block. */
+  private Choice ask(List<Weighed> weighed, long now) {
+    List<Candidate> candidates = weighed.stream().map(Weighed::candidate).toList();
+    CompletableFuture<Optional<Candidate>> answer =
+        policy == VictimPolicy.standard()
+            ? CompletableFuture.completedFuture(policy.choose(candidates))
+            : CompletableFuture.supplyAsync(() -> policy.choose(candidates), Elsewhere::run);
+    long patience = TimeUnit.MILLISECONDS.toNanos(VictimPolicy.PATIENCE_MILLIS);
+    return new Choice(answer, weighed, now + patience);
+  }
+
+  private static Optional<Candidate> answer(Choice choice) {
+    Function<String, Optional<Candidate>> instead =
+        why -> {
+          LOG.error("The victim policy {}; the standard one decides", why);
+          return VictimPolicy.standard().choose(choice.candidates());
+        };
+    if (!choice.answer.isDone()) {
+      return instead.apply("has not answered in " + VictimPolicy.PATIENCE_MILLIS + " ms");
+    }
+    Optional<Candidate> answer;
+    try {
+      answer = choice.answer.join();
+    } catch (RuntimeException e) {
+      return instead.apply("failed: " + e.getCause());
+    }
+    return answer.isEmpty() || choice.candidates().contains(answer.get())
+        ? answer
+        : instead.apply("chose a stranger, " + answer.get());
+  }
+
+  private void end(Weighed victim, Headroom.Reading reading, long now) {
+    victim.ward.preempt(preemption(victim.candidate, reading), victim.members);
+    dying = victim.ward;
+    dyingUntil = now + DYING_NANOS;
+    LOG.warn(
+        "Ended pid {} and its descendants, {} processes that held {} MiB: {} had {} MiB left of {}",
+        victim.candidate.pid(),
+        victim.candidate.processes(),
+        victim.candidate.bytes() / MIB,
+        reading.setBy(),
+        reading.bytes() / MIB,
+        reading.limit() / MIB);
+  }
+
+  private static Preemption preemption(Candidate victim, Headroom.Reading reading) {
+    return new Preemption(
+        Preemption.Limit.HEAD_ROOM,
+        reading.limit(),
+        reading.limit() - reading.reserve(),
+        reading.limit() - reading.bytes(),
+        victim.bytes(),
+        victim.processes(),
+        Preemption.Source.STATM);
+  }
+
+  private void tellHelpless(Headroom.Reading reading) {
+    if (!helpless) {
+      helpless = true;
+      LOG.warn(
+          "{} has {} MiB left of {}, and no child may be ended that holds memory worth the while",
+          reading.setBy(),
+          reading.bytes() / MIB,
+          reading.limit() / MIB);
+    }
+  }
+
+  /** Tells when it gets worse, and when all is well again; not every step back. */
+  private void tell(Headroom.Reading reading) {
+    long bytes = reading.bytes();
+    if (bytes >= BACK * reading.reserve()) {
+      notice(Notice.NONE, Kind.HEADROOM_BACK, told != Notice.NONE, bytes);
+    } else if (bytes < reading.reserve()) {
+      notice(Notice.CRITICAL, Kind.HEADROOM_CRITICAL, told != Notice.CRITICAL, bytes);
+    } else if (bytes < LOW * reading.reserve()) {
+      notice(Notice.LOW, Kind.HEADROOM_LOW, told == Notice.NONE, bytes);
+    }
+  }
+
+  private void notice(Notice now, Kind kind, boolean isNew, long bytes) {
+    told = now;
+    if (isNew) {
+      events.tell(kind, bytes);
+    }
+  }
+
+  private static long interval(Headroom.Reading reading, long cost) {
+    long room = Math.max(0, reading.aboveReserve());
+    double nanos = (double) room / FILL_RATE * TimeUnit.SECONDS.toNanos(1);
+    long shortest = Math.min(LONGEST_FOR_COST_NANOS, Math.max(SHORTEST_NANOS, cost * COST_PART));
+    return Math.min(LONGEST_NANOS, Math.max(shortest, (long) nanos));
+  }
+
+  @Override
+  public void close() {
+    headroom.close();
+    pressure.close();
+  }
+}

@@ -1,0 +1,188 @@
+package io.memguard;
+
+import io.memguard.platform.procfs.ProcessTrees.Reading;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+
+/**
+ * Decides what is to be done about one tree, from what was read, and when it has to be looked at
+ * again: as soon as it could have reached the next threshold, were it to grow as fast as memory can
+ * be filled (as <a href="https://github.com/rfjakob/earlyoom">earlyoom</a> does). Then too it need
+ * not be looked at, if the whole machine has given out less than the tree lacks to the threshold.
+ *
+ * <p>It does no I/O, and belongs to one thread.
+ */
+final class TreeGauge {
+  /** No tree grows faster: bytes a nanosecond, that is GB/s. */
+  static final double FILL_RATE = 6.0;
+
+  static final long SHORTEST_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
+  static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  /** A tree is measured for a fifth of the time at most. */
+  private static final int PAUSE = 4;
+
+  /** Who counts for more than he has is measured now and then: he may have come down. */
+  private static final long MEASURED_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** It has come back below the soft threshold if it is below by this part. */
+  private static final int BACK_PART = 8;
+
+  /** While it is being ended, it may grow by this part of its limit; then it is killed at once. */
+  private static final int GROWTH_PART = 4;
+
+  private final long soft;
+  private final long hard;
+  private final LongSupplier nanoClock;
+  private boolean aboveSoft;
+  private boolean ending;
+  private long killAbove = Long.MAX_VALUE;
+
+  private long due;
+  private long lookedAt;
+  private long measuredAt;
+  private long measurable;
+
+  /** What it lacked to the next threshold when {@link #givenOutThen} was read; 0 if unknown. */
+  private long room;
+
+  private OptionalLong givenOutThen = OptionalLong.empty();
+
+  /** Names what is to be done. */
+  enum Action {
+    /** Nothing. */
+    NONE,
+    /** It has passed the hard threshold: end it. */
+    END,
+    /** It goes on growing although it is being ended: kill it. */
+    KILL
+  }
+
+  /**
+   * What is to be done, and why.
+   *
+   * @param high true if it has just passed the soft threshold
+   * @param reading what was measured, if it was
+   */
+  record Judgement(boolean high, Action action, Optional<Reading> reading) {
+    private static final Judgement NONE = new Judgement(false, Action.NONE, Optional.empty());
+  }
+
+  /**
+   * Begins with a tree that has nothing yet.
+   *
+   * @param soft from which size on it is told; empty for never
+   * @param hard above which size it is ended; empty for never
+   */
+  TreeGauge(OptionalLong soft, OptionalLong hard, LongSupplier nanoClock) {
+    this.soft = soft.orElse(Long.MAX_VALUE);
+    this.hard = hard.orElse(Long.MAX_VALUE);
+    this.nanoClock = nanoClock;
+    long now = nanoClock.getAsLong();
+    lookedAt = now;
+    measuredAt = now;
+    measurable = now;
+    due = now + nanosToFill(next());
+  }
+
+  /** Returns when it has to be looked at, as {@link System#nanoTime}. */
+  long due() {
+    return due;
+  }
+
+  /**
+   * Tells whether it need not be looked at yet, although it is due.
+   *
+   * @param givenOut what the machine has given out until now, to whomever; empty if it cannot tell
+   */
+  boolean canWait(OptionalLong givenOut) {
+    long now = nanoClock.getAsLong();
+    long least = leastRoom(givenOut);
+    if (least <= 0 || now - lookedAt >= LONGEST_NANOS) {
+      return false;
+    }
+    due = Math.min(now + nanosToFill(least), lookedAt + LONGEST_NANOS);
+    return true;
+  }
+
+  /** Returns what it lacks at least to the next threshold; 0 or less if that is unknown. */
+  private long leastRoom(OptionalLong givenOut) {
+    return givenOut.isPresent() && givenOutThen.isPresent()
+        ? room - (givenOut.getAsLong() - givenOutThen.getAsLong())
+        : 0;
+  }
+
+  /**
+   * Judges.
+   *
+   * @param givenOut what the machine had given out before this look began
+   * @param most no less than what it has: if that is below the thresholds, it need not be measured
+   * @param measure measures it
+   */
+  Judgement look(OptionalLong givenOut, long most, Supplier<Reading> measure) {
+    long now = nanoClock.getAsLong();
+    lookedAt = now;
+    if (most < next()) {
+      aboveSoft = aboveSoft && isAbout(most);
+      know(givenOut, most, now);
+      return Judgement.NONE;
+    }
+    long least = leastRoom(givenOut);
+    if (least > 0 && now - measuredAt < MEASURED_NANOS) {
+      due = now + nanosToFill(least);
+      return Judgement.NONE;
+    }
+    if (now - measurable < 0) {
+      due = measurable;
+      return Judgement.NONE;
+    }
+    Reading reading = measure.get();
+    measuredAt = nanoClock.getAsLong();
+    Judgement judgement = judge(reading);
+    know(givenOut, reading.bytes(), measuredAt);
+    long affordable = measuredAt + PAUSE * (measuredAt - now);
+    due = due - affordable < 0 ? affordable : due;
+    measurable = due;
+    return judgement;
+  }
+
+  private Judgement judge(Reading reading) {
+    long bytes = reading.bytes();
+    // One that changed while it was read may count what was shared twice, and no more than that.
+    boolean sure = reading.settled() || bytes / 2 > end();
+    Action action = sure && bytes > end() ? (ending ? Action.KILL : Action.END) : Action.NONE;
+    boolean high = !aboveSoft && reading.settled() && bytes >= soft;
+    aboveSoft = high || (aboveSoft && isAbout(bytes));
+    if (action != Action.NONE) {
+      killAbove = ending ? Long.MAX_VALUE : bytes + Math.max(hard / GROWTH_PART, 1);
+      ending = true;
+    }
+    return new Judgement(high, action, Optional.of(reading));
+  }
+
+  private boolean isAbout(long bytes) {
+    return bytes >= soft - soft / BACK_PART;
+  }
+
+  private void know(OptionalLong givenOut, long bytes, long now) {
+    givenOutThen = givenOut;
+    room = next() - bytes;
+    due = now + nanosToFill(room);
+  }
+
+  /** Returns the size at which something is to be done next. */
+  private long next() {
+    return aboveSoft ? end() : Math.min(soft, end());
+  }
+
+  private long end() {
+    return ending ? killAbove : hard;
+  }
+
+  private static long nanosToFill(long bytes) {
+    return Math.max(SHORTEST_NANOS, Math.min((long) (bytes / FILL_RATE), LONGEST_NANOS));
+  }
+}

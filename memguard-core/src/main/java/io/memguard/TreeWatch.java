@@ -1,0 +1,251 @@
+package io.memguard;
+
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.MemorySize;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
+import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.outcome.Preemption;
+import io.memguard.platform.procfs.PageAllocations;
+import io.memguard.platform.procfs.ProcessTrees;
+import io.memguard.platform.procfs.ProcessTrees.Reading;
+import java.time.Duration;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Watches the memory of whole process trees, where no cgroup holds them: has the listener told of
+ * those that pass their soft threshold, and ends those that pass their hard one.
+ *
+ * <p>A launch only leaves its child in a queue, without a lock. All else belongs to the {@link
+ * MemoryWatch}'s thread: what is known of {@code /proc}, and each tree, from when it was taken from
+ * the queue until nothing of it lives any more. That may be long after the child's own end.
+ */
+final class TreeWatch implements MemoryWatch.Client {
+  private static final Logger LOG = LoggerFactory.getLogger(TreeWatch.class);
+
+  /** Looking takes a fifth of the time at most. */
+  private static final int PAUSE = 4;
+
+  /** What is due within this time is looked at together. */
+  private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+
+  /** No process has it, and none has such a parent. */
+  private static final long NO_PID = -1;
+
+  private final MemoryWatch thread;
+  private final Queue<Launched> launched = new ConcurrentLinkedQueue<>();
+  private final Set<Watched> watched = new LinkedHashSet<>();
+  private @Nullable Sources sources;
+  private long affordable = System.nanoTime();
+
+  /** What a launch leaves here. */
+  private record Launched(
+      GuardedProcess process,
+      MemoryLimits limits,
+      Duration grace,
+      Optional<MemoryEvents.Listening> listening,
+      TreeGauge gauge) {
+    static Launched of(
+        GuardedProcess process,
+        MemoryLimits limits,
+        Duration grace,
+        Optional<MemoryEvents.Listening> listening) {
+      OptionalLong soft = listening.isPresent() ? limits.memoryHigh() : OptionalLong.empty();
+      TreeGauge gauge = new TreeGauge(soft, limits.treeMemoryMax(), System::nanoTime);
+      return new Launched(process, limits, grace, listening, gauge);
+    }
+  }
+
+  /** What becomes of it on the thread. */
+  private record Watched(Launched child, ProcessTrees.Tree tree) {
+    TreeGauge gauge() {
+      return child.gauge;
+    }
+  }
+
+  /** What is read; made when it is first needed. */
+  private record Sources(ProcessTrees trees, PageAllocations allocations) {
+    Sources() {
+      this(new ProcessTrees(), new PageAllocations());
+    }
+  }
+
+  TreeWatch(MemoryWatch thread) {
+    this.thread = thread;
+  }
+
+  /**
+   * Says whether a child is to be watched, and if so, has the thread for it.
+   *
+   * @param inLeaf true if it is held by a cgroup of its own
+   * @param listened true if somebody wants to know
+   * @throws LaunchException if it is required and impossible
+   */
+  ProtectionState arm(MemoryLimits limits, boolean inLeaf, boolean listened)
+      throws LaunchException {
+    Requirement wanted = limits.requirement(Protection.TREE_WATCH);
+    if (wanted == Requirement.OFF) {
+      return ProtectionState.inactive("switched off for this launch");
+    }
+    boolean required = wanted == Requirement.REQUIRE;
+    if (inLeaf && !required) {
+      return ProtectionState.inactive("not needed: its cgroup holds all of it");
+    }
+    OptionalLong most = limits.treeMemoryMax();
+    if (most.isEmpty() && !(listened && limits.memoryHigh().isPresent())) {
+      return lacking(
+          required,
+          "there is no size to watch for",
+          "Set MemoryLimits.withTreeMemory, or withMemoryHigh and a listener.");
+    }
+    try {
+      thread.start();
+    } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
+      return lacking(
+          required,
+          "no thread is to be had for it: " + e.getMessage(),
+          "See ulimit -u, pids.max and kernel.threads-max.");
+    }
+    return ProtectionState.active(
+        most.isPresent()
+            ? "all of it is ended above " + MemorySize.format(most.getAsLong())
+            : "its listener is told above " + MemorySize.format(limits.memoryHigh().getAsLong()));
+  }
+
+  private static ProtectionState lacking(boolean required, String why, String remedy)
+      throws LaunchException {
+    if (required) {
+      throw new LaunchException(
+          LaunchStep.PREPARE, 0, "the tree watch is required and cannot be had: " + why, remedy);
+    }
+    return ProtectionState.inactive(why);
+  }
+
+  /**
+   * Begins to watch a child that was armed with these limits. The thread is woken only if the child
+   * could pass a threshold before it would wake by itself.
+   */
+  void add(
+      GuardedProcess process,
+      MemoryLimits limits,
+      Duration grace,
+      Optional<MemoryEvents.Listening> listening) {
+    Launched child = Launched.of(process, limits, grace, listening);
+    launched.add(child);
+    thread.wakeBy(child.gauge.due());
+  }
+
+  @Override
+  public long tick(long now) {
+    if (sources == null) {
+      sources = new Sources();
+    }
+    adopt(sources.trees);
+    if (!watched.isEmpty() && due(now) - now <= 0) {
+      look(sources, now);
+    }
+    long after = System.nanoTime();
+    return watched.isEmpty() ? NEVER : Math.max(0, due(after) - after);
+  }
+
+  /** Of a child that has ended already, only what it left behind can be found, by its mark. */
+  private void adopt(ProcessTrees trees) {
+    for (Launched one = launched.poll(); one != null; one = launched.poll()) {
+      Optional<String> mark = one.process.mark();
+      boolean ended = one.process.hasEnded();
+      if (!ended || mark.isPresent()) {
+        watched.add(new Watched(one, trees.follow(ended ? NO_PID : one.process.pid(), mark)));
+      }
+    }
+  }
+
+  private long due(long now) {
+    long due = now + TreeGauge.LONGEST_NANOS;
+    for (Watched one : watched) {
+      due = one.gauge().due() - due < 0 ? one.gauge().due() : due;
+    }
+    return affordable - due > 0 ? affordable : due;
+  }
+
+  private void look(Sources from, long now) {
+    OptionalLong givenOut = from.allocations.bytes();
+    List<Watched> due =
+        watched.stream()
+            .filter(one -> one.gauge().due() - now <= TOGETHER_NANOS)
+            .filter(one -> !one.gauge().canWait(givenOut))
+            .toList();
+    if (due.isEmpty()) {
+      return;
+    }
+    from.trees.look(due.stream().map(Watched::tree).toList());
+    long after = System.nanoTime();
+    affordable = after + PAUSE * (after - now);
+    for (Watched one : due) {
+      if (one.tree.processes() == 0 && one.child.process.hasEnded()) {
+        from.trees.forget(one.tree);
+        watched.remove(one);
+      } else {
+        act(one, one.gauge().look(givenOut, one.tree.residentBytes(), one.tree::measure));
+      }
+    }
+  }
+
+  private static void act(Watched one, TreeGauge.Judgement judgement) {
+    Optional<Reading> reading = judgement.reading();
+    if (judgement.high()) {
+      OptionalLong bytes = OptionalLong.of(reading.orElseThrow().bytes());
+      one.child.listening.ifPresent(to -> to.tell(Kind.HIGH, bytes));
+    }
+    switch (judgement.action()) {
+      case NONE -> {}
+      case END -> end(one, reading.orElseThrow(), one.child.grace);
+      case KILL -> end(one, reading.orElseThrow(), Duration.ZERO);
+    }
+  }
+
+  private static void end(Watched one, Reading reading, Duration grace) {
+    GuardedProcess process = one.child.process;
+    Preemption preemption = preemption(one.child.limits, reading);
+    if (process.hasEnded()) {
+      LOG.warn(
+          "Child {} has ended, and what it left behind is ended for its memory: {}",
+          process.pid(),
+          preemption);
+    }
+    process.preempt(preemption, one.tree.members(), grace);
+  }
+
+  private static Preemption preemption(MemoryLimits limits, Reading reading) {
+    return new Preemption(
+        Preemption.Limit.TREE_MEMORY,
+        limits.treeMemory().orElseThrow(),
+        limits.treeMemoryMax().orElseThrow(),
+        reading.bytes(),
+        reading.bytes(),
+        reading.processes(),
+        switch (reading.source()) {
+          case ROLLUP -> Preemption.Source.SMAPS_ROLLUP;
+          case STATM -> Preemption.Source.STATM;
+        });
+  }
+
+  @Override
+  public void close() {
+    if (sources != null) {
+      sources.trees.close();
+    }
+  }
+}

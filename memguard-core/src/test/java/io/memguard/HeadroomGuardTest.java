@@ -1,0 +1,374 @@
+package io.memguard;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.memguard.HeadroomGuard.Weight;
+import io.memguard.launch.LaunchException;
+import io.memguard.limits.GuardOptions;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.Requirement;
+import io.memguard.limits.VictimPolicy;
+import io.memguard.limits.VictimPolicy.Candidate;
+import io.memguard.outcome.MemoryEvent;
+import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.outcome.Preemption;
+import io.memguard.platform.cgroup.CgroupFinder;
+import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.kernellog.OomVictims;
+import io.memguard.support.ContainerOfFiles;
+import io.memguard.support.Eventually;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** When a child is ended so that the others live: in a container of ordinary files. */
+@Tag("engine-independent")
+@Timeout(60)
+final class HeadroomGuardTest {
+  private static final long MIB = 1L << 20;
+  private static final long LIMIT = 200 * MIB;
+  private static final long RESERVE = 20 * MIB;
+  private static final long MILLI = TimeUnit.MILLISECONDS.toNanos(1);
+
+  @TempDir Path machine;
+  private ContainerOfFiles container;
+  private final List<MemoryEvent> told = new CopyOnWriteArrayList<>();
+  private final List<Fake> children = new ArrayList<>();
+  private final MemoryEvents events =
+      new MemoryEvents(Optional.empty(), OomVictims.unknown(), Optional.of(told::add));
+  private final MemoryWatch thread = new MemoryWatch();
+  private long now;
+
+  @BeforeEach
+  void makeContainer() {
+    container = new ContainerOfFiles(machine, LIMIT);
+  }
+
+  @AfterEach
+  void end() {
+    thread.close();
+    events.close();
+  }
+
+  @Test
+  void withoutAChildItIsParked() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      container.headroom(0);
+      assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
+      Fake child = child(guard, 1, 50);
+      assertThat(guard.tick(later())).isNotEqualTo(MemoryWatch.Client.NEVER);
+      guard.remove(child);
+      child.gone = true;
+      guard.tick(later());
+      assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
+    }
+  }
+
+  /** At most as long as the fastest allocation needs for what is above the reserve. */
+  @Test
+  void theLessHeadroomTheSoonerItLooksAgain() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      child(guard, 1, 50);
+      container.headroom(RESERVE + 60 * MIB);
+      assertThat(guard.tick(later())).isBetween(9 * MILLI, 10 * MILLI);
+      container.headroom(RESERVE);
+      assertThat(guard.tick(later())).isBetween(MILLI, 5 * MILLI);
+      container.set("memory.max", 100_000 * MIB + "\n");
+      assertThat(guard.tick(later())).isEqualTo(TimeUnit.SECONDS.toNanos(1));
+      assertThat(children.get(0).reading).isEmpty();
+    }
+  }
+
+  @Test
+  void oneIsEndedAndTheNextOnlyWhenThatOneIsGoneAndItWasNotEnough() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake older = child(guard, 1, 60);
+      Fake newer = child(guard, 2, 50);
+      container.headroom(RESERVE - MIB);
+      tick(guard);
+      assertThat(newer.reading)
+          .contains(
+              new Preemption(
+                  Preemption.Limit.HEAD_ROOM,
+                  LIMIT,
+                  LIMIT - RESERVE,
+                  LIMIT - RESERVE + MIB,
+                  50 * MIB,
+                  3,
+                  Preemption.Source.STATM));
+      container.headroom(0);
+      tick(guard);
+      tick(guard);
+      assertThat(older.reading).as("while the first one dies").isEmpty();
+      newer.gone = true;
+      guard.remove(newer);
+      tick(guard);
+      assertThat(older.reading).as("what was read may be older than its end").isEmpty();
+      tick(guard);
+      assertThat(older.reading).isPresent();
+    }
+  }
+
+  @Test
+  void whenTheMemoryIsBackNobodyElseIsEnded() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake older = child(guard, 1, 60);
+      Fake newer = child(guard, 2, 50);
+      container.headroom(RESERVE - MIB);
+      tick(guard);
+      newer.gone = true;
+      guard.remove(newer);
+      container.headroom(RESERVE + 49 * MIB);
+      tick(guard);
+      tick(guard);
+      assertThat(older.reading).isEmpty();
+    }
+  }
+
+  @Test
+  void aVictimThatDoesNotEndIsNotWaitedForForEver() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake other = child(guard, 1, 60);
+      Fake stuck = child(guard, 2, 50);
+      container.headroom(0);
+      tick(guard);
+      assertThat(stuck.reading).isPresent();
+      guard.remove(stuck);
+      now += TimeUnit.SECONDS.toNanos(11);
+      tick(guard);
+      tick(guard);
+      assertThat(other.reading).isPresent();
+    }
+  }
+
+  @Test
+  void whoHoldsNextToNothingIsNoVictim() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake small = child(guard, 1, 2);
+      container.headroom(0);
+      tick(guard);
+      assertThat(small.reading).isEmpty();
+    }
+  }
+
+  @Test
+  void eachStepDownIsToldOnceAndThatAllIsWellAgain() throws Exception {
+    try (HeadroomGuard guard = guard(candidates -> Optional.empty())) {
+      child(guard, 1, 50);
+      for (long mebibytes : new long[] {100, 39, 30, 19, 18, 59, 30, 19, 60, 100, 39}) {
+        container.headroom(mebibytes * MIB);
+        tick(guard);
+      }
+      Eventually.await("all is told", () -> told.size() >= 5);
+      assertThat(told)
+          .extracting(MemoryEvent::kind)
+          .containsExactly(
+              Kind.HEADROOM_LOW,
+              Kind.HEADROOM_CRITICAL,
+              Kind.HEADROOM_CRITICAL,
+              Kind.HEADROOM_BACK,
+              Kind.HEADROOM_LOW);
+    }
+  }
+
+  @Test
+  void aPolicyOfTheUsersDecidesElsewhere() throws Exception {
+    List<String> threads = new CopyOnWriteArrayList<>();
+    VictimPolicy largest =
+        candidates -> {
+          threads.add(Thread.currentThread().getName());
+          return Optional.of(candidates.get(0));
+        };
+    try (HeadroomGuard guard = guard(largest)) {
+      Fake large = child(guard, 1, 60);
+      Fake small = child(guard, 2, 50);
+      container.headroom(0);
+      Eventually.await(
+          "it has decided",
+          () -> {
+            guard.tick(later());
+            return large.reading.isPresent();
+          });
+      assertThat(small.reading).isEmpty();
+      assertThat(threads).hasSize(1).doesNotContain(Thread.currentThread().getName());
+    }
+  }
+
+  @Test
+  void aPolicyThatBlocksFailsOrChoosesAStrangerIsReplaced() throws Exception {
+    CountDownLatch never = new CountDownLatch(1);
+    VictimPolicy blocking =
+        candidates -> {
+          try {
+            never.await();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+          return Optional.empty();
+        };
+    VictimPolicy failing =
+        candidates -> {
+          throw new IllegalStateException("on purpose");
+        };
+    Candidate stranger = new Candidate(99, MemoryLimits.none(), 1, 1, Duration.ZERO, false);
+    for (VictimPolicy policy : List.of(blocking, failing, candidates -> Optional.of(stranger))) {
+      try (HeadroomGuard guard = guard(policy)) {
+        children.clear();
+        Fake child = child(guard, 1, 60);
+        container.headroom(0);
+        Eventually.await(
+            "the standard policy has decided",
+            () -> {
+              guard.tick(later());
+              return child.reading.isPresent();
+            });
+      }
+    }
+    never.countDown();
+  }
+
+  @Test
+  void aContainerThatVanishedIsLookedForSeldom() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      child(guard, 1, 50);
+      container.set("memory.max", "");
+      assertThat(guard.tick(later())).isEqualTo(TimeUnit.SECONDS.toNanos(1));
+    }
+  }
+
+  @Test
+  void byItselfItIsOnWhereTheKernelWouldKillThisProcessToo() throws Exception {
+    assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().active()).isTrue();
+    assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason())
+        .isEqualTo(
+            "cgroup / keeps 25 MiB of 200 MiB free: cgroup / has memory.oom.group set, and cgroup / a"
+                + " limit of 209715200 bytes");
+    assertThat(of(GuardOptions.HeadroomGuard.OFF).state().reason())
+        .isEqualTo("switched off for this guard");
+    container.set("memory.oom.group", "0\n");
+    assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().active()).isFalse();
+    assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason()).startsWith("not needed: ");
+    assertThat(of(GuardOptions.HeadroomGuard.ON).state().active()).isTrue();
+    container.remove("memory.max");
+    assertThat(of(GuardOptions.HeadroomGuard.ON).state().reason())
+        .isEqualTo("the head-room can be read neither in a cgroup nor in /proc");
+  }
+
+  @Test
+  void whoRequiresItIsRefusedWhereItIsOff() throws Exception {
+    MemoryLimits required =
+        MemoryLimits.none().with(Protection.HEADROOM_GUARD, Requirement.REQUIRE);
+    MemoryLimits spared = MemoryLimits.none().with(Protection.HEADROOM_GUARD, Requirement.OFF);
+    HeadroomGuard on = of(GuardOptions.HeadroomGuard.ON);
+    assertThat(on.arm(required).orElseThrow().active()).isTrue();
+    assertThat(on.arm(MemoryLimits.none()).orElseThrow().active()).isTrue();
+    assertThat(on.arm(spared)).isEmpty();
+    HeadroomGuard off = of(GuardOptions.HeadroomGuard.OFF);
+    assertThat(off.arm(MemoryLimits.none())).isEmpty();
+    assertThatExceptionOfType(LaunchException.class)
+        .isThrownBy(() -> off.arm(required))
+        .withMessageContaining("required and is not on: switched off for this guard")
+        .withMessageContaining("withHeadroomGuard(HeadroomGuard.ON)");
+  }
+
+  private HeadroomGuard guard(VictimPolicy policy) {
+    return guard(GuardOptions.defaults().withReserve(RESERVE).withVictimPolicy(policy));
+  }
+
+  private HeadroomGuard of(GuardOptions.HeadroomGuard when) {
+    HeadroomGuard guard = guard(GuardOptions.defaults().withHeadroomGuard(when));
+    guard.close();
+    return guard;
+  }
+
+  private HeadroomGuard guard(GuardOptions options) {
+    Machine files = container.machine();
+    return HeadroomGuard.of(
+        files,
+        CgroupFinder.findOwn(files),
+        options,
+        wards ->
+            wards.stream()
+                .collect(
+                    Collectors.toMap(
+                        ward -> ward, ward -> new Weight(((Fake) ward).bytes, Set.of(7L, 8L, 9L)))),
+        events,
+        thread);
+  }
+
+  private void tick(HeadroomGuard guard) {
+    guard.tick(later());
+  }
+
+  /** At least as late as it has asked for. */
+  private long later() {
+    now += TimeUnit.SECONDS.toNanos(1);
+    return now;
+  }
+
+  private Fake child(HeadroomGuard guard, long pid, long mebibytes) {
+    Fake child = new Fake(pid, mebibytes * MIB);
+    children.add(child);
+    guard.add(child);
+    return child;
+  }
+
+  /** A child that dies when told to. */
+  private static final class Fake implements HeadroomGuard.Ward {
+    private final long pid;
+    private final long bytes;
+    private Optional<Preemption> reading = Optional.empty();
+    private boolean gone;
+
+    Fake(long pid, long bytes) {
+      this.pid = pid;
+      this.bytes = bytes;
+    }
+
+    @Override
+    public long pid() {
+      return pid;
+    }
+
+    @Override
+    public Optional<String> mark() {
+      return Optional.empty();
+    }
+
+    @Override
+    public Candidate candidate(Weight weight) {
+      return new Candidate(
+          pid,
+          MemoryLimits.none(),
+          weight.bytes(),
+          weight.members().size(),
+          Duration.ofSeconds(100 - pid),
+          false);
+    }
+
+    @Override
+    public void preempt(Preemption why, Set<Long> members) {
+      reading = Optional.of(why);
+    }
+
+    @Override
+    public boolean isGone() {
+      return gone;
+    }
+  }
+}

@@ -1,0 +1,198 @@
+package io.memguard;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.memguard.TreeGauge.Action;
+import io.memguard.TreeGauge.Judgement;
+import io.memguard.platform.procfs.ProcessTrees.Reading;
+import io.memguard.platform.procfs.ProcessTrees.Source;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** What is done about a tree, and when it is looked at again: told with readings that are played. */
+@Tag("engine-independent")
+final class TreeGaugeTest {
+  private static final long MIB = 1 << 20;
+  private static final long SOFT = 600 * MIB;
+  private static final long HARD = 1000 * MIB;
+  private static final long MILLI = 1_000_000;
+  private static final OptionalLong UNKNOWN = OptionalLong.empty();
+
+  private long now = 5;
+  private long measuringTakes;
+  private int measured;
+  private final TreeGauge gauge = gauge(OptionalLong.of(SOFT), OptionalLong.of(HARD));
+
+  @Test
+  void belowItsThresholdsATreeIsNotMeasured() {
+    assertThat(look(SOFT - 1, 0)).isEqualTo(nothing());
+    assertThat(measured).isZero();
+  }
+
+  @Test
+  void whatCountsDoubleInTheCheapNumberIsNotHeldAgainstIt() {
+    assertThat(look(3 * HARD, 100 * MIB).action()).isEqualTo(Action.NONE);
+    assertThat(measured).isEqualTo(1);
+  }
+
+  @Test
+  void pastItsHardThresholdItIsEndedOnce() {
+    Judgement judgement = look(HARD + 1, HARD + 1);
+    assertThat(judgement.action()).isEqualTo(Action.END);
+    assertThat(judgement.reading()).hasValue(settled(HARD + 1));
+    later();
+    assertThat(look(HARD + 1, HARD + 1).action()).isEqualTo(Action.NONE);
+  }
+
+  @Test
+  void exactlyAtItItIsNot() {
+    assertThat(look(HARD, HARD).action()).isEqualTo(Action.NONE);
+  }
+
+  @Test
+  void itIsKilledIfItGoesOnGrowingWhileItIsBeingEnded() {
+    look(HARD + 1, HARD + 1);
+    later();
+    assertThat(look(HARD + 200 * MIB, HARD + 200 * MIB).action()).isEqualTo(Action.NONE);
+    later();
+    assertThat(look(HARD + 300 * MIB, HARD + 300 * MIB).action()).isEqualTo(Action.KILL);
+    later();
+    assertThat(look(9 * HARD, 9 * HARD).action()).isEqualTo(Action.NONE);
+  }
+
+  /** A fork in the middle of the reading, or an end, counts what is shared twice. */
+  @Test
+  void anUnsettledReadingCountsOnlyAtTwice() {
+    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD)).action()).isEqualTo(Action.NONE);
+    assertThat(gauge.due() - now).isEqualTo(TreeGauge.SHORTEST_NANOS);
+    later();
+    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD + 2)).action()).isEqualTo(Action.END);
+  }
+
+  @Test
+  void theSoftThresholdIsToldOnceForEachCrossing() {
+    assertThat(look(SOFT, SOFT).high()).isTrue();
+    later();
+    assertThat(look(SOFT + 1, SOFT + 1).high()).isFalse();
+    later();
+    look(SOFT - 1, SOFT - 1); // just below is not back
+    later();
+    assertThat(look(SOFT, SOFT).high()).isFalse();
+    later();
+    look(SOFT / 2, SOFT / 2);
+    later();
+    assertThat(look(SOFT, SOFT).high()).isTrue();
+  }
+
+  @Test
+  void theSoftThresholdIsNotToldOnAnUnsettledReading() {
+    assertThat(gauge.look(UNKNOWN, SOFT, () -> unsettled(SOFT)).high()).isFalse();
+    later();
+    assertThat(look(SOFT, SOFT).high()).isTrue();
+  }
+
+  @Test
+  void aJumpPastBothIsToldAndEnded() {
+    Judgement judgement = look(HARD + 1, HARD + 1);
+    assertThat(judgement.high()).isTrue();
+    assertThat(judgement.action()).isEqualTo(Action.END);
+  }
+
+  @Test
+  void itIsLookedAtAgainBeforeItCouldGetThere() {
+    look(0, 0);
+    assertThat(gauge.due() - now).isEqualTo((long) (SOFT / TreeGauge.FILL_RATE));
+    look(SOFT - 100 * MIB, 0);
+    assertThat(gauge.due() - now).isEqualTo((long) (100 * MIB / TreeGauge.FILL_RATE));
+    look(SOFT - 1, 0);
+    assertThat(gauge.due() - now).isEqualTo(TreeGauge.SHORTEST_NANOS);
+    TreeGauge wide = gauge(OptionalLong.empty(), OptionalLong.of(1000 * HARD));
+    assertThat(wide.due() - now).isEqualTo(TreeGauge.LONGEST_NANOS);
+  }
+
+  @Test
+  void measuringTakesAFifthOfTheTimeAtMost() {
+    measuringTakes = 10 * MILLI;
+    look(2 * HARD, HARD - MIB);
+    assertThat(gauge.due() - now).isEqualTo(40 * MILLI);
+    now += 39 * MILLI;
+    look(2 * HARD, HARD - MIB);
+    assertThat(measured).isEqualTo(1);
+    now += MILLI;
+    look(2 * HARD, HARD - MIB);
+    assertThat(measured).isEqualTo(2);
+  }
+
+  @Test
+  void itNeedNotBeLookedAtIfTheMachineHasNotGivenOutAsMuch() {
+    assertThat(gauge.canWait(OptionalLong.of(7))).as("nothing is known yet").isFalse();
+    look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
+    now = gauge.due();
+    assertThat(gauge.canWait(UNKNOWN)).isFalse();
+    assertThat(gauge.canWait(OptionalLong.of(7 + 100 * MIB))).isFalse();
+    assertThat(gauge.canWait(OptionalLong.of(7 + 40 * MIB))).isTrue();
+    assertThat(gauge.due() - now).isEqualTo((long) (60 * MIB / TreeGauge.FILL_RATE));
+    now += TreeGauge.LONGEST_NANOS;
+    assertThat(gauge.canWait(OptionalLong.of(7))).as("who is in it has to be seen").isFalse();
+  }
+
+  @Test
+  void itNeedNotBeMeasuredAgainIfTheMachineHasNotGivenOutAsMuch() {
+    look(OptionalLong.of(7), 3 * HARD, SOFT - 100 * MIB);
+    now += 9 * TreeGauge.LONGEST_NANOS;
+    look(OptionalLong.of(7 + 40 * MIB), 3 * HARD, 0);
+    assertThat(measured).isEqualTo(1);
+    assertThat(gauge.due() - now).isEqualTo((long) (60 * MIB / TreeGauge.FILL_RATE));
+    look(OptionalLong.of(7 + 100 * MIB), 3 * HARD, SOFT - 100 * MIB);
+    assertThat(measured).isEqualTo(2);
+    now += 10 * TreeGauge.LONGEST_NANOS;
+    look(OptionalLong.of(7 + 100 * MIB), 3 * HARD, 0);
+    assertThat(measured).as("it may have come down").isEqualTo(3);
+  }
+
+  @Test
+  void withoutAHardThresholdItIsOnlyTold() {
+    TreeGauge soft = gauge(OptionalLong.of(SOFT), OptionalLong.empty());
+    Judgement judgement = soft.look(UNKNOWN, 9 * HARD, () -> settled(9 * HARD));
+    assertThat(judgement.high()).isTrue();
+    assertThat(judgement.action()).isEqualTo(Action.NONE);
+    assertThat(soft.due() - now).isEqualTo(TreeGauge.LONGEST_NANOS);
+  }
+
+  private TreeGauge gauge(OptionalLong soft, OptionalLong hard) {
+    return new TreeGauge(soft, hard, () -> now);
+  }
+
+  private Judgement look(long most, long bytes) {
+    return look(UNKNOWN, most, bytes);
+  }
+
+  private Judgement look(OptionalLong givenOut, long most, long bytes) {
+    return gauge.look(
+        givenOut,
+        most,
+        () -> {
+          measured++;
+          now += measuringTakes;
+          return settled(bytes);
+        });
+  }
+
+  private void later() {
+    now += TreeGauge.LONGEST_NANOS;
+  }
+
+  private static Judgement nothing() {
+    return new Judgement(false, Action.NONE, Optional.empty());
+  }
+
+  private static Reading settled(long bytes) {
+    return new Reading(bytes, 2, Source.ROLLUP, true);
+  }
+
+  private static Reading unsettled(long bytes) {
+    return new Reading(bytes, 2, Source.ROLLUP, false);
+  }
+}

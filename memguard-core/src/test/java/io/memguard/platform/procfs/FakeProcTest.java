@@ -1,0 +1,260 @@
+package io.memguard.platform.procfs;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.memguard.platform.procfs.ProcessTrees.Reading;
+import io.memguard.platform.procfs.ProcessTrees.Source;
+import io.memguard.platform.procfs.ProcessTrees.Tree;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What cannot be had from real processes on demand: pids that are used again, old kernels. */
+@Tag("engine-independent")
+final class FakeProcTest {
+  private static final long MIB = 1 << 20;
+  private static final long JVM = 50;
+  private static final long ROOT = 100;
+
+  @TempDir private Path proc;
+  private long nanos;
+  private ProcessTrees trees;
+
+  @BeforeEach
+  void prepare() throws IOException {
+    process(1, 0, 1, 10);
+    process(JVM, 1, 500, 10);
+    process(ROOT, JVM, 1000, 10);
+    lastPid(ROOT);
+    Files.createDirectories(proc.resolve("sys/kernel"));
+    Files.writeString(proc.resolve("sys/kernel/pid_max"), "4194304\n");
+    trees = new ProcessTrees(new ProcFiles(proc, false), () -> nanos);
+  }
+
+  private void lastPid(long pid) throws IOException {
+    Files.writeString(proc.resolve("loadavg"), "0.00 0.01 0.05 1/80 " + pid + "\n");
+  }
+
+  private void process(long pid, long ppid, long start, long pages) throws IOException {
+    Path directory = Files.createDirectories(proc.resolve(Long.toString(pid)));
+    Files.writeString(
+        directory.resolve("stat"),
+        pid
+            + " (a) S (b) S "
+            + ppid
+            + " 1 1 0 -1 4194304 9 9 9 9 9 9 9 9 20 0 1 0 "
+            + start
+            + " 999999 "
+            + pages
+            + " 18446744073709551615 1 1\n");
+    Files.writeString(directory.resolve("environ"), "HOME=/\0");
+  }
+
+  private void marked(long pid, String environment) throws IOException {
+    Files.writeString(proc.resolve(pid + "/environ"), environment);
+  }
+
+  private void ends(long pid) throws IOException {
+    for (String file : new String[] {"stat", "environ", "status", "smaps_rollup"}) {
+      Files.deleteIfExists(proc.resolve(pid + "/" + file));
+    }
+    Files.delete(proc.resolve(Long.toString(pid)));
+  }
+
+  private void lookLater() {
+    nanos += TimeUnit.SECONDS.toNanos(1);
+    trees.look();
+  }
+
+  /** Looks until nothing is expected to have been started since. */
+  private void rest() {
+    lookLater();
+    lookLater();
+    lookLater();
+  }
+
+  @Test
+  void nothingIsListedWhileNoPidIsGivenOut() throws Exception {
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    rest();
+    process(101, ROOT, 1001, 10);
+    lookLater();
+    assertThat(tree.processes()).isEqualTo(1);
+    lastPid(101);
+    lookLater();
+    assertThat(tree.members()).containsExactlyInAnyOrder(ROOT, 101L);
+    assertThat(tree.residentBytes()).isEqualTo(20 * PageSize.BYTES);
+  }
+
+  /** The pid is given out before the process can be seen. */
+  @Test
+  void aProcessThatCannotBeSeenYetIsFoundByTheNextLook() throws Exception {
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    rest();
+    lastPid(101);
+    lookLater();
+    process(101, ROOT, 1001, 10);
+    lookLater();
+    assertThat(tree.processes()).isEqualTo(2);
+  }
+
+  @Test
+  void aLastPidThatIsNobodysIsNotBelieved() throws Exception {
+    lastPid(0);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    rest();
+    process(101, ROOT, 1001, 10);
+    lookLater();
+    assertThat(tree.processes()).isEqualTo(2);
+  }
+
+  @Test
+  void aPidThatIsUsedAgainIsAnotherProcess() throws Exception {
+    process(101, ROOT, 1001, 10);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    rest();
+    assertThat(tree.processes()).isEqualTo(2);
+    process(101, JVM, 2000, 10);
+    lastPid(101);
+    rest();
+    assertThat(tree.members()).containsExactly(ROOT);
+  }
+
+  @Test
+  void aStrangersPidThatIsUsedAgainMayBeOurs() throws Exception {
+    process(90, JVM, 900, 10);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    rest();
+    process(90, ROOT, 2000, 10);
+    lastPid(95); // it went around
+    lookLater();
+    assertThat(tree.members()).containsExactlyInAnyOrder(ROOT, 90L);
+  }
+
+  @Test
+  void aTreeThatIsFollowedLaterTakesItsDescendantsFromTheStrangers() throws Exception {
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    process(200, JVM, 1200, 10);
+    process(201, 200, 1201, 10);
+    process(202, 201, 1201, 10);
+    lastPid(202);
+    rest();
+    Tree later = trees.follow(200, Optional.empty());
+    lookLater();
+    assertThat(tree.processes()).isEqualTo(1);
+    assertThat(later.members()).containsExactlyInAnyOrder(200L, 201L, 202L);
+  }
+
+  @Test
+  void forgettingATreeLetsItsProcessesGo() throws Exception {
+    Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
+    lookLater();
+    trees.forget(tree);
+    process(101, 1, 1001, 10);
+    marked(101, "MARK=1\0");
+    lastPid(101);
+    rest();
+    assertThat(tree.processes()).isZero();
+  }
+
+  @Test
+  void anOrphanIsKnownByItsMarkAlsoInTheMiddleOfExec() throws Exception {
+    Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
+    rest();
+    process(101, 1, 1001, 10);
+    marked(101, "");
+    process(102, JVM, 1001, 10);
+    marked(102, "HOME=/\0MARK=11\0");
+    process(103, 1, 1001, 10);
+    marked(103, "HOME=/\0MARK=1\0");
+    lastPid(103);
+    lookLater();
+    assertThat(tree.members()).containsExactlyInAnyOrder(ROOT, 103L);
+    marked(101, "MARK=1\0");
+    lookLater();
+    assertThat(tree.members()).containsExactlyInAnyOrder(ROOT, 101L, 103L);
+  }
+
+  /** Its parent has ended between the listing and the reading. */
+  @Test
+  void aNewcomerWhoseParentIsUnknownIsAskedAgain() throws Exception {
+    Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
+    rest();
+    process(102, 101, 1001, 10);
+    marked(102, "MARK=1\0");
+    lastPid(102);
+    lookLater();
+    assertThat(tree.processes()).isEqualTo(1);
+    process(102, 1, 1001, 10);
+    marked(102, "MARK=1\0");
+    lookLater();
+    assertThat(tree.processes()).isEqualTo(2);
+  }
+
+  @Test
+  void onlySomeTreesAreReadIfOnlySomeAreDue() throws Exception {
+    process(200, JVM, 1200, 10);
+    Tree one = trees.follow(ROOT, Optional.empty());
+    Tree other = trees.follow(200, Optional.empty());
+    rest();
+    process(ROOT, JVM, 1000, 20);
+    process(200, JVM, 1200, 20);
+    trees.look(List.of(other));
+    assertThat(one.residentBytes()).isEqualTo(10 * PageSize.BYTES);
+    assertThat(other.residentBytes()).isEqualTo(20 * PageSize.BYTES);
+  }
+
+  @Test
+  void aRootThatHasEndedHasDescendantsAllTheSame() throws Exception {
+    process(101, 1, 1001, 10);
+    marked(101, "MARK=1\0");
+    ends(ROOT);
+    Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
+    lookLater();
+    assertThat(tree.members()).containsExactly(101L);
+  }
+
+  @Test
+  void memoryIsAnonymousAndSharedAndSwappedButNotFilesNorWhatIsFree() throws Exception {
+    Files.writeString(
+        proc.resolve(ROOT + "/smaps_rollup"),
+        """
+        55aa-7fff ---p 00000000 00:00 0 [rollup]
+        Rss: 9999 kB
+        Pss: 9000 kB
+        Pss_Anon: 1024 kB
+        Pss_File: 6000 kB
+        Pss_Shmem: 2048 kB
+        LazyFree: 512 kB
+        Swap: 9000 kB
+        SwapPss: 4096 kB
+        """);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    lookLater();
+    assertThat(tree.measure()).isEqualTo(new Reading(7 * MIB - MIB / 2, 1, Source.ROLLUP, true));
+  }
+
+  @Test
+  void whatCannotBeReadCountsInFullAndTwoOfThemAreNotActedUpon() throws Exception {
+    String status =
+        "Name: a\nVmRSS: 8192 kB\nRssAnon: 1024 kB\nRssShmem: 2048 kB\nVmSwap: 4096 kB\n";
+    Files.writeString(proc.resolve(ROOT + "/status"), status);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    lookLater();
+    assertThat(tree.measure()).isEqualTo(new Reading(7 * MIB, 1, Source.STATM, true));
+    process(101, ROOT, 1001, 10);
+    Files.writeString(proc.resolve("101/status"), status);
+    Files.writeString(
+        proc.resolve("101/smaps_rollup"), "Rss: 8192 kB\nPss: 8192 kB\n"); // Linux 5.2
+    lastPid(101);
+    lookLater();
+    assertThat(tree.measure()).isEqualTo(new Reading(14 * MIB, 2, Source.STATM, false));
+  }
+}
