@@ -204,6 +204,13 @@ int main(int count, char **words) {
   else {
     int in_memory = !strncmp(act, "memfd", 5);
     int fd = in_memory ? memfd_create("test", MFD_CLOEXEC) : open(more, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (strstr(act, "later")) {
+      say("ready\n");
+      await_line();
+      fill(fd);
+      say("written\n");
+      await_end();
+    }
     fill(fd);
     if (strstr(act, "mapped")) touched(memory(MAP_SHARED, fd));
     if (strstr(act, "closed")) close(fd);

@@ -94,7 +94,8 @@ final class Leaves implements AutoCloseable {
    */
   Lease arm(MemoryLimits limits) throws LaunchException {
     Requirement wanted = limits.requirement(Protection.CGROUP_LEAF);
-    LeafLimits asked = new LeafLimits(limits.treeMemoryMax(), limits.memoryHigh(), limits.pidsMax());
+    LeafLimits asked =
+        new LeafLimits(limits.treeMemoryMax(), limits.memoryHigh(), limits.pidsMax());
     if (wanted == Requirement.OFF) {
       return Lease.none("switched off for this launch");
     }

@@ -54,8 +54,7 @@ final class TreeEnder {
    * @param members some of it
    */
   synchronized void end(Duration grace, Set<ProcessHandle> members) {
-    long wanted =
-        System.nanoTime() + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
+    long wanted = System.nanoTime() + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
     boolean politely = !grace.isZero();
     if (killing || (done != null && killAt - wanted <= 0)) {
       return;
@@ -79,8 +78,7 @@ final class TreeEnder {
       members.forEach(ProcessHandle::destroy);
     }
     Thread made =
-        new Thread(
-            () -> endAndTell(politely, members, ending), "memguard-ending-" + process.pid());
+        new Thread(() -> endAndTell(politely, members, ending), "memguard-ending-" + process.pid());
     made.setDaemon(true);
     thread = made;
     try {

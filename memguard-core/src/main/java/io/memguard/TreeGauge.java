@@ -22,8 +22,7 @@ final class TreeGauge {
   static final long SHORTEST_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
   static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-  /** A tree is measured for a fifth of the time at most. */
-  private static final int PAUSE = 4;
+  private static final int PAUSE_PART = 4;
 
   /** Who counts for more than he has is measured now and then: he may have come down. */
   private static final long MEASURED_NANOS = TimeUnit.SECONDS.toNanos(10);
@@ -143,15 +142,23 @@ final class TreeGauge {
     measuredAt = nanoClock.getAsLong();
     Judgement judgement = judge(reading);
     know(givenOut, reading.bytes(), measuredAt);
-    long affordable = measuredAt + PAUSE * (measuredAt - now);
+    long affordable = measuredAt + pause(measuredAt - now);
     due = due - affordable < 0 ? affordable : due;
     measurable = due;
     return judgement;
   }
 
+  /**
+   * Returns how long to look away after something that took so long: for four fifths of the time.
+   * It may have taken long because others had the CPU, and that must not make anybody blind.
+   */
+  static long pause(long took) {
+    return Math.min(PAUSE_PART * took, LONGEST_NANOS);
+  }
+
   private Judgement judge(Reading reading) {
     long bytes = reading.bytes();
-    // One that changed while it was read may count what was shared twice, and no more than that.
+    // One that is not settled may have taken one memory for two, and no more than that.
     boolean sure = reading.settled() || bytes / 2 > end();
     Action action = sure && bytes > end() ? (ending ? Action.KILL : Action.END) : Action.NONE;
     boolean high = !aboveSoft && reading.settled() && bytes >= soft;

@@ -36,9 +36,6 @@ import org.slf4j.LoggerFactory;
 final class TreeWatch implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(TreeWatch.class);
 
-  /** Looking takes a fifth of the time at most. */
-  private static final int PAUSE = 4;
-
   /** What is due within this time is looked at together. */
   private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
@@ -192,7 +189,7 @@ final class TreeWatch implements MemoryWatch.Client {
     }
     from.trees.look(due.stream().map(Watched::tree).toList());
     long after = System.nanoTime();
-    affordable = after + PAUSE * (after - now);
+    affordable = after + TreeGauge.pause(after - now);
     for (Watched one : due) {
       if (one.tree.processes() == 0 && one.child.process.hasEnded()) {
         from.trees.forget(one.tree);

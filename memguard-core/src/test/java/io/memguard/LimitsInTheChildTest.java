@@ -112,10 +112,7 @@ final class LimitsInTheChildTest {
     assertThat(child.limits()).isEqualTo(limits);
     assertThat(child.protections())
         .containsOnlyKeys(
-            Protection.RLIMIT_DATA,
-            Protection.RLIMIT_AS,
-            Protection.WITNESS,
-            Protection.TREE_WATCH)
+            Protection.RLIMIT_DATA, Protection.RLIMIT_AS, Protection.WITNESS, Protection.TREE_WATCH)
         .allSatisfy((protection, state) -> assertThat(state).hasToString("active"));
     assertThat(child.protections().get(Protection.RLIMIT_DATA).reason())
         .isEqualTo("RLIMIT_DATA=1GiB");

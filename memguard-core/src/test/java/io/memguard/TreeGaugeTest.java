@@ -11,7 +11,9 @@ import java.util.OptionalLong;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** What is done about a tree, and when it is looked at again: told with readings that are played. */
+/**
+ * What is done about a tree, and when it is looked at again: told with readings that are played.
+ */
 @Tag("engine-independent")
 final class TreeGaugeTest {
   private static final long MIB = 1 << 20;
@@ -65,10 +67,12 @@ final class TreeGaugeTest {
   /** A fork in the middle of the reading, or an end, counts what is shared twice. */
   @Test
   void anUnsettledReadingCountsOnlyAtTwice() {
-    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD)).action()).isEqualTo(Action.NONE);
+    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD)).action())
+        .isEqualTo(Action.NONE);
     assertThat(gauge.due() - now).isEqualTo(TreeGauge.SHORTEST_NANOS);
     later();
-    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD + 2)).action()).isEqualTo(Action.END);
+    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD + 2)).action())
+        .isEqualTo(Action.END);
   }
 
   @Test
@@ -123,6 +127,13 @@ final class TreeGaugeTest {
     now += MILLI;
     look(2 * HARD, HARD - MIB);
     assertThat(measured).isEqualTo(2);
+  }
+
+  @Test
+  void howeverLongMeasuringTookItIsLookedAtASecondLater() {
+    measuringTakes = 20 * TreeGauge.LONGEST_NANOS;
+    look(2 * HARD, HARD - MIB);
+    assertThat(gauge.due() - now).isEqualTo(TreeGauge.LONGEST_NANOS);
   }
 
   @Test

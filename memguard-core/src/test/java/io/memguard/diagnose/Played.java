@@ -95,7 +95,8 @@ record Played(
             any ? OptionalLong.of(bytes) : OptionalLong.empty(),
             any ? OptionalInt.of(7) : OptionalInt.empty(),
             OptionalLong.empty());
-    return new Played(status, ending, limit, Optional.of(record), cgroups, log, preemption, peak, out, err);
+    return new Played(
+        status, ending, limit, Optional.of(record), cgroups, log, preemption, peak, out, err);
   }
 
   /** A witness was handed to the child, and never loaded. */
@@ -108,17 +109,20 @@ record Played(
             OptionalLong.empty(),
             OptionalInt.empty(),
             OptionalLong.empty());
-    return new Played(status, ending, limit, Optional.of(idle), cgroups, log, preemption, peak, out, err);
+    return new Played(
+        status, ending, limit, Optional.of(idle), cgroups, log, preemption, peak, out, err);
   }
 
   /** What the kernel counted. */
   Played counted(CgroupRecord value) {
-    return new Played(status, ending, limit, witness, Optional.of(value), log, preemption, peak, out, err);
+    return new Played(
+        status, ending, limit, witness, Optional.of(value), log, preemption, peak, out, err);
   }
 
   /** What the kernel's log said. */
   Played logged(KernelLogRecord value) {
-    return new Played(status, ending, limit, witness, cgroups, Optional.of(value), preemption, peak, out, err);
+    return new Played(
+        status, ending, limit, witness, cgroups, Optional.of(value), preemption, peak, out, err);
   }
 
   /** memguard read this, and ended it. */

@@ -175,8 +175,7 @@ final class RetryPolicyTest {
   @Test
   void aTreeThatOutgrewItsLimitGetsMoreAndEachOfItKeepsItsShare() throws Exception {
     MemoryLimits pool = MemoryLimits.of("100MiB").withTreeMemory("400MiB");
-    POLICY.execute(
-        pool, plays(preempted(Preemption.Limit.TREE_MEMORY, 1200 * MIB), exit(0)));
+    POLICY.execute(pool, plays(preempted(Preemption.Limit.TREE_MEMORY, 1200 * MIB), exit(0)));
     assertThat(mebibytes()).containsExactly(100L, 300L);
     assertThat(given.get(1).treeMemory()).hasValue(1200 * MIB);
   }

@@ -19,11 +19,12 @@ import java.util.stream.Collectors;
  * them is in nobody's resident memory unless it is mapped as well.
  *
  * <p>To go through a process's descriptors is dear. Between measurements that is done only where
- * the machine's shared memory has grown since it was done last, and once a minute.
+ * the machine's shared memory has grown since it was done last, and once a minute; and for no more
+ * than a tenth of the time.
  *
  * <p>A file that was there before the tree began does not count: it is somebody else's data, or a
- * log that all append to; nor one of which the kernel does not tell the time of birth. Neither does one that nobody holds open. Without the native library, none
- * is found.
+ * log that all append to; nor one of which the kernel does not tell the time of birth. Neither does
+ * one that nobody holds open. Without the native library, none is found.
  *
  * <p>Not safe to share between threads.
  */
@@ -40,9 +41,11 @@ final class HeldFiles {
   private static final int MEMFD = 32;
 
   private static final long GROWTH = 16L << 20;
-  private static final long SOON = TimeUnit.SECONDS.toNanos(1);
   private static final long AT_LEAST = TimeUnit.MINUTES.toNanos(1);
-  private static final int MOST_A_LOOK = 256;
+
+  /** At most a tenth of the time goes into this. */
+  private static final long REST = 9;
+
   private static final Set<String> IN_MEMORY = Set.of("tmpfs", "devtmpfs");
 
   private final ProcFiles files;
@@ -53,7 +56,9 @@ final class HeldFiles {
   private long shmem;
   private long shmemBefore;
   private long now;
-  private int looks;
+  private long restUntil;
+  private boolean resting;
+  private long spent;
 
   HeldFiles(ProcFiles files, LongSupplier nanoClock) {
     this.files = files;
@@ -62,6 +67,7 @@ final class HeldFiles {
     this.now = nanoClock.getAsLong();
     this.shmem = readShmem();
     this.shmemBefore = shmem;
+    this.restUntil = now;
   }
 
   /** Begins a look at many processes. */
@@ -69,7 +75,15 @@ final class HeldFiles {
     now = nanoClock.getAsLong();
     shmemBefore = shmem;
     shmem = readShmem();
-    looks = 0;
+    resting = now - restUntil < 0;
+  }
+
+  /** Ends it: the longer it took to go through descriptors, the later that is done again. */
+  void endLook() {
+    if (spent > 0) {
+      restUntil = nanoClock.getAsLong() + REST * spent;
+      spent = 0;
+    }
   }
 
   private long readShmem() {
@@ -83,11 +97,11 @@ final class HeldFiles {
 
   /** Looks at a process's descriptors if it may have written something since. */
   void lookIfDue(Member member) {
-    long ago = now - member.heldAt();
     boolean grown = shmem - member.shmemThen() >= GROWTH;
-    if (files.nativeCalls() && looks < MOST_A_LOOK && (ago >= AT_LEAST || (grown && ago >= SOON))) {
-      looks++;
+    if (!resting && (grown || now - member.heldAt() >= AT_LEAST)) {
+      long began = nanoClock.getAsLong();
       look(member);
+      spent += nanoClock.getAsLong() - began;
     }
   }
 

@@ -6,9 +6,10 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** The size of a page, which {@code stat} counts in. */
-final class PageSize {
-  static final long BYTES = read();
+/** The size of a page, which {@code /proc} counts in. */
+public final class PageSize {
+  /** In bytes. */
+  public static final long BYTES = read();
 
   private static final long USUAL = 4096;
 

@@ -28,6 +28,7 @@ final class ProcFiles {
 
   private final Path root;
   private final boolean nativeCalls;
+  private final byte[] uptime;
   private final ByteBuffer path = ByteBuffer.allocateDirect(LONGEST_PATH);
   private final ByteBuffer content = ByteBuffer.allocateDirect(LARGEST);
   private final long pathAddress;
@@ -43,6 +44,7 @@ final class ProcFiles {
   ProcFiles(Path root, boolean nativeCalls) {
     this.root = root;
     this.nativeCalls = nativeCalls;
+    this.uptime = name("uptime");
     this.pathAddress = nativeCalls ? Linux.address(path) : 0;
     this.contentAddress = nativeCalls ? Linux.address(content) : 0;
   }
@@ -119,6 +121,16 @@ final class ProcFiles {
         : Arrays.stream(names)
             .filter(name -> Character.isDigit(name.charAt(0)))
             .mapToLong(Long::parseLong);
+  }
+
+  /**
+   * Returns the seconds since the kernel was started, as the start times of processes count them,
+   * or 0.
+   */
+  double uptime() {
+    return text(uptime)
+        .map(text -> Double.parseDouble(text.substring(0, text.indexOf(' '))))
+        .orElse(0.0);
   }
 
   /** Returns what a process's or thread's {@code stat} says, or null if there is no such one. */

@@ -35,6 +35,10 @@ public final class ProcessTrees implements AutoCloseable {
   static final double TICKS_PER_SECOND = 100;
 
   private static final double MILLIS_PER_SECOND = 1000;
+
+  /** In seconds: how long ago a root that has ended may have been started. */
+  private static final double RECENT = 10;
+
   private static final long INIT = 1;
 
   private final ProcFiles files;
@@ -144,8 +148,9 @@ public final class ProcessTrees implements AutoCloseable {
 
     /**
      * Returns what it had resident at the last look, in bytes: shared pages once for each process,
-     * mapped files too. What {@link #measure} would find is no more, but for what it has swapped
-     * out, and what it wrote into files in memory that it does not map within the last second.
+     * mapped files too. What {@link #measure} would find is no more, but for what is swapped out,
+     * and up to 16 MiB that it wrote into files in memory and does not map. (More than that, if
+     * many processes have to be asked for such files: that takes a tenth of the time at most.)
      */
     public long residentBytes() {
       return processes.stream().mapToLong(member -> member.stat().rss()).sum() * PageSize.BYTES
@@ -164,13 +169,15 @@ public final class ProcessTrees implements AutoCloseable {
   /**
    * Begins to follow a tree. Its descendants are found by the next look.
    *
-   * @param root the pid of its first process, which must not have been reaped yet
+   * @param root the pid of its first process, which must not have been reaped yet; or -1 if it has,
+   *     within the last ten seconds, and only what it left behind is to be followed
    * @param mark {@code NAME=VALUE} that all of it have in their environment, and nobody else has;
    *     without it, what was given to another parent before a look is not found
    */
   public Tree follow(long root, Optional<String> mark) {
     ProcessStat stat = files.stat(statFile(root));
-    long start = stat == null ? 0 : stat.start();
+    long start =
+        stat == null ? (long) ((files.uptime() - RECENT) * TICKS_PER_SECOND) : stat.start();
     Tree tree = new Tree(root, mark, (long) (booted + start / TICKS_PER_SECOND));
     trees.add(tree);
     mark.ifPresent(text -> marked.put(text, tree));
@@ -212,6 +219,7 @@ public final class ProcessTrees implements AutoCloseable {
       tree.processes.removeIf(this::hasEnded);
       tree.processes.forEach(heldFiles::lookIfDue);
     }
+    heldFiles.endLook();
   }
 
   private boolean hasEnded(Member member) {

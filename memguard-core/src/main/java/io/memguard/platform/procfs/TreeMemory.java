@@ -188,10 +188,6 @@ final class TreeMemory {
   }
 
   private boolean isYoung(Member member) {
-    return files
-        .text(files.name("uptime"))
-        .map(text -> Double.parseDouble(text.substring(0, text.indexOf(' '))))
-        .map(uptime -> uptime - member.stat().start() / ProcessTrees.TICKS_PER_SECOND < YOUNG)
-        .orElse(true);
+    return files.uptime() - member.stat().start() / ProcessTrees.TICKS_PER_SECOND < YOUNG;
   }
 }

@@ -221,6 +221,20 @@ final class FakeProcTest {
     assertThat(tree.members()).containsExactly(101L);
   }
 
+  /** Looking at all strangers again for each child that has ended would be dear. */
+  @Test
+  void aRootThatHasEndedWasStartedLately() throws Exception {
+    process(60, 1, 1999, 10);
+    marked(60, "MARK=1\0");
+    process(101, 1, 2000, 10);
+    marked(101, "MARK=1\0");
+    rest();
+    Files.writeString(proc.resolve("uptime"), "30.00 55.55\n");
+    Tree tree = trees.follow(-1, Optional.of("MARK=1"));
+    lookLater();
+    assertThat(tree.members()).containsExactly(101L);
+  }
+
   @Test
   void memoryIsAnonymousAndSharedAndSwappedButNotFilesNorWhatIsFree() throws Exception {
     Files.writeString(

@@ -137,6 +137,25 @@ final class ProcessTreesTest {
     }
   }
 
+  /** Nobody measures a tree that seems to be far from its limit. */
+  @Test
+  void whatIsWrittenIntoFilesInMemoryIsResidentToo() throws Exception {
+    try (TreeActor actor = TreeActor.start(program, "memfd_later", 64, "");
+        ProcessTrees trees = trees(true)) {
+      actor.isReady();
+      Tree tree = follow(trees, actor);
+      assertThat(tree.residentBytes()).isLessThan(16 * MIB);
+      actor.go();
+      assertThat(actor.says()).isEqualTo("written");
+      Eventually.await(
+          "it is seen",
+          () -> {
+            trees.look();
+            return tree.residentBytes() > 64 * MIB;
+          });
+    }
+  }
+
   /** A log that it appends to, for example. */
   @Test
   void aFileOfTmpfsThatWasThereBeforeDoesNotCount() throws Exception {
