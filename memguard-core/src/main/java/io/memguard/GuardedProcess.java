@@ -12,6 +12,7 @@ import io.memguard.outcome.WaitStatus;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -20,7 +21,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -126,11 +126,13 @@ public final class GuardedProcess extends Process {
    * @param members pids that were just seen
    */
   void preempt(Preemption reading, Set<Long> members, Duration grace) {
-    Set<ProcessHandle> known =
-        members.stream()
-            .map(ProcessHandle::of)
-            .flatMap(Optional::stream)
-            .collect(Collectors.toSet());
+    Set<ProcessHandle> known = new HashSet<>();
+    for (long pid : members) { // no stream: the first one to be made takes long
+      Optional<ProcessHandle> handle = ProcessHandle.of(pid);
+      if (handle.isPresent()) {
+        known.add(handle.get());
+      }
+    }
     if (hasEnded()) {
       postmortem.leftTooMuch(reading);
     } else {

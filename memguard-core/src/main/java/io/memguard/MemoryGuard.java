@@ -355,7 +355,9 @@ public final class MemoryGuard implements AutoCloseable {
     Map<Protection, ProtectionState> inForce;
     try {
       preload = witnesses.arm(asked.limits());
-      watched(plan.limits(), lease, listened);
+      if (mustBeWatched(plan.limits())) {
+        watched(plan.limits(), lease, listened); // refused before anything is started
+      }
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative()); // after which it may be without a leaf
       inForce = enforcement.inForce(asked.limits(), child.protections());
@@ -364,7 +366,8 @@ public final class MemoryGuard implements AutoCloseable {
       process =
           new GuardedProcess(
               child,
-              new Postmortem(asked, preload, lease, inForce, listening, child, files, kernel, began),
+              new Postmortem(
+                  asked, preload, lease, inForce, listening, child, files, kernel, began),
               asked.limits());
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
@@ -405,6 +408,11 @@ public final class MemoryGuard implements AutoCloseable {
     }
     headroom.arm(limits).ifPresent(state -> states.put(Protection.HEADROOM_GUARD, state));
     return states;
+  }
+
+  private static boolean mustBeWatched(MemoryLimits limits) {
+    return limits.requirement(Protection.TREE_WATCH) == Requirement.REQUIRE
+        || limits.requirement(Protection.HEADROOM_GUARD) == Requirement.REQUIRE;
   }
 
   private static boolean isActive(Map<Protection, ProtectionState> states, Protection protection) {

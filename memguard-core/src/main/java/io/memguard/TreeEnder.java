@@ -62,7 +62,9 @@ final class TreeEnder {
     killAt = wanted;
     known.addAll(members);
     if (!politely) {
-      members.forEach(ProcessTree::stop);
+      for (ProcessHandle member : members) {
+        ProcessTree.stop(member);
+      }
     }
     if (done == null) {
       begin(politely, members);
@@ -75,7 +77,9 @@ final class TreeEnder {
     CompletableFuture<Void> ending = new CompletableFuture<>();
     done = ending; // first: whoever hears of the child's end is to wait for the tree's
     if (politely) {
-      members.forEach(ProcessHandle::destroy);
+      for (ProcessHandle member : members) {
+        member.destroy();
+      }
     }
     Thread made =
         new Thread(() -> endAndTell(politely, members, ending), "memguard-ending-" + process.pid());

@@ -147,10 +147,14 @@ final class TreeWatch implements MemoryWatch.Client {
 
   @Override
   public long tick(long now) {
+    boolean first = sources == null;
     if (sources == null) {
       sources = new Sources();
     }
     adopt(sources.trees);
+    if (first) {
+      warmUp();
+    }
     if (!watched.isEmpty() && due(now) - now <= 0) {
       look(sources, now);
     }
@@ -166,6 +170,14 @@ final class TreeWatch implements MemoryWatch.Client {
       if (!ended || mark.isPresent()) {
         watched.add(new Watched(one, trees.follow(ended ? NO_PID : one.process.pid(), mark)));
       }
+    }
+  }
+
+  /** Measures once for nothing: to load classes takes long, and would when there is no time. */
+  private void warmUp() {
+    for (Watched one : watched) {
+      one.tree.measure();
+      return;
     }
   }
 

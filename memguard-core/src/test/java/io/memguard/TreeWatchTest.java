@@ -131,14 +131,22 @@ final class TreeWatchTest {
   @Test
   void whatTheChildLeftBehindIsEndedToo(MemoryGuard guard) throws Exception {
     List<MemoryEvent> told = new CopyOnWriteArrayList<>();
+    String program =
+        """
+        child = "/proc/%d" % os.getpid()
+        for i in range(3):
+            if os.fork() == 0:
+                os.setsid()
+                while os.path.exists(child):
+                    time.sleep(0.01)
+                stay()
+        """;
     Outcome outcome =
-        guard.run(
-            program("daemon()\ndaemon()\ndaemon()\n"),
-            LIMITS,
-            PATIENT.withMemoryListener(told::add));
+        guard.run(program(program), LIMITS, PATIENT.withMemoryListener(told::add));
     assertThat(outcome.isSuccess()).as(outcome.explanation()).isTrue();
     Eventually.await("three have lived", () -> pids().size() == 3);
     pids().forEach(Eventually::awaitGone);
+    Eventually.await("it is told", () -> !told.isEmpty());
     assertThat(told)
         .singleElement()
         .satisfies(

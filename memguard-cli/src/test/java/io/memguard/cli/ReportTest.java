@@ -74,8 +74,7 @@ class ReportTest {
   void preempted() throws Exception {
     String job =
         "import mmap, time; mmap.mmap(-1, 100 << 20).write(b'x' * (100 << 20)); time.sleep(60)";
-    JsonNode report =
-        report("native", 137, "run", "--tree-memory=64MiB", "python3", "-c", job);
+    JsonNode report = report("native", 137, "run", "--tree-memory=64MiB", "python3", "-c", job);
 
     assertThat(report.get("outcome").asText()).isEqualTo("out-of-memory");
     assertThat(report.get("cause").asText()).isEqualTo("preempted");
