@@ -13,11 +13,15 @@
  * reallocarray is not interposed: libc's calls realloc through the PLT, and would be noted twice. Other functions that
  * are built on one another in this way (musl's calloc on malloc, jemalloc's malloc on mmap) are noted once each: the
  * number of refusals is that of calls refused; the last one noted is the outermost, the one the program made.
+ *
+ * In a child that was started for nothing else, the parent asks through the slot what resource limits on memory stop here:
+ * kernels, and what stands in for one, differ (see try_limits).
  */
 #include <errno.h>
 #include <link.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <linux/resource.h>
 #include <linux/unistd.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -59,11 +63,22 @@ struct slot {
   _Atomic uint32_t last_kind;
   _Atomic uint64_t rss_at_refusal;
   _Atomic uint64_t peak_rss;
-  uint64_t reserved;
+  _Atomic uint32_t question; /* not 0: try what limits stop here */
+  _Atomic uint32_t answer;   /* enum finding, or 0 as long as it was not tried */
 };
 _Static_assert(sizeof(struct slot) == 64, "the parent counts on 64 bytes a slot");
 
 enum kind { KIND_MALLOC = 1, KIND_MMAP = 2, KIND_MREMAP = 3, KIND_MPROTECT = 4 };
+
+/* What was found out about limits. Java's twin: LimitTrial. */
+enum finding {
+  FOUND_TRIED = 1,
+  FOUND_DATA_UNKNOWN = 2,
+  FOUND_DATA_STOPS_MMAP = 4,
+  FOUND_DATA_STOPS_BRK = 8,
+  FOUND_AS_UNKNOWN = 16,
+  FOUND_AS_STOPS_MMAP = 32,
+};
 
 /* What libc or its loader offers: weak, because each libc lacks one, and unversioned, because their versions differ. */
 extern struct r_debug _r_debug __attribute__((weak));         /* glibc */
@@ -244,6 +259,61 @@ COLD static void resolve(void) {
   }
 INTERPOSED(AS_FIRST_CALL_BODY)
 
+/* ---- What limits stop here -------------------------------------------------------------------------------------- */
+
+#define TRIAL_BYTES (32UL << 20)
+#define TRIAL_LIMIT (16UL << 20)
+
+/* Both give back at once what they get, and touch none of it. */
+static int grants_mapping(void) {
+  long at = sys6(SYS_mmap, 0, TRIAL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at < 0 && at > -4096) return 0;
+  (void)sys2(SYS_munmap, at, TRIAL_BYTES);
+  return 1;
+}
+
+static int grants_brk(void) {
+  long now = sys1(SYS_brk, 0);
+  long grown = sys1(SYS_brk, now + (long)TRIAL_BYTES);
+  (void)sys1(SYS_brk, now);
+  return grown > now;
+}
+
+/* Lowers the soft limit alone, so that it can be raised again. */
+static int lower(int resource, struct rlimit64 *before) {
+  *before = (struct rlimit64){.rlim_cur = RLIM64_INFINITY, .rlim_max = RLIM64_INFINITY};
+  if (sys4(SYS_prlimit64, 0, resource, 0, (long)before) != 0) return 0;
+  struct rlimit64 low = {.rlim_cur = TRIAL_LIMIT, .rlim_max = before->rlim_max};
+  if (low.rlim_cur > low.rlim_max) low.rlim_cur = low.rlim_max;
+  return sys4(SYS_prlimit64, 0, resource, (long)&low, 0) == 0;
+}
+
+/*
+ * Asks for more than a limit allows, with and without it: what is granted without and refused with it, it stops. Linux
+ * counts every private writable mapping for RLIMIT_DATA since 4.7, unless it was told not to (ignore_rlimit_data); gVisor
+ * counts brk alone (its issue 156); and a seccomp filter can have it that no limit is ever set.
+ */
+COLD static uint32_t try_limits(void) {
+  uint32_t found = FOUND_TRIED;
+  struct rlimit64 before;
+  int mapping = grants_mapping();
+  int brk = grants_brk();
+  if (mapping && lower(RLIMIT_DATA, &before)) {
+    if (!grants_mapping()) found |= FOUND_DATA_STOPS_MMAP;
+    if (brk && !grants_brk()) found |= FOUND_DATA_STOPS_BRK;
+    (void)sys4(SYS_prlimit64, 0, RLIMIT_DATA, (long)&before, 0);
+  } else {
+    found |= FOUND_DATA_UNKNOWN;
+  }
+  if (mapping && lower(RLIMIT_AS, &before)) {
+    if (!grants_mapping()) found |= FOUND_AS_STOPS_MMAP;
+    (void)sys4(SYS_prlimit64, 0, RLIMIT_AS, (long)&before, 0);
+  } else {
+    found |= FOUND_AS_UNKNOWN;
+  }
+  return found;
+}
+
 /* ---- The shared slot -------------------------------------------------------------------------------------------- */
 
 static struct slot *_Atomic slot;
@@ -313,6 +383,7 @@ COLD static void attach(void) {
   atomic_fetch_add(&found->attached, 1);
   generation = expected;
   atomic_store(&slot, found);
+  if (UNLIKELY(atomic_load(&found->question) != 0)) atomic_store(&found->answer, try_limits());
 }
 
 __attribute__((constructor)) static void begin(void) {

@@ -4,11 +4,13 @@
  *
  *   status=0 attached=1 refusals=1 largest=… last=… pid=child|NUMBER kind=1 rss=… peak=… stray=0
  *
- * stray counts bytes of the file that changed and do not belong to the slot. Options, before COMMAND:
+ * stray counts bytes of the file that changed and do not belong to the slot; with --ask, " answer=…" follows. Options, before
+ * COMMAND:
  *   --preload LIST     LD_PRELOAD; without it nothing is preloaded
  *   --setting TEXT     MEMGUARD_WITNESS, where %p is this process and %f the descriptor; default /proc/%p/fd/%f:1:7
  *   --slot N           the slot that is handed out (default 1); --setting must agree
  *   --size BYTES       of the file (default 1 MiB, the whole page table of slots)
+ *   --ask              has the witness try what limits stop here
  *   --retire           when the child has attached, hands the slot to another launch, then closes the child's stdin
  */
 #define _GNU_SOURCE
@@ -34,7 +36,8 @@ struct slot {
   volatile uint32_t generation, attached;
   volatile uint64_t refusals, largest, last;
   volatile uint32_t pid, kind;
-  volatile uint64_t rss, peak, reserved;
+  volatile uint64_t rss, peak;
+  volatile uint32_t question, answer;
 };
 
 static void fail(const char *what) {
@@ -75,12 +78,14 @@ int main(int argc, char **argv) {
   size_t slot_number = 1;
   size_t bytes = ALL_BYTES;
   int retire = 0;
+  int ask = 0;
   if (argc < 3) return 125;
   FILE *result = fopen(argv[1], "we");
   if (result == NULL) fail(argv[1]);
   int next = 2;
   for (; next < argc && strncmp(argv[next], "--", 2) == 0; next++) {
     if (strcmp(argv[next], "--retire") == 0) retire = 1;
+    else if (strcmp(argv[next], "--ask") == 0) ask = 1;
     else if (next + 1 == argc) return 125;
     else if (strcmp(argv[next], "--preload") == 0) preload = argv[++next];
     else if (strcmp(argv[next], "--setting") == 0) setting = argv[++next];
@@ -96,6 +101,7 @@ int main(int argc, char **argv) {
   if (file == MAP_FAILED) fail("mmap");
   struct slot *slot = (struct slot *)(file + slot_number * sizeof(struct slot));
   slot->generation = GENERATION;
+  slot->question = (uint32_t)ask;
   if (bytes < ALL_BYTES && ftruncate(fd, (off_t)bytes) != 0) fail("ftruncate");
 
   write_setting(setting, fd);
@@ -122,12 +128,15 @@ int main(int argc, char **argv) {
   if (bytes < ALL_BYTES && ftruncate(fd, ALL_BYTES) != 0) fail("ftruncate");
   struct slot seen = *slot;
   memset((void *)slot, 0, sizeof *slot);
-  size_t stray = seen.reserved != 0;
+  size_t stray = seen.question != (uint32_t)ask;
   for (size_t i = 0; i < ALL_BYTES; i++) stray += file[i] != 0;
   char pid[16] = "child";
   if (seen.pid != (uint32_t)child) snprintf(pid, sizeof pid, "%u", seen.pid);
-  fprintf(result, "status=%d attached=%u refusals=%llu largest=%llu last=%llu pid=%s kind=%u rss=%llu peak=%llu stray=%zu\n",
+  if (!ask) stray += seen.answer != 0;
+  fprintf(result, "status=%d attached=%u refusals=%llu largest=%llu last=%llu pid=%s kind=%u rss=%llu peak=%llu stray=%zu",
           status, seen.attached, (unsigned long long)seen.refusals, (unsigned long long)seen.largest,
           (unsigned long long)seen.last, pid, seen.kind, (unsigned long long)seen.rss, (unsigned long long)seen.peak, stray);
+  if (ask) fprintf(result, " answer=%u", seen.answer);
+  fputc('\n', result);
   return fclose(result) == 0 ? 0 : 125;
 }

@@ -78,6 +78,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final Engine engine;
   private final String engineReason;
   private final Witnesses witnesses;
+  private final Enforcement enforcement;
   private final Machine machine;
   private final CgroupSearch search;
   private final Leaves leaves;
@@ -100,6 +101,8 @@ public final class MemoryGuard implements AutoCloseable {
     this.engine = engine;
     this.engineReason = engineReason;
     this.witnesses = witnesses;
+    this.enforcement =
+        new Enforcement(witnesses.trial(), witnesses.untried(), OwnLimits.oomScoreAdj());
     this.machine = machine;
     search = CgroupFinder.findOwn(machine);
     this.leaves = Leaves.look(search);
@@ -341,7 +344,8 @@ public final class MemoryGuard implements AutoCloseable {
     }
   }
 
-  private GuardedProcess launch(LaunchPlan plan, boolean unread) throws LaunchException {
+  private GuardedProcess launch(LaunchPlan asked, boolean unread) throws LaunchException {
+    LaunchPlan plan = asked.limitedTo(enforcement.applicable(asked.limits()));
     Postmortem.Files files = Postmortem.Files.of(plan);
     long began = System.nanoTime();
     Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
@@ -350,31 +354,33 @@ public final class MemoryGuard implements AutoCloseable {
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     Optional<MemoryEvents.Listening> listening = Optional.empty();
     GuardedProcess process;
-    Map<Protection, ProtectionState> watched;
+    Map<Protection, ProtectionState> inForce;
     try {
-      preload = witnesses.arm(plan.limits());
+      preload = witnesses.arm(asked.limits());
       if (mustBeWatched(plan.limits())) {
         watched(plan.limits(), lease, listened); // refused before anything is started
       }
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative()); // after which it may be without a leaf
-      watched = watched(plan.limits(), lease, listened);
+      inForce = enforcement.inForce(asked.limits(), child.protections());
+      inForce.putAll(watched(plan.limits(), lease, listened));
       listening = listen(plan, lease, child);
       process =
           new GuardedProcess(
               child,
-              new Postmortem(plan, preload, lease, watched, listening, child, files, kernel, began),
-              plan.limits());
+              new Postmortem(
+                  asked, preload, lease, inForce, listening, child, files, kernel, began),
+              asked.limits());
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
       lease.release();
       throw e;
     }
-    if (isActive(watched, Protection.TREE_WATCH)) {
-      treeWatch.add(process, plan.options().grace(), listening);
+    if (isActive(inForce, Protection.TREE_WATCH)) {
+      treeWatch.add(process, plan.limits(), plan.options().grace(), listening);
     }
-    if (isActive(watched, Protection.HEADROOM_GUARD)) {
+    if (isActive(inForce, Protection.HEADROOM_GUARD)) {
       lookAfter(new GuardedWard(process, began, plan.options().retryable()));
     }
     living.add(process);
@@ -433,17 +439,15 @@ public final class MemoryGuard implements AutoCloseable {
    */
   public Capabilities capabilities() {
     boolean portable = !isNative();
-    ProtectionState limits =
-        ProtectionState.active(
-            portable ? "set by a shell in front of the program" : "set between clone and exec");
+    String set = portable ? "set by a shell in front of the program" : "set between clone and exec";
     Map<Protection, ProtectionState> protections =
         Map.of(
             Protection.RLIMIT_DATA,
-            limits,
+            enforcement.rlimit(Protection.RLIMIT_DATA, set),
             Protection.RLIMIT_AS,
-            limits,
+            enforcement.rlimit(Protection.RLIMIT_AS, set),
             Protection.OOM_SCORE_ADJ,
-            ProtectionState.active("this process has " + OwnLimits.oomScoreAdj()),
+            enforcement.oomScoreAdj(),
             Protection.WITNESS,
             witnesses.state(),
             Protection.CGROUP_LEAF,

@@ -35,7 +35,7 @@ final class Postmortem {
   private final Witnesses.Preload preload;
   private final Child child;
   private final Leaves.Lease lease;
-  private final Map<Protection, ProtectionState> watched;
+  private final Map<Protection, ProtectionState> inForce;
   private final Optional<MemoryEvents.Listening> listening;
   private final Kernel kernel;
   private final Files files;
@@ -85,7 +85,7 @@ final class Postmortem {
       LaunchPlan plan,
       Witnesses.Preload preload,
       Leaves.Lease lease,
-      Map<Protection, ProtectionState> watched,
+      Map<Protection, ProtectionState> inForce,
       Optional<MemoryEvents.Listening> listening,
       Child child,
       Files files,
@@ -94,7 +94,7 @@ final class Postmortem {
     this.plan = plan;
     this.preload = preload;
     this.lease = lease;
-    this.watched = watched;
+    this.inForce = inForce;
     this.listening = listening;
     this.child = child;
     this.files = files;
@@ -141,14 +141,13 @@ final class Postmortem {
   /** Returns what is in force, also around the child. */
   Map<Protection, ProtectionState> protections() {
     Map<Protection, ProtectionState> all = new EnumMap<>(Protection.class);
-    all.putAll(child.protections());
+    all.putAll(inForce);
     if (plan.limits().requirement(Protection.WITNESS) != Requirement.OFF) {
       all.put(Protection.WITNESS, preload.state());
     }
     if (plan.limits().requirement(Protection.CGROUP_LEAF) != Requirement.OFF) {
       all.put(Protection.CGROUP_LEAF, lease.state());
     }
-    all.putAll(watched);
     return all;
   }
 

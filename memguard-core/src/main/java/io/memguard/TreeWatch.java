@@ -51,15 +51,18 @@ final class TreeWatch implements MemoryWatch.Client {
   /** What a launch leaves here. */
   private record Launched(
       GuardedProcess process,
+      MemoryLimits limits,
       Duration grace,
       Optional<MemoryEvents.Listening> listening,
       TreeGauge gauge) {
     static Launched of(
-        GuardedProcess process, Duration grace, Optional<MemoryEvents.Listening> listening) {
-      MemoryLimits limits = process.limits();
+        GuardedProcess process,
+        MemoryLimits limits,
+        Duration grace,
+        Optional<MemoryEvents.Listening> listening) {
       OptionalLong soft = listening.isPresent() ? limits.memoryHigh() : OptionalLong.empty();
       TreeGauge gauge = new TreeGauge(soft, limits.treeMemoryMax(), System::nanoTime);
-      return new Launched(process, grace, listening, gauge);
+      return new Launched(process, limits, grace, listening, gauge);
     }
   }
 
@@ -129,11 +132,15 @@ final class TreeWatch implements MemoryWatch.Client {
   }
 
   /**
-   * Begins to watch a child that was armed. The thread is woken only if the child could pass a
-   * threshold before it would wake by itself.
+   * Begins to watch a child that was armed with these limits. The thread is woken only if the child
+   * could pass a threshold before it would wake by itself.
    */
-  void add(GuardedProcess process, Duration grace, Optional<MemoryEvents.Listening> listening) {
-    Launched child = Launched.of(process, grace, listening);
+  void add(
+      GuardedProcess process,
+      MemoryLimits limits,
+      Duration grace,
+      Optional<MemoryEvents.Listening> listening) {
+    Launched child = Launched.of(process, limits, grace, listening);
     launched.add(child);
     thread.wakeBy(child.gauge.due());
   }
@@ -220,7 +227,7 @@ final class TreeWatch implements MemoryWatch.Client {
 
   private static void end(Watched one, Reading reading, Duration grace) {
     GuardedProcess process = one.child.process;
-    Preemption preemption = preemption(process.limits(), reading);
+    Preemption preemption = preemption(one.child.limits, reading);
     if (process.hasEnded()) {
       LOG.warn(
           "Child {} has ended, and what it left behind is ended for its memory: {}",

@@ -11,6 +11,7 @@ import io.memguard.limits.Requirement;
 import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WitnessRecord;
+import io.memguard.platform.LimitTrial;
 import io.memguard.platform.NativeFiles;
 import io.memguard.platform.WitnessPage;
 import java.io.IOException;
@@ -23,7 +24,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Gives each launch its witness, where witnesses work: that is tried once, with a child that does
- * nothing.
+ * nothing. The same child tries what resource limits on memory stop here.
  *
  * <p>Owns the shared memory; a launch owns its slot in it until its outcome is known.
  */
@@ -34,6 +35,7 @@ final class Witnesses implements AutoCloseable {
   private final @Nullable NativeFiles files;
   private final @Nullable WitnessPage page;
   private final ProtectionState state;
+  private LimitTrial trial = LimitTrial.NONE;
 
   /** A witness for one launch, or the reason why there is none. */
   record Preload(Optional<WitnessPage.Slot> slot, ProtectionState state, String library) {
@@ -94,8 +96,10 @@ final class Witnesses implements AutoCloseable {
     }
     Preload preload = hopeful.take();
     try {
+      preload.slot().ifPresent(WitnessPage.Slot::askForTrial);
       runProbe(engine, preload);
       boolean attached = preload.read().filter(WitnessRecord::attached).isPresent();
+      hopeful.trial = preload.slot().map(WitnessPage.Slot::trial).orElse(LimitTrial.NONE);
       return attached
           ? hopeful
           : hopeful.given(
@@ -148,6 +152,18 @@ final class Witnesses implements AutoCloseable {
   /** Tells whether witnesses work here, or why not. */
   ProtectionState state() {
     return state;
+  }
+
+  /** Returns what resource limits stop here, as far as a witness could try. */
+  LimitTrial trial() {
+    return trial;
+  }
+
+  /** Says why that is not known, for where it is not. */
+  String untried() {
+    return state.active()
+        ? "the probe child could not set it, or was short of memory without it as well"
+        : state.reason();
   }
 
   /**

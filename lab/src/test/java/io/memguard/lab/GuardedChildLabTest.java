@@ -36,6 +36,18 @@ class GuardedChildLabTest {
   }
 
   @Test
+  @DisplayName("is ended by memguard where resource limits are taken and forgotten")
+  void whereLimitsDoNothingItIsWatched() throws Exception {
+    LabContainer.Result container = POD.with("--ignore-rlimits").run(supervisor("32MiB"));
+
+    assertThat(container.exitStatus()).isZero();
+    assertThat(container.output())
+        .contains("outcome: OutOfMemory")
+        .containsPattern("memguard ended it: it had .* of 32MiB \\(");
+    assertThat(container.count("oom_kill")).hasValue(0);
+  }
+
+  @Test
   @DisplayName("is killed before the supervisor where it has no limit and the kernel must choose")
   void theKernelTakesTheChildFirst() throws Exception {
     LabContainer.Result container = POD.with("--oom-group", "0").run(supervisor("none"));

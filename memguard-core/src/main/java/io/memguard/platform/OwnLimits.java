@@ -36,9 +36,13 @@ public final class OwnLimits {
 
   /**
    * Tells whether this process has {@code CAP_SYS_RESOURCE}, which lowers scores and raises hard
-   * limits.
+   * limits. In a user namespace of its own it has it in name only.
    */
   public static boolean mayLower() {
+    return Namespace.USER.isInitial() && hasSysResource();
+  }
+
+  private static boolean hasSysResource() {
     return read("status")
         .flatMap(text -> text.lines().filter(line -> line.startsWith("CapEff:")).findFirst())
         .map(

@@ -45,6 +45,8 @@ public final class WitnessPage implements AutoCloseable {
   private static final int LAST = 24;
   private static final int LAST_PID = 32;
   private static final int PEAK_RSS = 48;
+  private static final int QUESTION = 56;
+  private static final int ANSWER = 60;
 
   private static final VarHandle INT =
       MethodHandles.byteBufferViewVarHandle(int[].class, ByteOrder.nativeOrder());
@@ -154,6 +156,16 @@ public final class WitnessPage implements AutoCloseable {
     /** Returns the value of {@link #VARIABLE} for the child. */
     public String address() {
       return "/proc/" + path + ":" + number + ":" + Integer.toUnsignedString(generation);
+    }
+
+    /** Has the witness try what limits stop here, before the program begins. */
+    public void askForTrial() {
+      INT.setVolatile(memory, offset + QUESTION, 1);
+    }
+
+    /** Returns what it found, as far as it did. */
+    public LimitTrial trial() {
+      return LimitTrial.of((int) INT.getVolatile(memory, offset + ANSWER));
     }
 
     /** Reads what was noted so far. */

@@ -73,6 +73,22 @@ public record LaunchPlan(
         options);
   }
 
+  /** Returns the same plan with other limits. */
+  public LaunchPlan limitedTo(MemoryLimits others) {
+    return others.equals(limits)
+        ? this
+        : new LaunchPlan(
+            command,
+            environment,
+            directory,
+            stdin,
+            stdout,
+            stderr,
+            redirectErrorStream,
+            others,
+            options);
+  }
+
   /** Returns the program. */
   public String program() {
     return command.get(0);

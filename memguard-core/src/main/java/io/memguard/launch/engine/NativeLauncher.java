@@ -112,7 +112,7 @@ public final class NativeLauncher implements AutoCloseable {
                     + adj
                     + " ("
                     + Errno.name(error)
-                    + "); below the parent's own it needs CAP_SYS_RESOURCE"));
+                    + "), and it has its parent's; to be below that needs CAP_SYS_RESOURCE"));
   }
 
   private static ProtectionState leaf(Path cgroup, int error) {

@@ -187,7 +187,10 @@ public final class PortableLauncher {
       protections.put(
           Protection.OOM_SCORE_ADJ,
           ProtectionState.inactive(
-              "oom_score_adj " + adj + " is below the parent's own, and needs CAP_SYS_RESOURCE"));
+              "oom_score_adj "
+                  + adj
+                  + " is below the parent's, which it has; to be below that needs"
+                  + " CAP_SYS_RESOURCE"));
     }
   }
 

@@ -4,7 +4,7 @@ import io.memguard.outcome.KernelLogRecord;
 import io.memguard.outcome.KernelLogRecord.Limit;
 import io.memguard.outcome.KernelLogRecord.Victim;
 import io.memguard.outcome.KernelLogRecord.Who;
-import io.memguard.platform.PidNamespace;
+import io.memguard.platform.Namespace;
 import io.memguard.platform.cgroup.Cgroup;
 import io.memguard.platform.cgroup.CgroupSearch;
 import java.io.IOException;
@@ -41,7 +41,7 @@ public final class OomVictims implements AutoCloseable {
     try {
       return new OomVictims(
           OomKillLog.open(),
-          PidNamespace.isInitial(),
+          Namespace.PID.isInitial(),
           search.levels().stream().findFirst().map(Cgroup::path));
     } catch (IOException e) {
       LOG.debug("The verdicts have to do without the kernel's log: {}", e.getMessage());

@@ -99,7 +99,8 @@ public final class ProcessTrees implements AutoCloseable {
 
     /**
      * Of at least one process, only what is readable by everybody: pages that it shares with others
-     * count for each. The process is another user's or setuid, or the kernel is older than 5.3.
+     * count for each. The process is another user's or setuid, or the kernel is older than 5.3; or
+     * it is gVisor, where {@code smaps} says it.
      */
     STATM
   }

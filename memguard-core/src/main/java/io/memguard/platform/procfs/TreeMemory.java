@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -115,7 +116,16 @@ final class TreeMemory {
                     all.bytes("RssAnon") + all.bytes("VmSwap"),
                     all.bytes("RssShmem"),
                     false))
+        .or(() -> byMappings(member, rss))
         .orElseGet(() -> new Share(member, rss, 0, 0, true));
+  }
+
+  private Optional<Share> byMappings(Member member, long rss) {
+    return files
+        .whole(member.directory() + "/smaps")
+        .map(Mappings::anonymous)
+        .filter(OptionalLong::isPresent)
+        .map(bytes -> new Share(member, rss, bytes.getAsLong(), 0, false));
   }
 
   private Optional<SizeLines> lines(Member member, String file) {

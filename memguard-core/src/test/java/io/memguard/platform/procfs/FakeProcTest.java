@@ -327,4 +327,35 @@ final class FakeProcTest {
     trees.forget(tree);
     return reading;
   }
+
+  /** Captured from runsc 20221219, a Python program; it has no smaps_rollup. */
+  @Test
+  void whereOnlyMappingsTellThoseCount() throws Exception {
+    Files.writeString(proc.resolve(ROOT + "/status"), "Name:\tpython3\nVmRSS:\t119100 kB\n");
+    Files.writeString(
+        proc.resolve(ROOT + "/smaps"),
+        """
+        56205fca9000-56206064b000 rw-p 00000000 00:00 0                          [heap]
+        Size:               9864 kB
+        Rss:                9864 kB
+        Pss:                9864 kB
+        Anonymous:          9864 kB
+        7ff2bf600000-7ff2c0a01000 rw-p 00000000 00:00 0
+        Rss:               20484 kB
+        Pss:               20484 kB
+        Anonymous:         20484 kB
+        7ff2c1800000-7ff2c2000000 rw-s 00000000 00:04 2                          /dev/zero (deleted)
+        Rss:                8192 kB
+        Pss:                8192 kB
+        Anonymous:             0 kB
+        7ff2c28f5000-7ff2c2b31000 r-xp 000f5000 00:0e 176                        /usr/lib/libpython3.11.so.1.0
+        Rss:                2288 kB
+        Pss:                2288 kB
+        Anonymous:             0 kB
+        """);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    lookLater();
+    assertThat(tree.measure())
+        .isEqualTo(new Reading((9864 + 20484 + 8192) * 1024L, 1, Source.STATM, true));
+  }
 }
