@@ -152,7 +152,7 @@ final class Leaves implements AutoCloseable {
   private synchronized void cleanUpOnce(LeafPlace where) {
     if (!cleaned) {
       cleaned = true;
-      Leaf.abandoned(where).forEach(this::remove);
+      Leaf.abandoned(where).forEach(leaf -> remove(leaf, new CompletableFuture<>()));
     }
   }
 
@@ -174,12 +174,14 @@ final class Leaves implements AutoCloseable {
   /**
    * Removes a leaf at once, or, where what is in it needs time to end, on a thread of its own;
    * where none is to be had, when this is closed.
+   *
+   * @param done completed when it is gone, or cannot be removed now
    */
-  private void remove(Leaf leaf) {
+  private void remove(Leaf leaf, CompletableFuture<Void> done) {
     if (leaf.remove()) {
+      done.complete(null);
       return;
     }
-    CompletableFuture<Void> done = new CompletableFuture<>();
     synchronized (this) {
       removals = CompletableFuture.allOf(removals, done);
     }
@@ -239,6 +241,7 @@ final class Leaves implements AutoCloseable {
     private final @Nullable Leaves owner;
     private final Optional<Leaf> leaf;
     private final boolean required;
+    private final CompletableFuture<Void> gone = new CompletableFuture<>();
     private volatile ProtectionState state;
 
     private Lease(
@@ -247,6 +250,9 @@ final class Leaves implements AutoCloseable {
       this.leaf = leaf;
       this.state = state;
       this.required = required;
+      if (leaf.isEmpty()) {
+        gone.complete(null);
+      }
     }
 
     static Lease none(String why) {
@@ -307,8 +313,13 @@ final class Leaves implements AutoCloseable {
     /** Ends what is left in the leaf, and removes it; after its counters were read. */
     void release() {
       if (owner != null) {
-        leaf.ifPresent(owner::remove);
+        leaf.ifPresent(made -> owner.remove(made, gone));
       }
+    }
+
+    /** Completes when it was released and removed; at once if there is none. */
+    CompletableFuture<Void> gone() {
+      return gone.copy();
     }
   }
 }

@@ -5,6 +5,7 @@ import io.memguard.launch.LaunchStep;
 import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.MemorySource.Reservation;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Outcome;
@@ -80,6 +81,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final OomCounters counters;
   private final OomVictims victims;
   private final MemoryEvents events;
+  private final Admission admission = new Admission();
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
@@ -272,53 +274,44 @@ public final class MemoryGuard implements AutoCloseable {
    */
   public GuardedProcess start(ProcessBuilder job, MemoryLimits limits, LaunchOptions options)
       throws LaunchException {
-    return launch(job, limits, options, false);
+    try {
+      return launch(job, limits, options, false);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new LaunchException(
+          LaunchStep.BUDGET,
+          0,
+          "this thread was interrupted while it waited",
+          "Do not interrupt it, or start the child later.");
+    }
   }
 
   private GuardedProcess launch(
       ProcessBuilder job, MemoryLimits limits, LaunchOptions options, boolean unread)
-      throws LaunchException {
+      throws LaunchException, InterruptedException {
     Objects.requireNonNull(job, "job");
     Objects.requireNonNull(limits, "limits");
     Objects.requireNonNull(options, "options");
     LaunchPlan plan = LaunchPlan.of(job, limits, options);
+    Reservation memory = admission.admit(plan); // may wait, so without the lock that close needs
     lifecycle.readLock().lock(); // many launches at a time, but none while the guard closes
     try {
-      if (closed) {
-        throw new LaunchException(
-            LaunchStep.PREPARE,
-            0,
-            "the guard is closed",
-            "Keep it open as long as children are to be started.");
-      }
-      return launch(plan, unread);
+      return launch(plan, memory, unread);
     } finally {
       lifecycle.readLock().unlock();
     }
   }
 
-  private GuardedProcess launch(LaunchPlan plan, boolean unread) throws LaunchException {
-    Postmortem.Files files = Postmortem.Files.of(plan);
-    long began = System.nanoTime();
-    Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
-    Leaves.Lease lease = leaves.arm(plan.limits());
-    Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
-    Optional<MemoryEvents.Listening> listening = Optional.empty();
+  private GuardedProcess launch(LaunchPlan plan, Reservation memory, boolean unread)
+      throws LaunchException {
     GuardedProcess process;
     try {
-      preload = witnesses.arm(plan.limits());
-      Child child = engine.launch(plan, preload, lease, unread);
-      lease.verify(child, isNative());
-      listening = listen(plan, lease, child);
-      process =
-          new GuardedProcess(
-              child,
-              new Postmortem(plan, preload, lease, listening, child, files, kernel, began),
-              plan.limits());
+      if (closed) {
+        throw closedGuard();
+      }
+      process = begin(plan, memory, unread);
     } catch (LaunchException | RuntimeException | Error e) {
-      listening.ifPresent(MemoryEvents.Listening::stop);
-      preload.release();
-      lease.release();
+      memory.close();
       throw e;
     }
     living.add(process);
@@ -332,6 +325,40 @@ public final class MemoryGuard implements AutoCloseable {
       throw e;
     }
     return process;
+  }
+
+  static LaunchException closedGuard() {
+    return new LaunchException(
+        LaunchStep.PREPARE,
+        0,
+        "the guard is closed",
+        "Keep it open as long as children are to be started.");
+  }
+
+  private GuardedProcess begin(LaunchPlan plan, Reservation memory, boolean unread)
+      throws LaunchException {
+    Postmortem.Files files = Postmortem.Files.of(plan);
+    long began = System.nanoTime();
+    Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
+    Leaves.Lease lease = leaves.arm(plan.limits());
+    Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
+    Optional<MemoryEvents.Listening> listening = Optional.empty();
+    try {
+      preload = witnesses.arm(plan.limits());
+      Child child = engine.launch(plan, preload, lease, unread);
+      lease.verify(child, isNative());
+      listening = listen(plan, lease, child);
+      return new GuardedProcess(
+          child,
+          new Postmortem(plan, preload, lease, listening, child, files, kernel, began),
+          plan.limits(),
+          memory);
+    } catch (LaunchException | RuntimeException | Error e) {
+      listening.ifPresent(MemoryEvents.Listening::stop);
+      preload.release();
+      lease.release();
+      throw e;
+    }
   }
 
   private Optional<MemoryEvents.Listening> listen(
@@ -391,6 +418,7 @@ public final class MemoryGuard implements AutoCloseable {
     } finally {
       lifecycle.writeLock().unlock();
     }
+    admission.close();
     CompletableFuture<?>[] ending =
         living.stream()
             .map(process -> process.destroyTree(CLOSING_GRACE))

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.memguard.limits.LaunchOptions.ProcessGroup;
 import io.memguard.outcome.MemoryEvent;
+import io.memguard.recover.MemoryBudget;
 import java.time.Duration;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
@@ -25,13 +26,16 @@ final class LaunchOptionsTest {
     assertThat(DEFAULTS.group()).isEqualTo(ProcessGroup.INHERITED);
     assertThat(DEFAULTS.dieWithParent()).isFalse();
     assertThat(DEFAULTS.memoryListener()).isEmpty();
+    assertThat(DEFAULTS.budget()).isEmpty();
   }
 
   @Test
   void eachOptionChangesItselfAlone() {
     Consumer<MemoryEvent> listener = event -> {};
+    MemorySource source = MemoryBudget.of("1GiB");
     LaunchOptions all =
         DEFAULTS
+            .withBudget(source, Duration.ZERO)
             .withMemoryListener(listener)
             .withTimeout(Duration.ofMillis(1))
             .withGrace(Duration.ZERO)
@@ -42,6 +46,7 @@ final class LaunchOptionsTest {
     assertThat(all.group()).isEqualTo(ProcessGroup.NEW_SESSION);
     assertThat(all.dieWithParent()).isTrue();
     assertThat(all.memoryListener()).containsSame(listener);
+    assertThat(all.budget()).contains(new LaunchOptions.Budget(source, Duration.ZERO));
     assertThat(DEFAULTS).isEqualTo(LaunchOptions.defaults());
   }
 
@@ -62,10 +67,20 @@ final class LaunchOptionsTest {
   }
 
   @Test
+  void refusesANegativeWaitForABudget() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> DEFAULTS.withBudget(MemoryBudget.of(1), Duration.ofMillis(-1)))
+        .withMessageContaining("the wait for a budget, PT-0.001S, is negative");
+  }
+
+  @Test
   void refusesNull() {
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withTimeout(null));
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withGrace(null));
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withMemoryListener(null));
+    assertThatNullPointerException()
+        .isThrownBy(() -> DEFAULTS.withBudget(null))
+        .withMessage("budget");
     assertThatNullPointerException()
         .isThrownBy(() -> DEFAULTS.withGroup(null))
         .withMessage("group");
