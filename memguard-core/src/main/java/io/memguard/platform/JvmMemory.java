@@ -98,8 +98,7 @@ public record JvmMemory(
             new Need(
                 "garbage collector",
                 besides + maxHeap / 100 * percent,
-                MemorySize.format(besides)
-                    + " and "
+                (serial ? "" : MemorySize.format(besides) + " and ")
                     + percent
                     + " % of the heap, for "
                     + String.join(" and ", collectors)),
