@@ -8,6 +8,8 @@
 module io.memguard {
   requires com.sun.jna;
   requires com.sun.jna.platform;
+  requires java.management;
+  requires jdk.management;
   requires org.slf4j;
   requires static org.jspecify;
 

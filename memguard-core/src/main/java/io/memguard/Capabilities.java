@@ -3,6 +3,7 @@ package io.memguard;
 import io.memguard.limits.EffectiveLimit;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
+import io.memguard.platform.JvmMemory;
 import java.util.List;
 import java.util.Map;
 
@@ -46,5 +47,20 @@ public record Capabilities(
     protections = Map.copyOf(protections);
     limits = List.copyOf(limits);
     limitations = List.copyOf(limitations);
+  }
+
+  /**
+   * Says where this JVM's own settings leave no room for children under the limit that binds them:
+   * the maximum of its heap, or of direct buffers. memguard changes none of it.
+   *
+   * @return a line for each setting, with the figures and the option to change; none when all is
+   *     well, or no limit is known. The JVM is looked at anew each time
+   */
+  public List<String> advice() {
+    return limits.stream()
+        .filter(limit -> limit.kind() == EffectiveLimit.Kind.MAX)
+        .findFirst()
+        .map(limit -> Advice.of(limit, JvmMemory.now()))
+        .orElse(List.of());
   }
 }

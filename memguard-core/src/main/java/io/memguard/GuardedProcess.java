@@ -1,6 +1,7 @@
 package io.memguard;
 
 import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.MemorySource.Reservation;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Evidence.Ending;
@@ -9,6 +10,7 @@ import io.memguard.outcome.Preemption;
 import io.memguard.outcome.ResourceUsage;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
+import io.memguard.platform.Elsewhere;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.time.Duration;
@@ -41,16 +43,39 @@ public final class GuardedProcess extends Process {
   private final Child child;
   private final Postmortem postmortem;
   private final MemoryLimits limits;
-  private final CompletableFuture<Outcome> ended;
+  private final Reservation memory;
   private final TreeEnder treeEnder;
+  private final CompletableFuture<Outcome> ended;
   private @Nullable ProcessHandle handle;
 
-  GuardedProcess(Child child, Postmortem postmortem, MemoryLimits limits) {
+  /**
+   * Makes the process.
+   *
+   * @param memory given back when nothing of the child is left, as far as that is known
+   */
+  GuardedProcess(Child child, Postmortem postmortem, MemoryLimits limits, Reservation memory) {
     this.child = child;
     this.postmortem = postmortem;
     this.limits = limits;
-    this.ended = child.end().thenCompose(postmortem::examine);
-    this.treeEnder = new TreeEnder(this, child, postmortem.mark());
+    this.memory = memory;
+    this.treeEnder = new TreeEnder(this, child, postmortem.mark(), this::giveBack);
+    this.ended = child.end().thenCompose(postmortem::examine).whenComplete(this::giveBackAtTheEnd);
+  }
+
+  /** Before the outcome is told: whoever knows it may take the memory again. */
+  @SuppressWarnings("FutureReturnValueIgnored") // the action speaks for itself
+  private void giveBackAtTheEnd(@Nullable Outcome outcome, @Nullable Throwable trouble) {
+    if (trouble != null) {
+      memory.close(); // the leaf may never be removed
+    } else {
+      treeEnder.whenDone().thenRun(this::giveBack);
+    }
+  }
+
+  /** Gives the memory back when the leaf is gone; the second time has no effect. */
+  @SuppressWarnings("FutureReturnValueIgnored") // the action speaks for itself
+  private void giveBack() {
+    postmortem.leafGone().thenRun(memory::close);
   }
 
   /**

@@ -11,6 +11,7 @@ import io.memguard.limits.VictimPolicy;
 import io.memguard.limits.VictimPolicy.Candidate;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Preemption;
+import io.memguard.platform.Elsewhere;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Headroom;
 import io.memguard.platform.cgroup.Machine;

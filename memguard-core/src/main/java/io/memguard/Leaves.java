@@ -168,7 +168,7 @@ final class Leaves implements AutoCloseable {
 
   private void cleanUp(LeafPlace where) {
     if (cleaned.compareAndSet(false, true)) {
-      Leaf.abandoned(where).forEach(this::remove);
+      Leaf.abandoned(where).forEach(leaf -> remove(leaf, new CompletableFuture<>()));
     }
     takeLate().stream().filter(removal -> !removal.leaf().remove()).forEach(this::putOff);
   }
@@ -187,13 +187,15 @@ final class Leaves implements AutoCloseable {
    * Removes a leaf at once, or, where what is in it needs time to end, on a thread of its own.
    * Where none is to be had, or it needs too long, it is tried again at each launch, and in the end
    * when this is closed.
+   *
+   * @param done completed when it is gone, or nobody waits for it any longer
    */
-  private void remove(Leaf leaf) {
+  private void remove(Leaf leaf, CompletableFuture<Void> done) {
     if (leaf.remove()) {
+      done.complete(null);
       return;
     }
     Removal removal = new Removal(leaf, System.nanoTime() + patience.toNanos());
-    CompletableFuture<Void> done = new CompletableFuture<>();
     synchronized (this) {
       removals = CompletableFuture.allOf(removals, done);
     }
@@ -250,6 +252,7 @@ final class Leaves implements AutoCloseable {
     private final @Nullable Leaves owner;
     private final Optional<Leaf> leaf;
     private final boolean required;
+    private final CompletableFuture<Void> gone = new CompletableFuture<>();
     private volatile ProtectionState state;
 
     private Lease(
@@ -258,6 +261,9 @@ final class Leaves implements AutoCloseable {
       this.leaf = leaf;
       this.state = state;
       this.required = required;
+      if (leaf.isEmpty()) {
+        gone.complete(null);
+      }
     }
 
     static Lease none(String why) {
@@ -318,8 +324,13 @@ final class Leaves implements AutoCloseable {
     /** Ends what is left in the leaf, and removes it; after its counters were read. */
     void release() {
       if (owner != null) {
-        leaf.ifPresent(owner::remove);
+        leaf.ifPresent(made -> owner.remove(made, gone));
       }
+    }
+
+    /** Completes when it was released and removed; at once if there is none. */
+    CompletableFuture<Void> gone() {
+      return gone.copy();
     }
   }
 }

@@ -6,6 +6,7 @@ import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.MemorySource.Reservation;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
@@ -88,6 +89,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final MemoryWatch memoryWatch = new MemoryWatch();
   private final TreeWatch treeWatch = new TreeWatch(memoryWatch);
   private final HeadroomGuard headroom;
+  private final Admission admission = new Admission();
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
@@ -319,32 +321,75 @@ public final class MemoryGuard implements AutoCloseable {
    */
   public GuardedProcess start(ProcessBuilder job, MemoryLimits limits, LaunchOptions options)
       throws LaunchException {
-    return launch(job, limits, options, false);
+    try {
+      return launch(job, limits, options, false);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new LaunchException(
+          LaunchStep.BUDGET,
+          0,
+          "this thread was interrupted while it waited",
+          "Do not interrupt it, or start the child later.");
+    }
   }
 
   private GuardedProcess launch(
       ProcessBuilder job, MemoryLimits limits, LaunchOptions options, boolean unread)
-      throws LaunchException {
+      throws LaunchException, InterruptedException {
     Objects.requireNonNull(job, "job");
     Objects.requireNonNull(limits, "limits");
     Objects.requireNonNull(options, "options");
     LaunchPlan plan = LaunchPlan.of(job, limits, options);
+    Reservation memory = admission.admit(plan); // may wait, so without the lock that close needs
     lifecycle.readLock().lock(); // many launches at a time, but none while the guard closes
     try {
-      if (closed) {
-        throw new LaunchException(
-            LaunchStep.PREPARE,
-            0,
-            "the guard is closed",
-            "Keep it open as long as children are to be started.");
-      }
-      return launch(plan, unread);
+      return launch(plan, memory, unread);
     } finally {
       lifecycle.readLock().unlock();
     }
   }
 
-  private GuardedProcess launch(LaunchPlan asked, boolean unread) throws LaunchException {
+  /** What was started, and what is needed to look after it. */
+  private record Started(
+      GuardedProcess process,
+      LaunchPlan plan,
+      Optional<MemoryEvents.Listening> listening,
+      long began) {}
+
+  private GuardedProcess launch(LaunchPlan asked, Reservation memory, boolean unread)
+      throws LaunchException {
+    Started started;
+    try {
+      if (closed) {
+        throw closedGuard();
+      }
+      started = begin(asked, memory, unread);
+    } catch (LaunchException | RuntimeException | Error e) {
+      memory.close();
+      throw e;
+    }
+    GuardedProcess process = started.process;
+    living.add(process);
+    process.whenEnded(() -> living.remove(process));
+    try {
+      lookAfter(started);
+    } catch (RuntimeException | Error e) { // nobody would end it when it is time
+      process.destroyForcibly();
+      throw e;
+    }
+    return process;
+  }
+
+  static LaunchException closedGuard() {
+    return new LaunchException(
+        LaunchStep.PREPARE,
+        0,
+        "the guard is closed",
+        "Keep it open as long as children are to be started.");
+  }
+
+  private Started begin(LaunchPlan asked, Reservation memory, boolean unread)
+      throws LaunchException {
     LaunchPlan plan = asked.limitedTo(enforcement.applicable(asked.limits()));
     Postmortem.Files files = Postmortem.Files.of(plan);
     long began = System.nanoTime();
@@ -353,8 +398,6 @@ public final class MemoryGuard implements AutoCloseable {
     boolean listened = events.areWanted(plan.options().memoryListener());
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     Optional<MemoryEvents.Listening> listening = Optional.empty();
-    GuardedProcess process;
-    Map<Protection, ProtectionState> inForce;
     try {
       preload = witnesses.arm(asked.limits());
       if (mustBeWatched(plan.limits())) {
@@ -362,38 +405,20 @@ public final class MemoryGuard implements AutoCloseable {
       }
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative()); // after which it may be without a leaf
-      inForce = enforcement.inForce(asked.limits(), child.protections());
+      Map<Protection, ProtectionState> inForce =
+          enforcement.inForce(asked.limits(), child.protections());
       inForce.putAll(watched(plan.limits(), lease, listened));
       listening = listen(plan, lease, child);
-      process =
-          new GuardedProcess(
-              child,
-              new Postmortem(
-                  asked, preload, lease, inForce, listening, child, files, kernel, began),
-              asked.limits());
+      Postmortem postmortem =
+          new Postmortem(asked, preload, lease, inForce, listening, child, files, kernel, began);
+      GuardedProcess process = new GuardedProcess(child, postmortem, asked.limits(), memory);
+      return new Started(process, plan, listening, began);
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
       lease.release();
       throw e;
     }
-    if (isActive(inForce, Protection.TREE_WATCH)) {
-      treeWatch.add(process, plan.limits(), plan.options().grace(), listening);
-    }
-    if (isActive(inForce, Protection.HEADROOM_GUARD)) {
-      lookAfter(new GuardedWard(process, began, plan.options().retryable()));
-    }
-    living.add(process);
-    process.whenEnded(() -> living.remove(process));
-    try {
-      plan.options()
-          .timeout()
-          .ifPresent(timeout -> process.endAfter(timeout, plan.options().grace()));
-    } catch (RuntimeException | Error e) { // nobody would end it when its time is over
-      process.destroyForcibly();
-      throw e;
-    }
-    return process;
   }
 
   /**
@@ -417,14 +442,25 @@ public final class MemoryGuard implements AutoCloseable {
         || limits.requirement(Protection.HEADROOM_GUARD) == Requirement.REQUIRE;
   }
 
+  /** Has the child's memory and its time watched. */
+  private void lookAfter(Started started) {
+    GuardedProcess process = started.process;
+    LaunchOptions options = started.plan.options();
+    Map<Protection, ProtectionState> inForce = process.protections();
+    if (isActive(inForce, Protection.TREE_WATCH)) {
+      treeWatch.add(process, started.plan.limits(), options.grace(), started.listening);
+    }
+    if (isActive(inForce, Protection.HEADROOM_GUARD)) {
+      GuardedWard ward = new GuardedWard(process, started.began, options.retryable());
+      headroom.add(ward);
+      process.whenEnded(() -> headroom.remove(ward));
+    }
+    options.timeout().ifPresent(timeout -> process.endAfter(timeout, options.grace()));
+  }
+
   private static boolean isActive(Map<Protection, ProtectionState> states, Protection protection) {
     ProtectionState state = states.get(protection);
     return state != null && state.active();
-  }
-
-  private void lookAfter(GuardedWard ward) {
-    headroom.add(ward);
-    ward.process().whenEnded(() -> headroom.remove(ward));
   }
 
   private Optional<MemoryEvents.Listening> listen(
@@ -484,6 +520,7 @@ public final class MemoryGuard implements AutoCloseable {
     } finally {
       lifecycle.writeLock().unlock();
     }
+    admission.close();
     CompletableFuture<?>[] ending =
         living.stream()
             .map(process -> process.destroyTree(CLOSING_GRACE))

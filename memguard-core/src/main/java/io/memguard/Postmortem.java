@@ -14,6 +14,7 @@ import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
+import io.memguard.platform.Elsewhere;
 import io.memguard.platform.FileTail;
 import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.Leaf;
@@ -149,6 +150,11 @@ final class Postmortem {
       all.put(Protection.CGROUP_LEAF, lease.state());
     }
     return all;
+  }
+
+  /** Completes when the child's leaf was removed; at once if it has none. */
+  CompletableFuture<Void> leafGone() {
+    return lease.gone();
   }
 
   /** Returns what every descendant of the child has in its environment, or empty. */

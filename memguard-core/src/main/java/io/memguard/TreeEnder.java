@@ -26,6 +26,7 @@ final class TreeEnder {
   private final Child child;
   private final Optional<String> mark;
   private final Set<ProcessHandle> known = ConcurrentHashMap.newKeySet();
+  private final Runnable whenGone;
   private @Nullable CompletableFuture<Void> done;
   private @Nullable Thread thread;
   private volatile long killAt;
@@ -35,11 +36,13 @@ final class TreeEnder {
    * Makes the means to end a tree.
    *
    * @param mark what all of it has in its environment, or empty if it has none
+   * @param whenGone called when nothing of it is left, before others are told; must not wait
    */
-  TreeEnder(GuardedProcess process, Child child, Optional<String> mark) {
+  TreeEnder(GuardedProcess process, Child child, Optional<String> mark, Runnable whenGone) {
     this.process = process;
     this.child = child;
     this.mark = mark;
+    this.whenGone = whenGone;
   }
 
   /** Begins to end the tree; if that was begun before, the shorter grace period counts. */
@@ -113,6 +116,9 @@ final class TreeEnder {
         beginKilling();
         tree.kill();
         awaitEnd(tree);
+      }
+      if (tree.living().isEmpty()) {
+        whenGone.run();
       }
     } finally {
       ending.complete(null);

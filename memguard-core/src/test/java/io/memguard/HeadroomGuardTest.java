@@ -309,6 +309,7 @@ final class HeadroomGuardTest {
   void whatHappensAtTheLimitIsAHint() throws Exception {
     Linux.load();
     container.set("memory.events", "max 0\n");
+    container.set("memory.events.local", "max 0\n"); // without it, before Linux 5.2, no hint
     try (Watcher watcher = new Watcher();
         LeafHints source = new LeafHints(watcher)) {
       hints = Optional.of(source);

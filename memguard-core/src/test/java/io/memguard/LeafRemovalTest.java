@@ -16,6 +16,7 @@ import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.Children;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.FutureTask;
@@ -57,6 +58,7 @@ class LeafRemovalTest {
               plan,
               preload,
               lease,
+              Map.of(),
               Optional.empty(),
               child,
               Postmortem.Files.of(plan),

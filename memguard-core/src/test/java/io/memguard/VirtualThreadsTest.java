@@ -2,9 +2,13 @@ package io.memguard;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.MemorySource.Reservation;
+import io.memguard.recover.MemoryBudget;
 import io.memguard.support.Children;
 import io.memguard.support.Engines;
+import io.memguard.support.Eventually;
 import io.memguard.support.WithGuard;
 import java.io.OutputStream;
 import java.io.RandomAccessFile;
@@ -53,6 +57,20 @@ final class VirtualThreadsTest {
             .redirectError(Redirect.INHERIT)
             .start();
     assertThat(Children.output(jvm)).isEqualTo("all " + WAITING + " done\n");
+    assertThat(jvm.waitFor()).isZero();
+  }
+
+  @Test
+  void hundredsWaitForABudgetOnOneCarrier() throws Exception {
+    Process jvm =
+        Children.jvm(
+                List.of(
+                    "-Djdk.virtualThreadScheduler.parallelism=1",
+                    "-Djdk.virtualThreadScheduler.maxPoolSize=1"),
+                Line.class)
+            .redirectError(Redirect.INHERIT)
+            .start();
+    assertThat(Children.output(jvm)).isEqualTo(WAITING + " waited, all done\n");
     assertThat(jvm.waitFor()).isZero();
   }
 
@@ -123,6 +141,38 @@ final class VirtualThreadsTest {
         if (child.waitFor() != 0) {
           throw new IllegalStateException(child.toString());
         }
+      } catch (Exception e) {
+        throw new IllegalStateException(e);
+      }
+    }
+  }
+
+  /** A JVM full of virtual threads that wait in line, each for the whole budget. */
+  static final class Line {
+    private Line() {}
+
+    public static void main(String[] none) throws Exception {
+      MemoryBudget budget = MemoryBudget.of("64MiB");
+      LaunchOptions queued = LaunchOptions.defaults().withBudget(budget);
+      List<Thread> threads = new ArrayList<>();
+      try (MemoryGuard guard = MemoryGuard.create()) {
+        Reservation all = budget.acquire(budget.capacity());
+        for (int i = 0; i < WAITING; i++) {
+          threads.add(virtual(() -> runInTurn(guard, queued)));
+        }
+        Eventually.await("all wait", () -> budget.waiting() == WAITING);
+        System.out.print(budget.waiting() + " waited, ");
+        all.close();
+        for (Thread thread : threads) {
+          thread.join();
+        }
+        System.out.println(budget.waiting() == 0 ? "all done" : budget);
+      }
+    }
+
+    private static void runInTurn(MemoryGuard guard, LaunchOptions queued) {
+      try {
+        guard.run(new ProcessBuilder("true"), MemoryLimits.of("64MiB"), queued).orThrow();
       } catch (Exception e) {
         throw new IllegalStateException(e);
       }

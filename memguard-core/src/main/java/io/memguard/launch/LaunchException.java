@@ -79,11 +79,12 @@ public final class LaunchException extends IOException {
   }
 
   /**
-   * Tells whether the same launch may succeed later: the machine was short of memory or processes.
+   * Tells whether the same launch may succeed later: the machine was short of memory or processes,
+   * or the budget of memory.
    *
-   * @return true for ENOMEM and EAGAIN
+   * @return true for ENOMEM and EAGAIN, and for {@link LaunchStep#BUDGET}
    */
   public boolean isRetryable() {
-    return errno == Errno.ENOMEM || errno == Errno.EAGAIN;
+    return errno == Errno.ENOMEM || errno == Errno.EAGAIN || step == LaunchStep.BUDGET;
   }
 }

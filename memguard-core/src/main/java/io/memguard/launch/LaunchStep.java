@@ -2,8 +2,13 @@ package io.memguard.launch;
 
 /** Names the steps of a launch, in the order in which they are taken. */
 public enum LaunchStep {
-  /** Checking the command, the environment and the protections, before anything is started. */
+  /**
+   * Checking the command, the environment, the protections and the budget, before anything is
+   * started.
+   */
   PREPARE(-1, "preparing the launch"),
+  /** Waiting for the child's memory, where it is taken from a budget. */
+  BUDGET(-2, "waiting for memory from the budget"),
   /** Opening pipes: pipe2(2). */
   PIPE(1, "opening the pipes"),
   /** Making the process: clone(2). */

@@ -2,13 +2,14 @@ package io.memguard.limits;
 
 import io.memguard.outcome.MemoryEvent;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
  * Says how a child lives besides its memory: for how long, in which process group, whether it
- * outlives its parent, and who is told what happens to it.
+ * outlives its parent, who is told what happens to it, and which budget its memory is taken from.
  *
  * @param timeout after which the child and its descendants are ended, or empty for never
  * @param grace how long the tree may take to end itself after SIGTERM before it is sent SIGKILL
@@ -17,6 +18,7 @@ import java.util.function.Consumer;
  *     it dies
  * @param memoryListener who is told what happens to the child's memory while it lives, or empty
  * @param retryable true if the child is started again when memguard ends it for want of memory
+ * @param budget what its memory is taken from, or empty if that is not counted
  */
 public record LaunchOptions(
     Optional<Duration> timeout,
@@ -24,7 +26,8 @@ public record LaunchOptions(
     ProcessGroup group,
     boolean dieWithParent,
     Optional<Consumer<MemoryEvent>> memoryListener,
-    boolean retryable) {
+    boolean retryable,
+    Optional<Budget> budget) {
   private static final LaunchOptions DEFAULTS =
       new LaunchOptions(
           Optional.empty(),
@@ -32,7 +35,8 @@ public record LaunchOptions(
           ProcessGroup.INHERITED,
           false,
           Optional.empty(),
-          false);
+          false,
+          Optional.empty());
 
   /** Names the process group a child is put into. */
   public enum ProcessGroup {
@@ -45,6 +49,29 @@ public record LaunchOptions(
   }
 
   /**
+   * What a child's memory is taken from.
+   *
+   * @param source the budget
+   * @param atMost how long a launch waits for its turn; zero fails at once
+   */
+  public record Budget(MemorySource source, Duration atMost) {
+    /**
+     * Checks the values.
+     *
+     * @param source the budget
+     * @param atMost how long a launch waits for its turn; zero fails at once
+     * @throws IllegalArgumentException if the time is negative
+     */
+    public Budget {
+      Objects.requireNonNull(source, "budget");
+      if (atMost.isNegative()) {
+        throw new IllegalArgumentException(
+            "the wait for a budget, " + atMost + ", is negative; allowed is zero or more");
+      }
+    }
+  }
+
+  /**
    * Checks the values.
    *
    * @param timeout after which the child and its descendants are ended, or empty for never
@@ -54,6 +81,7 @@ public record LaunchOptions(
    *     it dies
    * @param memoryListener who is told what happens to the child's memory while it lives, or empty
    * @param retryable true if the child is started again when memguard ends it for want of memory
+   * @param budget what its memory is taken from, or empty if that is not counted
    * @throws IllegalArgumentException if the time-out is not positive, or the grace period is
    *     negative
    */
@@ -74,7 +102,7 @@ public record LaunchOptions(
 
   /**
    * Returns what holds where nothing is said: no time-out, 5 seconds of grace, the parent's process
-   * group, and nobody is told.
+   * group, nobody is told, and no budget.
    *
    * @return the defaults
    */
@@ -90,7 +118,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withTimeout(Duration value) {
     return new LaunchOptions(
-        Optional.of(value), grace, group, dieWithParent, memoryListener, retryable);
+        Optional.of(value), grace, group, dieWithParent, memoryListener, retryable, budget);
   }
 
   /**
@@ -100,7 +128,8 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withGrace(Duration value) {
-    return new LaunchOptions(timeout, value, group, dieWithParent, memoryListener, retryable);
+    return new LaunchOptions(
+        timeout, value, group, dieWithParent, memoryListener, retryable, budget);
   }
 
   /**
@@ -110,7 +139,8 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withGroup(ProcessGroup value) {
-    return new LaunchOptions(timeout, grace, value, dieWithParent, memoryListener, retryable);
+    return new LaunchOptions(
+        timeout, grace, value, dieWithParent, memoryListener, retryable, budget);
   }
 
   /**
@@ -121,7 +151,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withDieWithParent(boolean value) {
-    return new LaunchOptions(timeout, grace, group, value, memoryListener, retryable);
+    return new LaunchOptions(timeout, grace, group, value, memoryListener, retryable, budget);
   }
 
   /**
@@ -140,7 +170,8 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withMemoryListener(Consumer<MemoryEvent> value) {
-    return new LaunchOptions(timeout, grace, group, dieWithParent, Optional.of(value), retryable);
+    return new LaunchOptions(
+        timeout, grace, group, dieWithParent, Optional.of(value), retryable, budget);
   }
 
   /**
@@ -152,6 +183,44 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withRetryable(boolean value) {
-    return new LaunchOptions(timeout, grace, group, dieWithParent, memoryListener, value);
+    return new LaunchOptions(timeout, grace, group, dieWithParent, memoryListener, value, budget);
+  }
+
+  /**
+   * Takes the child's memory from a budget before anything of the child is made, and waits as long
+   * as that takes.
+   *
+   * @param source the budget, usually an {@code io.memguard.recover.MemoryBudget}
+   * @return the new options
+   * @see #withBudget(MemorySource, Duration)
+   */
+  public LaunchOptions withBudget(MemorySource source) {
+    return withBudget(source, ChronoUnit.FOREVER.getDuration());
+  }
+
+  /**
+   * Takes the child's memory from a budget before anything of the child is made: as much as {@link
+   * MemoryLimits#treeMemory}, or where that is not set, {@link MemoryLimits#memory}. It is given
+   * back once, when the launch has failed, or the child has ended and nothing is known to be left
+   * of it: where its tree is being ended, when that is gone; where it had a cgroup of its own, when
+   * that was removed. When the outcome is known and nothing was left, it has been given back.
+   *
+   * <p>The child's time-out begins when it starts. A launch that waited in vain fails with a {@code
+   * LaunchException}. An attempt of a {@code RetryPolicy} holds nothing while the next one waits.
+   *
+   * @param source the budget, usually an {@code io.memguard.recover.MemoryBudget}
+   * @param atMost how long a launch waits for its turn; zero fails at once
+   * @return the new options
+   * @throws IllegalArgumentException if the time is negative
+   */
+  public LaunchOptions withBudget(MemorySource source, Duration atMost) {
+    return new LaunchOptions(
+        timeout,
+        grace,
+        group,
+        dieWithParent,
+        memoryListener,
+        retryable,
+        Optional.of(new Budget(source, atMost)));
   }
 }

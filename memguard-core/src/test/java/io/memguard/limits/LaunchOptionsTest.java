@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.memguard.limits.LaunchOptions.ProcessGroup;
 import io.memguard.outcome.MemoryEvent;
+import io.memguard.recover.MemoryBudget;
 import java.time.Duration;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
@@ -26,14 +27,17 @@ final class LaunchOptionsTest {
     assertThat(DEFAULTS.dieWithParent()).isFalse();
     assertThat(DEFAULTS.memoryListener()).isEmpty();
     assertThat(DEFAULTS.retryable()).isFalse();
+    assertThat(DEFAULTS.budget()).isEmpty();
   }
 
   @Test
   void eachOptionChangesItselfAlone() {
     Consumer<MemoryEvent> listener = event -> {};
+    MemorySource source = MemoryBudget.of("1GiB");
     LaunchOptions all =
         DEFAULTS
             .withRetryable(true)
+            .withBudget(source, Duration.ZERO)
             .withMemoryListener(listener)
             .withTimeout(Duration.ofMillis(1))
             .withGrace(Duration.ZERO)
@@ -45,6 +49,7 @@ final class LaunchOptionsTest {
     assertThat(all.dieWithParent()).isTrue();
     assertThat(all.memoryListener()).containsSame(listener);
     assertThat(all.retryable()).isTrue();
+    assertThat(all.budget()).contains(new LaunchOptions.Budget(source, Duration.ZERO));
     assertThat(DEFAULTS).isEqualTo(LaunchOptions.defaults());
   }
 
@@ -65,10 +70,20 @@ final class LaunchOptionsTest {
   }
 
   @Test
+  void refusesANegativeWaitForABudget() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> DEFAULTS.withBudget(MemoryBudget.of(1), Duration.ofMillis(-1)))
+        .withMessageContaining("the wait for a budget, PT-0.001S, is negative");
+  }
+
+  @Test
   void refusesNull() {
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withTimeout(null));
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withGrace(null));
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withMemoryListener(null));
+    assertThatNullPointerException()
+        .isThrownBy(() -> DEFAULTS.withBudget(null))
+        .withMessage("budget");
     assertThatNullPointerException()
         .isThrownBy(() -> DEFAULTS.withGroup(null))
         .withMessage("group");

@@ -21,8 +21,10 @@ import java.util.stream.Stream;
  */
 public record EffectiveLimits(
     Optional<EffectiveLimit> max, Optional<EffectiveLimit> high, Optional<EffectiveLimit> swap) {
+  /** Who sets a limit that is the machine's size. */
+  public static final String MACHINE = "the machine";
+
   private static final String MEMINFO = "/proc/meminfo";
-  static final String MACHINE = "the machine";
 
   /** Reads the limits as they are now. */
   public static EffectiveLimits of(Machine machine, CgroupSearch search) {

@@ -50,6 +50,11 @@ public record Machine(Path root) {
     return kibibytes("MemTotal:");
   }
 
+  /** Returns what could be used without swapping, in bytes; absent before Linux 3.14. */
+  public OptionalLong availableMemory() {
+    return kibibytes("MemAvailable:");
+  }
+
   /** Returns the size of all swap space, in bytes. */
   public OptionalLong totalSwap() {
     return kibibytes("SwapTotal:");

@@ -44,7 +44,9 @@ final class LeafNameTest {
 
   @Test
   void oneThatHasEndedAndThatNobodyReapsIsAbandoned() throws Exception {
-    Process parent = new ProcessBuilder("sh", "-c", "true & echo $!; exec sleep 1000").start();
+    String endsWhenNoShellCanReapIt = "until grep -q sleep /proc/$$/comm; do :; done & echo $!;";
+    Process parent =
+        new ProcessBuilder("sh", "-c", endsWhenNoShellCanReapIt + " exec sleep 1000").start();
     try (BufferedReader says = parent.inputReader()) {
       Path stat = Path.of("/proc", says.readLine(), "stat");
       Eventually.await("it has ended", () -> fields(stat)[2].equals("Z"));

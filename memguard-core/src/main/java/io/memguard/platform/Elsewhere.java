@@ -1,4 +1,4 @@
-package io.memguard;
+package io.memguard.platform;
 
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -8,13 +8,13 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * Runs tasks on other threads, those of {@link CompletableFuture}'s own methods; where none is to
  * be had, on the caller's: what the task is to tell must not be lost.
  */
-final class Elsewhere {
+public final class Elsewhere {
   private static final Executor POOL = new CompletableFuture<Void>().defaultExecutor();
 
   private Elsewhere() {}
 
   /** Runs a task, once. */
-  static void run(Runnable task) {
+  public static void run(Runnable task) {
     AtomicBoolean begun = new AtomicBoolean();
     Runnable once =
         () -> {
