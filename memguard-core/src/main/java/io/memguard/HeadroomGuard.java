@@ -48,12 +48,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(HeadroomGuard.class);
   private static final long MIB = 1L << 20;
 
-  /**
-   * The fastest that memory was ever seen to be filled, in bytes a second: earlyoom counts with
-   * 6,000 MiB as well.
-   */
-  private static final long FILL_RATE = 6000 * MIB;
-
   private static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final long SHORTEST_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
 
@@ -511,9 +505,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
 
   private static long interval(Headroom.Reading reading, long cost) {
     long room = Math.max(0, reading.aboveReserve());
-    double nanos = (double) room / FILL_RATE * TimeUnit.SECONDS.toNanos(1);
     long shortest = Math.min(LONGEST_FOR_COST_NANOS, Math.max(SHORTEST_NANOS, cost * COST_PART));
-    return Math.min(LONGEST_NANOS, Math.max(shortest, (long) nanos));
+    return Math.min(LONGEST_NANOS, Math.max(shortest, MemoryWatch.nanosToFill(room)));
   }
 
   @Override

@@ -43,6 +43,12 @@ final class MemoryWatch implements AutoCloseable {
   /** Times of {@link System#nanoTime} can be compared if they are less than 292 years apart. */
   private static final long LONGEST_NANOS = Long.MAX_VALUE / 2;
 
+  /**
+   * The fastest that memory was ever seen to be filled, in bytes a nanosecond: <a
+   * href="https://github.com/rfjakob/earlyoom">earlyoom</a> counts with 6,000 MiB a second as well.
+   */
+  private static final double FILL_RATE = 6000.0 * (1 << 20) / TimeUnit.SECONDS.toNanos(1);
+
   private static final long AFTER_TROUBLE_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final long CLOSING_MILLIS = 1000;
 
@@ -53,6 +59,11 @@ final class MemoryWatch implements AutoCloseable {
 
   private volatile @Nullable Thread thread;
   private volatile boolean closing;
+
+  /** Returns how long it takes at least to fill so much memory, in nanoseconds. */
+  static long nanosToFill(long bytes) {
+    return (long) (bytes / FILL_RATE);
+  }
 
   /** Gives the thread another thing to do; before it is started. */
   void add(Client client) {

@@ -16,9 +16,6 @@ import java.util.function.Supplier;
  * <p>It does no I/O, and belongs to one thread.
  */
 final class TreeGauge {
-  /** No tree grows faster: bytes a nanosecond, that is GB/s. */
-  static final double FILL_RATE = 6.0;
-
   static final long SHORTEST_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
   static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(1);
 
@@ -190,6 +187,6 @@ final class TreeGauge {
   }
 
   private static long nanosToFill(long bytes) {
-    return Math.max(SHORTEST_NANOS, Math.min((long) (bytes / FILL_RATE), LONGEST_NANOS));
+    return Math.max(SHORTEST_NANOS, Math.min(MemoryWatch.nanosToFill(bytes), LONGEST_NANOS));
   }
 }

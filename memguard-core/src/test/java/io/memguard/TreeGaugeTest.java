@@ -107,9 +107,9 @@ final class TreeGaugeTest {
   @Test
   void itIsLookedAtAgainBeforeItCouldGetThere() {
     look(0, 0);
-    assertThat(gauge.due() - now).isEqualTo((long) (SOFT / TreeGauge.FILL_RATE));
+    assertThat(gauge.due() - now).isEqualTo(MemoryWatch.nanosToFill(SOFT));
     look(SOFT - 100 * MIB, 0);
-    assertThat(gauge.due() - now).isEqualTo((long) (100 * MIB / TreeGauge.FILL_RATE));
+    assertThat(gauge.due() - now).isEqualTo(MemoryWatch.nanosToFill(100 * MIB));
     look(SOFT - 1, 0);
     assertThat(gauge.due() - now).isEqualTo(TreeGauge.SHORTEST_NANOS);
     TreeGauge wide = gauge(OptionalLong.empty(), OptionalLong.of(1000 * HARD));
@@ -144,7 +144,7 @@ final class TreeGaugeTest {
     assertThat(gauge.canWait(UNKNOWN)).isFalse();
     assertThat(gauge.canWait(OptionalLong.of(7 + 100 * MIB))).isFalse();
     assertThat(gauge.canWait(OptionalLong.of(7 + 40 * MIB))).isTrue();
-    assertThat(gauge.due() - now).isEqualTo((long) (60 * MIB / TreeGauge.FILL_RATE));
+    assertThat(gauge.due() - now).isEqualTo(MemoryWatch.nanosToFill(60 * MIB));
     now += TreeGauge.LONGEST_NANOS;
     assertThat(gauge.canWait(OptionalLong.of(7))).as("who is in it has to be seen").isFalse();
   }
@@ -155,7 +155,7 @@ final class TreeGaugeTest {
     now += 9 * TreeGauge.LONGEST_NANOS;
     look(OptionalLong.of(7 + 40 * MIB), 3 * HARD, 0);
     assertThat(measured).isEqualTo(1);
-    assertThat(gauge.due() - now).isEqualTo((long) (60 * MIB / TreeGauge.FILL_RATE));
+    assertThat(gauge.due() - now).isEqualTo(MemoryWatch.nanosToFill(60 * MIB));
     look(OptionalLong.of(7 + 100 * MIB), 3 * HARD, SOFT - 100 * MIB);
     assertThat(measured).isEqualTo(2);
     now += 10 * TreeGauge.LONGEST_NANOS;
