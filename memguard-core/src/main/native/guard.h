@@ -106,8 +106,9 @@ struct guard_held_file {
   uint64_t inode;
   int64_t bytes; /* of memory or disk: what is a hole takes none */
   int64_t birth; /* in seconds since 1970; 0 where the file system does not tell */
+  int64_t earliest; /* of its other times: it was not made later */
   int32_t memfd; /* 1: it is memfd_create(2)'s, and not of huge pages */
-  int32_t reserved;
+  uint32_t links; /* 0: it has no name */
 };
 
 struct guard_event {

@@ -52,12 +52,16 @@ static int is_memfd(long directory, const char *name) {
   return answer == 0 && system.f_type == TMPFS_MAGIC;
 }
 
+static int64_t earlier(int64_t one, int64_t other) {
+  return one < other ? one : other;
+}
+
 /* The mode of the link itself tells how the file was opened. A server that does not answer is not waited for. */
 static int held_for_writing(long directory, const char *name, struct guard_held_file *out) {
   struct statx file;
   if (sys5(SYS_statx, directory, (long)name, AT_SYMLINK_NOFOLLOW, STATX_MODE, (long)&file) < 0) return 0;
   if (!(file.stx_mode & S_IWUSR)) return 0;
-  unsigned wanted = STATX_TYPE | STATX_INO | STATX_BLOCKS | STATX_BTIME;
+  unsigned wanted = STATX_TYPE | STATX_INO | STATX_BLOCKS | STATX_NLINK | STATX_ATIME | STATX_MTIME | STATX_CTIME | STATX_BTIME;
   if (sys5(SYS_statx, directory, (long)name, AT_STATX_DONT_SYNC, wanted, (long)&file) < 0) return 0;
   if (!S_ISREG(file.stx_mode) || file.stx_blocks == 0) return 0;
   *out = (struct guard_held_file){
@@ -66,7 +70,9 @@ static int held_for_writing(long directory, const char *name, struct guard_held_
       .inode = file.stx_ino,
       .bytes = (int64_t)file.stx_blocks * 512,
       .birth = file.stx_mask & STATX_BTIME ? file.stx_btime.tv_sec : 0,
+      .earliest = earlier(file.stx_atime.tv_sec, earlier(file.stx_mtime.tv_sec, file.stx_ctime.tv_sec)),
       .memfd = is_memfd(directory, name),
+      .links = file.stx_nlink,
   };
   return 1;
 }

@@ -20,11 +20,13 @@ import java.util.stream.Collectors;
  *
  * <p>To go through a process's descriptors is dear. Between measurements that is done only where
  * the machine's shared memory has grown since it was done last, and once a minute; and for no more
- * than a tenth of the time.
+ * than a tenth of the time, but for those that are known to hold such files: they can grow as fast
+ * as memory can be copied.
  *
  * <p>A file that was there before the tree began does not count: it is somebody else's data, or a
- * log that all append to; nor one of which the kernel does not tell the time of birth. Neither does
- * one that nobody holds open. Without the native library, none is found.
+ * log that all append to. Where the kernel does not tell the time of birth (of tmpfs before Linux
+ * 5.18), only a file without a name can count. One that nobody holds open does not. Without the
+ * native library, none is found.
  *
  * <p>Not safe to share between threads.
  */
@@ -32,13 +34,15 @@ final class HeldFiles {
   private static final int MOST = 256;
 
   /** {@code struct guard_held_file} of guard.h. */
-  private static final int RECORD = 40;
+  private static final int RECORD = 48;
 
   private static final int MINOR = 4;
   private static final int INODE = 8;
   private static final int BYTES = 16;
   private static final int BIRTH = 24;
-  private static final int MEMFD = 32;
+  private static final int EARLIEST = 32;
+  private static final int MEMFD = 40;
+  private static final int LINKS = 44;
 
   private static final long GROWTH = 16L << 20;
   private static final long AT_LEAST = TimeUnit.MINUTES.toNanos(1);
@@ -68,6 +72,7 @@ final class HeldFiles {
     this.shmem = readShmem();
     this.shmemBefore = shmem;
     this.restUntil = now;
+    devicesInMemory("self"); // for nothing: its classes are loaded before that is urgent
   }
 
   /** Begins a look at many processes. */
@@ -98,7 +103,8 @@ final class HeldFiles {
   /** Looks at a process's descriptors if it may have written something since. */
   void lookIfDue(Member member) {
     boolean grown = shmem - member.shmemThen() >= GROWTH;
-    if (!resting && (grown || now - member.heldAt() >= AT_LEAST)) {
+    boolean allowed = !resting || !member.held().isEmpty();
+    if (allowed && (grown || now - member.heldAt() >= AT_LEAST)) {
       long began = nanoClock.getAsLong();
       look(member);
       spent += nanoClock.getAsLong() - began;
@@ -126,8 +132,8 @@ final class HeldFiles {
               records.getLong(at + BYTES));
       if (records.getInt(at + MEMFD) != 0) {
         found.add(file);
-      } else if (file.major() == 0 && records.getLong(at + BIRTH) >= member.treeBegan()) {
-        inMemory = inMemory.or(() -> Optional.of(devicesInMemory(member)));
+      } else if (file.major() == 0 && isOfTheTree(at, member.treeBegan())) {
+        inMemory = inMemory.or(() -> Optional.of(devicesInMemory(member.directory())));
         if (inMemory.get().contains(file.device())) {
           found.add(file);
         }
@@ -136,12 +142,32 @@ final class HeldFiles {
     return found;
   }
 
+  private boolean isOfTheTree(int at, long treeBegan) {
+    return isYounger(
+        records.getLong(at + BIRTH),
+        records.getLong(at + EARLIEST),
+        records.getInt(at + LINKS) == 0,
+        treeBegan);
+  }
+
+  /**
+   * Tells whether a file was made after a moment. The earliest of its times is as good as its birth
+   * where it was not both written and read since, as the data of a data base are: so it does for
+   * files without a name, which are seldom older than whoever holds them.
+   *
+   * @param birth 0 if it is not known
+   * @param earliest of its other times
+   */
+  static boolean isYounger(long birth, long earliest, boolean nameless, long moment) {
+    return birth != 0 ? birth >= moment : nameless && earliest >= moment;
+  }
+
   /**
    * The devices that a process has mounted file systems in memory from. The mount table is read,
    * and statfs(2) not called: a file server that does not answer would hold that up.
    */
-  private Set<String> devicesInMemory(Member member) {
-    return files.whole(member.directory() + "/mountinfo").stream()
+  private Set<String> devicesInMemory(String process) {
+    return files.whole(process + "/mountinfo").stream()
         .flatMap(String::lines)
         .map(line -> line.split(" ", -1))
         .filter(HeldFiles::isInMemory)

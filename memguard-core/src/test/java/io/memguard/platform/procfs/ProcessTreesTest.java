@@ -14,6 +14,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -153,6 +155,28 @@ final class ProcessTreesTest {
             trees.look();
             return tree.residentBytes() > 64 * MIB;
           });
+    }
+  }
+
+  /** Also when it took so long the last time that all others are left alone for a while. */
+  @Test
+  void whoHoldsFilesInMemoryIsLookedAtAsSoonAsTheyHaveGrown() throws Exception {
+    AtomicLong clock = new AtomicLong();
+    AtomicLong step = new AtomicLong(TimeUnit.SECONDS.toNanos(1));
+    ProcFiles files = new ProcFiles(Path.of("/proc"), true);
+    try (TreeActor actor = TreeActor.start(program, "memfd_later", 64, "");
+        ProcessTrees trees = new ProcessTrees(files, () -> clock.getAndAdd(step.get()))) {
+      actor.isReady();
+      Tree tree = follow(trees, actor);
+      actor.go();
+      assertThat(actor.says()).isEqualTo("written");
+      trees.look();
+      assertThat(tree.residentBytes()).isGreaterThan(64 * MIB);
+      step.set(0); // no time goes by after that
+      actor.go();
+      assertThat(actor.says()).isEqualTo("written");
+      trees.look();
+      assertThat(tree.residentBytes()).isGreaterThan(128 * MIB);
     }
   }
 
