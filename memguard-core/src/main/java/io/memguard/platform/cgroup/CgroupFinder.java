@@ -13,29 +13,37 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * Finds the cgroup that accounts this process's memory, and those above it.
+ * Finds the cgroup that accounts a process's memory, and those above it.
  *
- * <p>Two files tell: {@code /proc/self/cgroup} where the process is, and {@code
- * /proc/self/mountinfo} where that can be seen. The paths in both are written for the reader, from
- * the root of his cgroup namespace.
+ * <p>Two files tell: {@code /proc/<pid>/cgroup} where the process is, and {@code
+ * /proc/self/mountinfo} where that can be seen. Always our own mounts, also for another process:
+ * the paths in both are written for the reader, from the root of <em>his</em> cgroup namespace.
  */
 public final class CgroupFinder {
-  private static final String MEMBERSHIP = "/proc/self/cgroup";
   private final Machine machine;
+  private final String process;
 
-  private CgroupFinder(Machine machine) {
+  private CgroupFinder(Machine machine, String process) {
     this.machine = machine;
+    this.process = process;
   }
 
   /** Finds the cgroup of the calling process. */
   public static CgroupSearch findOwn(Machine machine) {
-    return new CgroupFinder(machine).find();
+    return new CgroupFinder(machine, "self").find();
+  }
+
+  /** Finds the cgroup of a process, where our {@code /proc} shows it. */
+  public static CgroupSearch find(Machine machine, long pid) {
+    return new CgroupFinder(machine, Long.toString(pid)).find();
   }
 
   private CgroupSearch find() {
-    Optional<String> lines = machine.read(MEMBERSHIP);
+    String file = "/proc/" + process + "/cgroup";
+    Optional<String> lines = machine.read(file);
     if (lines.isEmpty()) {
-      return new NotFound(MEMBERSHIP + " cannot be read: the kernel was built without cgroups");
+      return new NotFound(
+          file + " cannot be read: the process has ended, or the kernel was built without cgroups");
     }
     // Where v1 has the memory controller, v2 has not, whatever else is mounted (a "hybrid"
     // machine).
@@ -46,7 +54,7 @@ public final class CgroupFinder {
                 memberships.stream().filter(Membership::v2))
             .findFirst();
     if (membership.isEmpty()) {
-      return new NotFound(MEMBERSHIP + " names no cgroup that could account memory");
+      return new NotFound(file + " names no cgroup that could account memory");
     }
     return find(membership.get());
   }
@@ -142,7 +150,7 @@ public final class CgroupFinder {
 
   private boolean holdsProcess(Path directory) {
     Optional<String> pid =
-        machine.read("/proc/self/stat").map(text -> text.strip().split(" ", 2)[0]);
+        machine.read("/proc/" + process + "/stat").map(text -> text.strip().split(" ", 2)[0]);
     return pid.isPresent()
         && KernelFile.words(directory.resolve("cgroup.procs")).contains(pid.get());
   }

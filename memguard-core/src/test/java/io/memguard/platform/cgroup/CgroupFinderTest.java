@@ -2,6 +2,7 @@ package io.memguard.platform.cgroup;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.platform.cgroup.CgroupSearch.Found;
 import io.memguard.platform.cgroup.CgroupSearch.NotFound;
 import java.nio.file.Path;
 import java.util.List;
@@ -106,18 +107,29 @@ class CgroupFinderTest {
   }
 
   @Test
-  void aProcessOutsideOfItsNamespaceIsNotVisible() {
-    CapturedTree tree =
-        CapturedTree.unpack("v2-namespace-sees-outside", root).with(SELF, "0::/../../lab\n");
+  void aProcessOutsideOfOurNamespaceIsNotVisible() {
+    CapturedTree tree = CapturedTree.unpack("v2-namespace-sees-outside", root);
 
-    assertThat(reason(tree.search()))
+    assertThat(reason(CgroupFinder.find(tree.machine(), 799)))
         .isEqualTo("cgroup /../../lab is not visible at /sys/fs/cgroup (which shows /)");
   }
 
   @Test
-  void aKernelWithoutCgroupsIsSaidToBe() {
-    assertThat(reason(CapturedTree.unpack("v2-plain", root).without(SELF).search()))
-        .isEqualTo("/proc/self/cgroup cannot be read: the kernel was built without cgroups");
+  void aProcessBesideUsIsFoundByItsPid() {
+    CapturedTree tree =
+        CapturedTree.unpack("v2-plain", root)
+            .with("/proc/77/cgroup", "0::/lab/child\n")
+            .with("/sys/fs/cgroup/lab/child/cgroup.procs", "77\n");
+
+    CgroupSearch found = CgroupFinder.find(tree.machine(), 77);
+
+    assertThat(found.levels()).extracting(Cgroup::path).containsExactly("/lab/child", "/lab", "/");
+  }
+
+  @Test
+  void aProcessThatHasEndedIsSaidToHave() {
+    assertThat(reason(CgroupFinder.find(CapturedTree.unpack("v2-plain", root).machine(), 4711)))
+        .startsWith("/proc/4711/cgroup cannot be read: the process has ended");
   }
 
   @Test
