@@ -88,12 +88,14 @@ class SignalsTest {
     String job =
         """
         import os, signal, sys
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         open(sys.argv[1], 'a').write('run ')
         try:
             bytearray(200 << 20)
         except MemoryError:
             print('ready', flush=True)
-            signal.pause()
+            signal.sigwait([signal.SIGTERM])
+            sys.exit(1)
         """;
     Process memguard =
         new Memguard()
