@@ -307,6 +307,7 @@ public final class MemoryGuard implements AutoCloseable {
     Optional<MemoryEvents.Listening> listening = Optional.empty();
     GuardedProcess process;
     try {
+      lease.leaf().ifPresent(leaf -> counters.leafWasMade());
       preload = witnesses.arm(plan.limits());
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative());
