@@ -399,6 +399,7 @@ public final class MemoryGuard implements AutoCloseable {
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     Optional<MemoryEvents.Listening> listening = Optional.empty();
     try {
+      lease.leaf().ifPresent(leaf -> counters.leafWasMade());
       preload = witnesses.arm(asked.limits());
       if (mustBeWatched(plan.limits())) {
         watched(plan.limits(), lease, listened); // refused before anything is started

@@ -111,6 +111,11 @@ final class OomCounters implements AutoCloseable {
     return now;
   }
 
+  /** A leaf was made, and with the first one our own cgroup may have been given the controller. */
+  void leafWasMade() {
+    files.openLate();
+  }
+
   private synchronized void keep(Baseline now) {
     if (now.nanos() - newer.nanos() >= DYING_NANOS) { // another launch may just have done it
       older = newer;

@@ -22,7 +22,8 @@ import java.util.function.LongSupplier;
  * there were more kills since than in truth, and never fewer.
  *
  * <p>A cgroup may be given the memory controller later, when somebody makes a leaf beside it: then
- * it counts from zero, and its files are opened with the next look at all of them.
+ * it counts from zero, and its files are opened when that is told, or with the next look at all of
+ * them.
  *
  * <p>Safe to share between threads.
  */
@@ -103,6 +104,11 @@ public final class CounterFiles implements AutoCloseable {
     }
   }
 
+  /** Opens the files that were not there before. */
+  public synchronized void openLate() {
+    sources.forEach(Source::open);
+  }
+
   /** Reads for a launch: what is looked at rarely is up to ten seconds old. */
   public synchronized Reading read() {
     return read(nanoClock.getAsLong() - allRead >= RARELY_NANOS);
@@ -114,10 +120,13 @@ public final class CounterFiles implements AutoCloseable {
   }
 
   private Reading read(boolean all) {
+    if (all) {
+      openLate();
+    }
     List<byte[]> texts = new ArrayList<>(sources.size());
     for (int i = 0; i < sources.size(); i++) {
       Source source = sources.get(i);
-      texts.add(all || !source.rare ? text(source, all) : last.texts.get(i));
+      texts.add(all || !source.rare ? text(source) : last.texts.get(i));
     }
     last = new Reading(nanoClock.getAsLong(), texts);
     if (all) {
@@ -126,10 +135,7 @@ public final class CounterFiles implements AutoCloseable {
     return last;
   }
 
-  private static byte[] text(Source source, boolean openToo) {
-    if (openToo) {
-      source.open();
-    }
+  private static byte[] text(Source source) {
     return source.file.map(OpenFile::read).orElseGet(() -> new byte[0]);
   }
 

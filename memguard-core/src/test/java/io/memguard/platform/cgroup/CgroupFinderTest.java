@@ -2,7 +2,6 @@ package io.memguard.platform.cgroup;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.memguard.platform.cgroup.CgroupSearch.Found;
 import io.memguard.platform.cgroup.CgroupSearch.NotFound;
 import java.nio.file.Path;
 import java.util.List;

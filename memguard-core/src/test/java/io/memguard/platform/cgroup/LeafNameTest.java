@@ -6,6 +6,7 @@ import io.memguard.support.Eventually;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Tag;
@@ -44,11 +45,15 @@ final class LeafNameTest {
 
   @Test
   void oneThatHasEndedAndThatNobodyReapsIsAbandoned() throws Exception {
-    String endsWhenNoShellCanReapIt = "until grep -q sleep /proc/$$/comm; do :; done & echo $!;";
-    Process parent =
-        new ProcessBuilder("sh", "-c", endsWhenNoShellCanReapIt + " exec sleep 1000").start();
-    try (BufferedReader says = parent.inputReader()) {
+    String ends = "exec 3<&0; read end <&3 & echo $!; exec sleep 1000";
+    Process parent = new ProcessBuilder("sh", "-c", ends).start();
+    try (BufferedReader says = parent.inputReader();
+        Writer end = parent.outputWriter()) {
       Path stat = Path.of("/proc", says.readLine(), "stat");
+      Path shell = Path.of("/proc", Long.toString(parent.pid()), "stat");
+      Eventually.await("nobody reaps", () -> fields(shell)[1].equals("(sleep)")); // as a shell does
+      end.write("\n");
+      end.flush();
       Eventually.await("it has ended", () -> fields(stat)[2].equals("Z"));
       String[] fields = fields(stat);
       LeafName dead =
