@@ -14,6 +14,7 @@ import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.Children;
+import io.memguard.support.Machines;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -38,7 +39,7 @@ class LeafRemovalTest {
 
   @Test
   void keepsNobodyButTheOutcome() throws Exception {
-    Machine machine = machine();
+    Machine machine = Machines.withCgroupV1(root);
     CgroupSearch search = CgroupFinder.findOwn(machine);
     LaunchPlan plan = LaunchPlan.of(Children.sh("exit 0"), LIMITS, LaunchOptions.defaults());
     Witnesses.Preload preload = Witnesses.Preload.none("not needed");
@@ -86,15 +87,5 @@ class LeafRemovalTest {
       Files.delete(fifo);
       assertThat(reader.read()).isEqualTo('1');
     }
-  }
-
-  private Machine machine() throws Exception {
-    Path self = Files.createDirectories(root.resolve("proc/self"));
-    Files.writeString(self.resolve("cgroup"), "4:memory:/app\n");
-    Files.writeString(
-        self.resolve("mountinfo"), "30 23 0:26 / /cgroups rw,nosuid - cgroup cgroup rw,memory\n");
-    Path own = Files.createDirectories(root.resolve("cgroups/app"));
-    Files.writeString(own.resolve("cgroup.procs"), "");
-    return new Machine(root);
   }
 }

@@ -6,8 +6,8 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.Requirement;
 import io.memguard.platform.cgroup.CgroupFinder;
-import io.memguard.platform.cgroup.Machine;
 import io.memguard.support.Eventually;
+import io.memguard.support.Machines;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -27,13 +27,7 @@ class LeavesTest {
 
   @BeforeEach
   void makeMachine() throws Exception {
-    Path self = Files.createDirectories(machine.resolve("proc/self"));
-    Files.writeString(self.resolve("cgroup"), "4:memory:/app\n");
-    Files.writeString(
-        self.resolve("mountinfo"), "30 23 0:26 / /cgroups rw,nosuid - cgroup cgroup rw,memory\n");
-    Path own = Files.createDirectories(machine.resolve("cgroups/app"));
-    Files.writeString(own.resolve("cgroup.procs"), "");
-    leaves = Leaves.at(CgroupFinder.findOwn(new Machine(machine)), Duration.ofMillis(1));
+    leaves = Leaves.at(CgroupFinder.findOwn(Machines.withCgroupV1(machine)), Duration.ofMillis(1));
   }
 
   @Test

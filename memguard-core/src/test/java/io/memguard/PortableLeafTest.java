@@ -15,6 +15,7 @@ import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.support.Children;
+import io.memguard.support.Machines;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,12 +44,7 @@ final class PortableLeafTest {
 
   @BeforeEach
   void makeMachine() throws IOException {
-    Path self = Files.createDirectories(machine.resolve("proc/self"));
-    Files.writeString(self.resolve("cgroup"), "4:memory:/app\n");
-    Files.writeString(
-        self.resolve("mountinfo"), "30 23 0:26 / /cgroups rw,nosuid - cgroup cgroup rw,memory\n");
-    Path own = Files.createDirectories(machine.resolve("cgroups/app"));
-    Files.writeString(own.resolve("cgroup.procs"), "");
+    Machines.withCgroupV1(machine);
     ran = machine.resolve("ran");
   }
 

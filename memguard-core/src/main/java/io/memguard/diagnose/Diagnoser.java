@@ -125,8 +125,7 @@ public final class Diagnoser {
     if (evidence.status().isSuccess()) {
       return new Outcome.Exited(0, evidence);
     }
-    boolean sigkill = isSignal(evidence, Set.of(SIGKILL));
-    return (sigkill ? killed(evidence) : refused(evidence))
+    return refused(evidence)
         .or(() -> killed(evidence))
         .or(() -> tooLow(evidence))
         .or(() -> unwatched(evidence))
@@ -139,13 +138,9 @@ public final class Diagnoser {
         : new Outcome.Exited(evidence.status().exitValue(), evidence);
   }
 
-  private static boolean isSignal(Evidence evidence, Set<Integer> numbers) {
-    return evidence.status() instanceof WaitStatus.Kill kill
-        && numbers.contains(kill.signal().number());
-  }
-
   private static Optional<Outcome> refused(Evidence evidence) {
-    if (evidence.status() instanceof WaitStatus.Kill && !isSignal(evidence, RAISED)) {
+    if (evidence.status() instanceof WaitStatus.Kill kill
+        && !RAISED.contains(kill.signal().number())) {
       return Optional.empty(); // somebody sent it, whatever it had been refused before
     }
     return evidence
