@@ -42,7 +42,10 @@ import org.junit.jupiter.api.io.TempDir;
 final class TreeWatchTest {
   private static final long MIB = 1 << 20;
 
-  /** 48 MiB, written to. Each process of the tree says its pid in a file first. */
+  /**
+   * 48 MiB, written to. Each process of the tree says its pid in a file first. Python heeds a
+   * signal that came shortly before a sleep only after it.
+   */
   private static final String HOLD =
       """
       import mmap, os, signal, sys, time
@@ -54,7 +57,8 @@ final class TreeWatchTest {
 
       def stay():
           kept = hold()
-          time.sleep(3600)
+          while True:
+              time.sleep(0.1)
 
       def daemon():
           if os.fork() == 0:
