@@ -43,6 +43,11 @@ record GuardedWard(GuardedProcess process, long began, boolean retryable)
   }
 
   @Override
+  public boolean hasEnded() {
+    return process.hasEnded();
+  }
+
+  @Override
   public boolean isEnding() {
     return process.isEnding();
   }

@@ -41,8 +41,8 @@ import org.slf4j.LoggerFactory;
  * <p>It has no thread: {@link #tick} is called on {@link MemoryWatch}'s, when it asked to be, and
  * never waits. It looks the more often the less head-room there is: as often as the fastest
  * allocation could use up what is above the reserve. A victim is ended by the ward, which owns how;
- * this only remembers whom it waits for. Children are added and removed on any thread. It owns the
- * open files, and the hints that something happened at a limit, until {@link #close}.
+ * this only remembers whom it waits for. Children are added on any thread. It owns the open files,
+ * and the hints that something happened at a limit, until {@link #close}.
  */
 final class HeadroomGuard implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(HeadroomGuard.class);
@@ -84,6 +84,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private long dyingUntil;
   private boolean helpless;
   private boolean rehearsed;
+  private long sought;
   private long due;
   private volatile boolean parked = true;
   private volatile boolean hinted;
@@ -105,6 +106,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
      * @param members those that are known
      */
     void preempt(Preemption reading, Set<Long> members);
+
+    /** Tells whether it has ended itself; its descendants may live. */
+    boolean hasEnded();
 
     /** Tells whether somebody is ending it already, and something of it is left. */
     boolean isEnding();
@@ -281,17 +285,15 @@ final class HeadroomGuard implements MemoryWatch.Client {
     thread.wakeBy(System.nanoTime());
   }
 
-  /** Begins to look after a child that was armed; without a lock. */
+  /**
+   * Begins to look after a child that was armed, until nothing of it is left any more: what it
+   * leaves behind can be what fills the container. Without a lock.
+   */
   void add(Ward ward) {
     wards.add(ward);
     if (parked) {
       thread.wakeBy(System.nanoTime());
     }
-  }
-
-  /** Ends that, when the child was reaped. */
-  void remove(Ward ward) {
-    wards.remove(ward);
   }
 
   @Override
@@ -302,6 +304,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return NEVER;
     }
     parked = false;
+    sought = wasParked ? now : sought;
     boolean wasHinted = hinted;
     hinted = false;
     if (!wasParked && !wasHinted && now - due < 0) {
@@ -319,6 +322,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
     }
     tell(reading.get());
+    forgetGone(now);
     if (pressure.rose(now)) {
       events.tell(Kind.PRESSURE, reading.get().bytes());
     }
@@ -345,8 +349,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
         tellHelpless(reading);
         return false;
       }
-      Optional<Weighed> ending =
-          weighed.stream().filter(one -> one.ward != stuck && one.ward.isEnding()).findFirst();
+      Optional<Weighed> ending = weighed.stream().filter(one -> one.ward.isEnding()).findFirst();
       if (ending.isPresent()) { // its grace period is over, and nobody else has to go
         end(ending.get(), reading, now);
         return true;
@@ -390,14 +393,33 @@ final class HeadroomGuard implements MemoryWatch.Client {
   /** Those whose end would be enough; where nobody's is, all that hold memory worth the while. */
   private List<Weighed> weigh(Headroom.Reading reading) {
     long worth = reading.reserve() / WORTH_THE_WHILE;
-    List<Weighed> all = weigh().stream().filter(one -> one.candidate.bytes() >= worth).toList();
+    List<Weighed> all =
+        weigh().stream()
+            .filter(one -> one.ward != stuck && one.candidate.bytes() >= worth)
+            .toList();
     List<Weighed> enough =
         all.stream().filter(one -> one.candidate.bytes() >= -reading.aboveReserve()).toList();
     return enough.isEmpty() ? all : enough;
   }
 
+  private void forgetGone(long now) {
+    if (now - sought >= LONGEST_NANOS && wards.stream().anyMatch(Ward::hasEnded)) {
+      sought = now;
+      weigh();
+    }
+  }
+
   private List<Weighed> weigh() {
-    return scales.weigh(wards).entrySet().stream()
+    List<Ward> ended = wards.stream().filter(Ward::hasEnded).toList();
+    Map<Ward, Weight> weights = scales.weigh(wards);
+    for (Ward one : ended) {
+      Weight left = weights.get(one);
+      if (left == null || (left.members.isEmpty() && !one.isEnding())) {
+        wards.remove(one);
+        weights.remove(one);
+      }
+    }
+    return weights.entrySet().stream()
         .map(
             one ->
                 new Weighed(

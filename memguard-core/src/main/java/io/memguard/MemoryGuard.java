@@ -452,9 +452,7 @@ public final class MemoryGuard implements AutoCloseable {
       treeWatch.add(process, started.plan.limits(), options.grace(), started.listening);
     }
     if (isActive(inForce, Protection.HEADROOM_GUARD)) {
-      GuardedWard ward = new GuardedWard(process, started.began, options.retryable());
-      headroom.add(ward);
-      process.whenEnded(() -> headroom.remove(ward));
+      headroom.add(new GuardedWard(process, started.began, options.retryable()));
     }
     options.timeout().ifPresent(timeout -> process.endAfter(timeout, options.grace()));
   }

@@ -33,6 +33,7 @@ final class TreeGauge {
   private final long soft;
   private final long hard;
   private final LongSupplier nanoClock;
+  private final LongSupplier cpuClock;
   private boolean aboveSoft;
   private boolean ending;
   private long killAbove = Long.MAX_VALUE;
@@ -72,11 +73,13 @@ final class TreeGauge {
    *
    * @param soft from which size on it is told; empty for never
    * @param hard above which size it is ended; empty for never
+   * @param cpuClock what the calling thread has had of a CPU, in nanoseconds
    */
-  TreeGauge(OptionalLong soft, OptionalLong hard, LongSupplier nanoClock) {
+  TreeGauge(OptionalLong soft, OptionalLong hard, LongSupplier nanoClock, LongSupplier cpuClock) {
     this.soft = soft.orElse(Long.MAX_VALUE);
     this.hard = hard.orElse(Long.MAX_VALUE);
     this.nanoClock = nanoClock;
+    this.cpuClock = cpuClock;
     long now = nanoClock.getAsLong();
     lookedAt = now;
     measuredAt = now;
@@ -135,19 +138,21 @@ final class TreeGauge {
       due = measurable;
       return Judgement.NONE;
     }
+    long began = cpuClock.getAsLong();
     Reading reading = measure.get();
+    long took = cpuClock.getAsLong() - began;
     measuredAt = nanoClock.getAsLong();
     Judgement judgement = judge(reading);
     know(givenOut, reading.bytes(), measuredAt);
-    long affordable = measuredAt + pause(measuredAt - now);
+    long affordable = measuredAt + pause(took);
     due = due - affordable < 0 ? affordable : due;
     measurable = due;
     return judgement;
   }
 
   /**
-   * Returns how long to look away after something that took so long: for four fifths of the time.
-   * It may have taken long because others had the CPU, and that must not make anybody blind.
+   * Returns how long to look away after something that took so much of a CPU: for four fifths of
+   * the time.
    */
   static long pause(long took) {
     return Math.min(PAUSE_PART * took, LONGEST_NANOS);

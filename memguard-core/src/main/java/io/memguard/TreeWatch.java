@@ -9,6 +9,7 @@ import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Preemption;
+import io.memguard.platform.ThreadCpuTime;
 import io.memguard.platform.procfs.PageAllocations;
 import io.memguard.platform.procfs.ProcessTrees;
 import io.memguard.platform.procfs.ProcessTrees.Reading;
@@ -39,9 +40,6 @@ final class TreeWatch implements MemoryWatch.Client {
   /** What is due within this time is looked at together. */
   private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
-  /** No process has it, and none has such a parent. */
-  private static final long NO_PID = -1;
-
   private final MemoryWatch thread;
   private final Queue<Launched> launched = new ConcurrentLinkedQueue<>();
   private final Set<Watched> watched = new LinkedHashSet<>();
@@ -61,7 +59,8 @@ final class TreeWatch implements MemoryWatch.Client {
         Duration grace,
         Optional<MemoryEvents.Listening> listening) {
       OptionalLong soft = listening.isPresent() ? limits.memoryHigh() : OptionalLong.empty();
-      TreeGauge gauge = new TreeGauge(soft, limits.treeMemoryMax(), System::nanoTime);
+      TreeGauge gauge =
+          new TreeGauge(soft, limits.treeMemoryMax(), System::nanoTime, ThreadCpuTime::nanos);
       return new Launched(process, limits, grace, listening, gauge);
     }
   }
@@ -168,7 +167,8 @@ final class TreeWatch implements MemoryWatch.Client {
       Optional<String> mark = one.process.mark();
       boolean ended = one.process.hasEnded();
       if (!ended || mark.isPresent()) {
-        watched.add(new Watched(one, trees.follow(ended ? NO_PID : one.process.pid(), mark)));
+        watched.add(
+            new Watched(one, trees.follow(ended ? ProcessTrees.NO_PID : one.process.pid(), mark)));
       }
     }
   }
@@ -199,9 +199,9 @@ final class TreeWatch implements MemoryWatch.Client {
     if (due.isEmpty()) {
       return;
     }
+    long began = ThreadCpuTime.nanos();
     from.trees.look(due.stream().map(Watched::tree).toList());
-    long after = System.nanoTime();
-    affordable = after + TreeGauge.pause(after - now);
+    affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began);
     for (Watched one : due) {
       if (one.tree.processes() == 0 && one.child.process.hasEnded()) {
         from.trees.forget(one.tree);

@@ -32,6 +32,6 @@ final class WardScales implements HeadroomGuard.Scales {
   }
 
   private ProcessTrees.Tree follow(Ward ward) {
-    return trees.follow(ward.pid(), ward.mark());
+    return trees.follow(ward.hasEnded() ? ProcessTrees.NO_PID : ward.pid(), ward.mark());
   }
 }

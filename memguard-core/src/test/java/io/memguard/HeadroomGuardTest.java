@@ -77,8 +77,7 @@ final class HeadroomGuardTest {
       assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
       Fake child = child(guard, 1, 50);
       assertThat(guard.tick(later())).isNotEqualTo(MemoryWatch.Client.NEVER);
-      guard.remove(child);
-      child.gone = true;
+      child.end();
       guard.tick(later());
       assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
     }
@@ -120,12 +119,41 @@ final class HeadroomGuardTest {
       tick(guard);
       tick(guard);
       assertThat(older.reading).as("while the first one dies").isEmpty();
-      newer.gone = true;
-      guard.remove(newer);
+      newer.end();
       tick(guard);
       assertThat(older.reading).as("what was read may be older than its end").isEmpty();
       tick(guard);
       assertThat(older.reading).isPresent();
+    }
+  }
+
+  /** It can be what fills the container. */
+  @Test
+  void whatAChildLeftBehindIsEndedBeforeOneThatHoldsLess() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake left = child(guard, 1, 100);
+      Fake newer = child(guard, 2, 20);
+      left.ended = true;
+      container.headroom(0);
+      tick(guard);
+      tick(guard);
+      assertThat(left.reading).isPresent();
+      assertThat(newer.reading).isEmpty();
+    }
+  }
+
+  /** The tree watch has told it to end, the child itself is gone, and its descendants hold much. */
+  @Test
+  void whileWhatAChildLeftBehindIsBeingEndedNobodyElseIs() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake left = child(guard, 1, 100);
+      Fake newer = child(guard, 2, 100);
+      left.ended = true;
+      left.ending = true;
+      container.headroom(0);
+      tick(guard);
+      tick(guard);
+      assertThat(newer.reading).isEmpty();
     }
   }
 
@@ -136,8 +164,7 @@ final class HeadroomGuardTest {
       Fake newer = child(guard, 2, 50);
       container.headroom(RESERVE - MIB);
       tick(guard);
-      newer.gone = true;
-      guard.remove(newer);
+      newer.end();
       container.headroom(RESERVE + 49 * MIB);
       tick(guard);
       tick(guard);
@@ -153,7 +180,6 @@ final class HeadroomGuardTest {
       container.headroom(0);
       tick(guard);
       assertThat(stuck.reading).isPresent();
-      guard.remove(stuck);
       now += TimeUnit.SECONDS.toNanos(11);
       tick(guard);
       tick(guard);
@@ -188,8 +214,7 @@ final class HeadroomGuardTest {
       tick(guard);
       assertThat(newer.reading).isEmpty();
       assertThat(enough.reading).isPresent();
-      enough.gone = true;
-      guard.remove(enough);
+      enough.end();
       tick(guard);
       tick(guard);
       assertThat(newer.reading).as("then nobody's is enough").isPresent();
@@ -385,10 +410,7 @@ final class HeadroomGuardTest {
         CgroupFinder.findOwn(files),
         options,
         wards ->
-            wards.stream()
-                .collect(
-                    Collectors.toMap(
-                        ward -> ward, ward -> new Weight(((Fake) ward).bytes, Set.of(7L, 8L, 9L)))),
+            wards.stream().collect(Collectors.toMap(ward -> ward, ward -> ((Fake) ward).weight())),
         events,
         thread,
         hints);
@@ -416,12 +438,22 @@ final class HeadroomGuardTest {
     private final long pid;
     private final long bytes;
     private Optional<Preemption> reading = Optional.empty();
+    private boolean ended;
     private boolean ending;
     private boolean gone;
 
     Fake(long pid, long bytes) {
       this.pid = pid;
       this.bytes = bytes;
+    }
+
+    void end() {
+      ended = true;
+      gone = true;
+    }
+
+    Weight weight() {
+      return new Weight(bytes, gone ? Set.of() : Set.of(7L, 8L, 9L));
     }
 
     @Override
@@ -448,6 +480,11 @@ final class HeadroomGuardTest {
     @Override
     public void preempt(Preemption why, Set<Long> members) {
       reading = Optional.of(why);
+    }
+
+    @Override
+    public boolean hasEnded() {
+      return ended;
     }
 
     @Override

@@ -173,7 +173,7 @@ final class TreeGaugeTest {
   }
 
   private TreeGauge gauge(OptionalLong soft, OptionalLong hard) {
-    return new TreeGauge(soft, hard, () -> now);
+    return new TreeGauge(soft, hard, () -> now, () -> now);
   }
 
   private Judgement look(long most, long bytes) {

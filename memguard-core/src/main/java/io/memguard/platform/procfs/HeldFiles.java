@@ -54,6 +54,7 @@ final class HeldFiles {
 
   private final ProcFiles files;
   private final LongSupplier nanoClock;
+  private final LongSupplier cpuClock;
   private final byte[] meminfo;
   private final ByteBuffer records =
       ByteBuffer.allocateDirect(MOST * RECORD).order(ByteOrder.nativeOrder());
@@ -64,9 +65,10 @@ final class HeldFiles {
   private boolean resting;
   private long spent;
 
-  HeldFiles(ProcFiles files, LongSupplier nanoClock) {
+  HeldFiles(ProcFiles files, LongSupplier nanoClock, LongSupplier cpuClock) {
     this.files = files;
     this.nanoClock = nanoClock;
+    this.cpuClock = cpuClock;
     this.meminfo = files.name("meminfo");
     this.now = nanoClock.getAsLong();
     this.shmem = readShmem();
@@ -105,9 +107,9 @@ final class HeldFiles {
     boolean grown = shmem - member.shmemThen() >= GROWTH;
     boolean allowed = !resting || !member.held().isEmpty();
     if (allowed && (grown || now - member.heldAt() >= AT_LEAST)) {
-      long began = nanoClock.getAsLong();
+      long began = cpuClock.getAsLong();
       look(member);
-      spent += nanoClock.getAsLong() - began;
+      spent += cpuClock.getAsLong() - began;
     }
   }
 

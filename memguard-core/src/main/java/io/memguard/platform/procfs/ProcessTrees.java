@@ -1,6 +1,7 @@
 package io.memguard.platform.procfs;
 
 import io.memguard.platform.Linux;
+import io.memguard.platform.ThreadCpuTime;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -31,6 +32,9 @@ import org.jspecify.annotations.Nullable;
  * share between threads.
  */
 public final class ProcessTrees implements AutoCloseable {
+  /** No process has it, and none has such a parent. */
+  public static final long NO_PID = -1;
+
   /** The kernel shows times in units of a hundredth of a second: {@code USER_HZ}. */
   static final double TICKS_PER_SECOND = 100;
 
@@ -68,14 +72,14 @@ public final class ProcessTrees implements AutoCloseable {
 
   /** Begins with no tree, on this machine's {@code /proc}. */
   public ProcessTrees() {
-    this(new ProcFiles(Path.of("/proc"), Linux.isLoaded()), System::nanoTime);
+    this(new ProcFiles(Path.of("/proc"), Linux.isLoaded()), System::nanoTime, ThreadCpuTime::nanos);
   }
 
-  /** Begins with other files and another clock. */
-  ProcessTrees(ProcFiles files, LongSupplier nanoClock) {
+  /** Begins with other files and other clocks. */
+  ProcessTrees(ProcFiles files, LongSupplier nanoClock, LongSupplier cpuClock) {
     this.files = files;
     this.lastPid = new LastPid(files, nanoClock);
-    this.heldFiles = new HeldFiles(files, nanoClock);
+    this.heldFiles = new HeldFiles(files, nanoClock, cpuClock);
     this.memory = new TreeMemory(files, heldFiles);
     this.booted = booted();
   }
@@ -169,8 +173,9 @@ public final class ProcessTrees implements AutoCloseable {
   /**
    * Begins to follow a tree. Its descendants are found by the next look.
    *
-   * @param root the pid of its first process, which must not have been reaped yet; or -1 if it has,
-   *     within the last ten seconds, and only what it left behind is to be followed
+   * @param root the pid of its first process, which must not have been reaped yet; or {@link
+   *     #NO_PID} if it has, within the last ten seconds, and only what it left behind is to be
+   *     followed
    * @param mark {@code NAME=VALUE} that all of it have in their environment, and nobody else has;
    *     without it, what was given to another parent before a look is not found
    */

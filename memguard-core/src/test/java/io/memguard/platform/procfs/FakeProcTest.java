@@ -40,7 +40,7 @@ final class FakeProcTest {
     lastPid(ROOT);
     Files.createDirectories(proc.resolve("sys/kernel"));
     Files.writeString(proc.resolve("sys/kernel/pid_max"), "4194304\n");
-    trees = new ProcessTrees(new ProcFiles(proc, false), () -> nanos);
+    trees = new ProcessTrees(new ProcFiles(proc, false), () -> nanos, () -> nanos);
   }
 
   private void lastPid(long pid) throws IOException {

@@ -44,7 +44,8 @@ final class ProcessTreesTest {
   }
 
   private static ProcessTrees trees(boolean nativeCalls) {
-    return new ProcessTrees(new ProcFiles(Path.of("/proc"), nativeCalls), System::nanoTime);
+    return new ProcessTrees(
+        new ProcFiles(Path.of("/proc"), nativeCalls), System::nanoTime, System::nanoTime);
   }
 
   private static Tree follow(ProcessTrees trees, TreeActor actor) {
@@ -165,7 +166,8 @@ final class ProcessTreesTest {
     AtomicLong step = new AtomicLong(TimeUnit.SECONDS.toNanos(1));
     ProcFiles files = new ProcFiles(Path.of("/proc"), true);
     try (TreeActor actor = TreeActor.start(program, "memfd_later", 64, "");
-        ProcessTrees trees = new ProcessTrees(files, () -> clock.getAndAdd(step.get()))) {
+        ProcessTrees trees =
+            new ProcessTrees(files, () -> clock.getAndAdd(step.get()), System::nanoTime)) {
       actor.isReady();
       Tree tree = follow(trees, actor);
       actor.go();
