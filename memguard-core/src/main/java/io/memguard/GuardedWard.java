@@ -1,20 +1,18 @@
 package io.memguard;
 
-import io.memguard.HeadroomGuard.Weight;
 import io.memguard.limits.VictimPolicy.Candidate;
 import io.memguard.outcome.Preemption;
 import java.time.Duration;
-import java.util.Optional;
-import java.util.Set;
 
 /**
  * A guarded child that may be ended to save the others.
  *
  * @param process the child
+ * @param tree what is known of it and its descendants
  * @param began when it was launched, as {@link System#nanoTime}
  * @param retryable whether it will be tried again
  */
-record GuardedWard(GuardedProcess process, long began, boolean retryable)
+record GuardedWard(GuardedProcess process, TreeWatch.Watched tree, long began, boolean retryable)
     implements HeadroomGuard.Ward {
   @Override
   public long pid() {
@@ -22,29 +20,19 @@ record GuardedWard(GuardedProcess process, long began, boolean retryable)
   }
 
   @Override
-  public Optional<String> mark() {
-    return process.mark();
-  }
-
-  @Override
-  public Candidate candidate(Weight weight) {
+  public Candidate candidate() {
     return new Candidate(
         pid(),
         process.limits(),
-        weight.bytes(),
-        weight.members().size(),
+        tree.residentBytes(),
+        tree.members().size(),
         Duration.ofNanos(System.nanoTime() - began),
         retryable);
   }
 
   @Override
-  public void preempt(Preemption reading, Set<Long> members) {
-    process.preempt(reading, members, Duration.ZERO);
-  }
-
-  @Override
-  public boolean hasEnded() {
-    return process.hasEnded();
+  public void preempt(Preemption reading) {
+    process.preempt(reading, tree.members(), Duration.ZERO);
   }
 
   @Override
@@ -55,5 +43,10 @@ record GuardedWard(GuardedProcess process, long began, boolean retryable)
   @Override
   public boolean isGone() {
     return process.isGone();
+  }
+
+  @Override
+  public boolean isForgotten() {
+    return tree.isGone();
   }
 }

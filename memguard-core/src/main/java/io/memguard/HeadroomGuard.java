@@ -20,10 +20,8 @@ import io.memguard.watch.LeafHints;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -70,7 +68,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private final ProtectionState state;
   private final Headroom headroom;
   private final Pressure pressure;
-  private final Scales scales;
+  private final Runnable lookAtAll;
   private final VictimPolicy policy;
   private final MemoryEvents events;
   private final MemoryWatch thread;
@@ -84,7 +82,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private long dyingUntil;
   private boolean helpless;
   private boolean rehearsed;
-  private long sought;
   private long due;
   private volatile boolean parked = true;
   private volatile boolean hinted;
@@ -94,42 +91,23 @@ final class HeadroomGuard implements MemoryWatch.Client {
   interface Ward {
     long pid();
 
-    /** Returns what all of its descendants have in their environment, or empty. */
-    Optional<String> mark();
+    /** Describes it to a policy, as it was when all were looked at last. */
+    Candidate candidate();
 
-    /** Describes it to a policy. */
-    Candidate candidate(Weight weight);
-
-    /**
-     * Ends it with its descendants, at once; must not wait.
-     *
-     * @param members those that are known
-     */
-    void preempt(Preemption reading, Set<Long> members);
-
-    /** Tells whether it has ended itself; its descendants may live. */
-    boolean hasEnded();
+    /** Ends it with its descendants, at once; must not wait. */
+    void preempt(Preemption reading);
 
     /** Tells whether somebody is ending it already, and something of it is left. */
     boolean isEnding();
 
-    /** Tells whether it and all its descendants are gone. */
+    /** Tells whether it has ended, and so have its descendants if they were ended too. */
     boolean isGone();
+
+    /** Tells whether nothing of it lives any more, which may be noticed a second later. */
+    boolean isForgotten();
   }
 
-  /**
-   * What a child and its descendants hold.
-   *
-   * @param members their pids
-   */
-  record Weight(long bytes, Set<Long> members) {}
-
-  /** Tells what children hold. */
-  interface Scales {
-    Map<Ward, Weight> weigh(Collection<Ward> wards);
-  }
-
-  private record Weighed(Ward ward, Candidate candidate, Set<Long> members) {}
+  private record Weighed(Ward ward, Candidate candidate) {}
 
   private enum Notice {
     NONE,
@@ -149,7 +127,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
       ProtectionState state,
       Headroom headroom,
       Pressure pressure,
-      Scales scales,
+      Runnable lookAtAll,
       VictimPolicy policy,
       MemoryEvents events,
       MemoryWatch thread,
@@ -157,19 +135,23 @@ final class HeadroomGuard implements MemoryWatch.Client {
     this.state = state;
     this.headroom = headroom;
     this.pressure = pressure;
-    this.scales = scales;
+    this.lookAtAll = lookAtAll;
     this.policy = policy;
     this.events = events;
     this.thread = thread;
     this.hints = hints;
   }
 
-  /** Makes one as asked for, on or off. */
+  /**
+   * Makes one as asked for, on or off.
+   *
+   * @param lookAtAll finds out what all children hold, on the thread
+   */
   static HeadroomGuard of(
       Machine machine,
       CgroupSearch search,
       GuardOptions options,
-      Scales scales,
+      Runnable lookAtAll,
       MemoryEvents events,
       MemoryWatch thread,
       Optional<LeafHints> hints) {
@@ -181,7 +163,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
             state(options.headroomGuard(), search, headroom.look()),
             headroom,
             new Pressure(machine, search),
-            scales,
+            lookAtAll,
             options.victimPolicy(),
             events,
             thread,
@@ -300,11 +282,11 @@ final class HeadroomGuard implements MemoryWatch.Client {
   public long tick(long now) {
     boolean wasParked = parked;
     parked = true;
+    wards.removeIf(Ward::isForgotten);
     if (wards.isEmpty() && dying == null) { // asked after that was said: see add
       return NEVER;
     }
     parked = false;
-    sought = wasParked ? now : sought;
     boolean wasHinted = hinted;
     hinted = false;
     if (!wasParked && !wasHinted && now - due < 0) {
@@ -322,7 +304,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
     }
     tell(reading.get());
-    forgetGone(now);
     if (pressure.rose(now)) {
       events.tell(Kind.PRESSURE, reading.get().bytes());
     }
@@ -402,28 +383,10 @@ final class HeadroomGuard implements MemoryWatch.Client {
     return enough.isEmpty() ? all : enough;
   }
 
-  private void forgetGone(long now) {
-    if (now - sought >= LONGEST_NANOS && wards.stream().anyMatch(Ward::hasEnded)) {
-      sought = now;
-      weigh();
-    }
-  }
-
   private List<Weighed> weigh() {
-    List<Ward> ended = wards.stream().filter(Ward::hasEnded).toList();
-    Map<Ward, Weight> weights = scales.weigh(wards);
-    for (Ward one : ended) {
-      Weight left = weights.get(one);
-      if (left == null || (left.members.isEmpty() && !one.isEnding())) {
-        wards.remove(one);
-        weights.remove(one);
-      }
-    }
-    return weights.entrySet().stream()
-        .map(
-            one ->
-                new Weighed(
-                    one.getKey(), one.getKey().candidate(one.getValue()), one.getValue().members))
+    lookAtAll.run();
+    return wards.stream()
+        .map(ward -> new Weighed(ward, ward.candidate()))
         .sorted(Comparator.comparingLong((Weighed one) -> one.candidate.bytes()).reversed())
         .toList();
   }
@@ -471,7 +434,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   private void end(Weighed victim, Headroom.Reading reading, long now) {
-    victim.ward.preempt(preemption(victim.candidate, reading), victim.members);
+    victim.ward.preempt(preemption(victim.candidate, reading));
     dying = victim.ward;
     dyingUntil = now + DYING_NANOS;
     LOG.warn(

@@ -113,7 +113,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.events = new MemoryEvents(engine.hints(), victims, options.listener());
     this.headroom =
         HeadroomGuard.of(
-            machine, search, options, new WardScales(), events, memoryWatch, engine.hints());
+            machine, search, options, treeWatch::refresh, events, memoryWatch, engine.hints());
     memoryWatch.add(treeWatch);
     memoryWatch.add(headroom);
   }
@@ -448,11 +448,14 @@ public final class MemoryGuard implements AutoCloseable {
     GuardedProcess process = started.process;
     LaunchOptions options = started.plan.options();
     Map<Protection, ProtectionState> inForce = process.protections();
-    if (isActive(inForce, Protection.TREE_WATCH)) {
-      treeWatch.add(process, started.plan.limits(), options.grace(), started.listening);
-    }
-    if (isActive(inForce, Protection.HEADROOM_GUARD)) {
-      headroom.add(new GuardedWard(process, started.began, options.retryable()));
+    boolean watched = isActive(inForce, Protection.TREE_WATCH);
+    boolean ward = isActive(inForce, Protection.HEADROOM_GUARD);
+    if (watched || ward) {
+      MemoryLimits limits = watched ? started.plan.limits() : MemoryLimits.none();
+      TreeWatch.Watched tree = treeWatch.add(process, limits, options.grace(), started.listening);
+      if (ward) {
+        headroom.add(new GuardedWard(process, tree, started.began, options.retryable()));
+      }
     }
     options.timeout().ifPresent(timeout -> process.endAfter(timeout, options.grace()));
   }

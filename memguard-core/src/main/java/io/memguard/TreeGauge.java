@@ -4,8 +4,8 @@ import io.memguard.platform.procfs.ProcessTrees.Reading;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongFunction;
 import java.util.function.LongSupplier;
-import java.util.function.Supplier;
 
 /**
  * Decides what is to be done about one tree, from what was read, and when it has to be looked at
@@ -119,9 +119,9 @@ final class TreeGauge {
    *
    * @param givenOut what the machine had given out before this look began
    * @param most no less than what it has: if that is below the thresholds, it need not be measured
-   * @param measure measures it
+   * @param measure measures it, but no more of it than so many bytes
    */
-  Judgement look(OptionalLong givenOut, long most, Supplier<Reading> measure) {
+  Judgement look(OptionalLong givenOut, long most, LongFunction<Reading> measure) {
     long now = nanoClock.getAsLong();
     lookedAt = now;
     if (most < next()) {
@@ -139,7 +139,7 @@ final class TreeGauge {
       return Judgement.NONE;
     }
     long began = cpuClock.getAsLong();
-    Reading reading = measure.get();
+    Reading reading = measure.apply(end());
     long took = cpuClock.getAsLong() - began;
     measuredAt = nanoClock.getAsLong();
     Judgement judgement = judge(reading);

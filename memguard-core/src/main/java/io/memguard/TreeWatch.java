@@ -16,6 +16,7 @@ import io.memguard.platform.procfs.ProcessTrees.Reading;
 import java.time.Duration;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Queue;
@@ -28,7 +29,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Watches the memory of whole process trees, where no cgroup holds them: has the listener told of
- * those that pass their soft threshold, and ends those that pass their hard one.
+ * those that pass their soft threshold, and ends those that pass their hard one. It knows what all
+ * children hold that somebody has to look after, also those that have neither threshold.
  *
  * <p>A launch only leaves its child in a queue, without a lock. All else belongs to the {@link
  * MemoryWatch}'s thread: what is known of {@code /proc}, and each tree, from when it was taken from
@@ -41,34 +43,52 @@ final class TreeWatch implements MemoryWatch.Client {
   private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
   private final MemoryWatch thread;
-  private final Queue<Launched> launched = new ConcurrentLinkedQueue<>();
+  private final Queue<Watched> launched = new ConcurrentLinkedQueue<>();
   private final Set<Watched> watched = new LinkedHashSet<>();
   private @Nullable Sources sources;
   private long affordable = System.nanoTime();
 
-  /** What a launch leaves here. */
-  private record Launched(
-      GuardedProcess process,
-      MemoryLimits limits,
-      Duration grace,
-      Optional<MemoryEvents.Listening> listening,
-      TreeGauge gauge) {
-    static Launched of(
+  /** A child with its descendants; all that can change belongs to the thread. */
+  static final class Watched {
+    private final GuardedProcess process;
+    private final MemoryLimits limits;
+    private final Duration grace;
+    private final Optional<MemoryEvents.Listening> listening;
+    private final TreeGauge gauge;
+    private ProcessTrees.@Nullable Tree tree;
+    private boolean gone;
+
+    private Watched(
         GuardedProcess process,
         MemoryLimits limits,
         Duration grace,
         Optional<MemoryEvents.Listening> listening) {
+      this.process = process;
+      this.limits = limits;
+      this.grace = grace;
+      this.listening = listening;
       OptionalLong soft = listening.isPresent() ? limits.memoryHigh() : OptionalLong.empty();
-      TreeGauge gauge =
+      this.gauge =
           new TreeGauge(soft, limits.treeMemoryMax(), System::nanoTime, ThreadCpuTime::nanos);
-      return new Launched(process, limits, grace, listening, gauge);
     }
-  }
 
-  /** What becomes of it on the thread. */
-  private record Watched(Launched child, ProcessTrees.Tree tree) {
-    TreeGauge gauge() {
-      return child.gauge;
+    private ProcessTrees.Tree tree() {
+      return Objects.requireNonNull(tree, "before it was adopted");
+    }
+
+    /** Returns what it had resident at the last look, in bytes; shared pages may count twice. */
+    long residentBytes() {
+      return tree == null ? 0 : tree.residentBytes();
+    }
+
+    /** Returns the pids that it had at the last look. */
+    Set<Long> members() {
+      return tree == null ? Set.of() : tree.members();
+    }
+
+    /** Tells whether nothing of it lives any more, as the last look has shown. */
+    boolean isGone() {
+      return gone;
     }
   }
 
@@ -131,31 +151,38 @@ final class TreeWatch implements MemoryWatch.Client {
   }
 
   /**
-   * Begins to watch a child that was armed with these limits. The thread is woken only if the child
-   * could pass a threshold before it would wake by itself.
+   * Begins to watch a child that was armed with these limits, or has none of them: then what it
+   * holds is known, and nothing is done. The thread is woken only if the child could pass a
+   * threshold before it would wake by itself.
    */
-  void add(
+  Watched add(
       GuardedProcess process,
       MemoryLimits limits,
       Duration grace,
       Optional<MemoryEvents.Listening> listening) {
-    Launched child = Launched.of(process, limits, grace, listening);
+    Watched child = new Watched(process, limits, grace, listening);
     launched.add(child);
     thread.wakeBy(child.gauge.due());
+    return child;
+  }
+
+  /** Looks at all of them, because somebody has to be chosen; on the thread. */
+  void refresh() {
+    Sources from = sources();
+    adopt(from.trees);
+    from.trees.look();
   }
 
   @Override
   public long tick(long now) {
     boolean first = sources == null;
-    if (sources == null) {
-      sources = new Sources();
-    }
-    adopt(sources.trees);
+    Sources from = sources();
+    adopt(from.trees);
     if (first) {
       warmUp();
     }
     if (!watched.isEmpty() && due(now) - now <= 0) {
-      look(sources, now);
+      look(from, now);
     }
     long after = System.nanoTime();
     return watched.isEmpty() ? NEVER : Math.max(0, due(after) - after);
@@ -163,20 +190,27 @@ final class TreeWatch implements MemoryWatch.Client {
 
   /** Of a child that has ended already, only what it left behind can be found, by its mark. */
   private void adopt(ProcessTrees trees) {
-    for (Launched one = launched.poll(); one != null; one = launched.poll()) {
+    for (Watched one = launched.poll(); one != null; one = launched.poll()) {
       Optional<String> mark = one.process.mark();
       boolean ended = one.process.hasEnded();
-      if (!ended || mark.isPresent()) {
-        watched.add(
-            new Watched(one, trees.follow(ended ? ProcessTrees.NO_PID : one.process.pid(), mark)));
+      one.gone = ended && mark.isEmpty();
+      if (!one.gone) {
+        one.tree = trees.follow(ended ? ProcessTrees.NO_PID : one.process.pid(), mark);
+        watched.add(one);
       }
     }
+  }
+
+  private Sources sources() {
+    Sources made = sources == null ? new Sources() : sources;
+    sources = made;
+    return made;
   }
 
   /** Measures once for nothing: to load classes takes long, and would when there is no time. */
   private void warmUp() {
     for (Watched one : watched) {
-      one.tree.measure();
+      one.tree().measure(Long.MAX_VALUE);
       return;
     }
   }
@@ -184,7 +218,7 @@ final class TreeWatch implements MemoryWatch.Client {
   private long due(long now) {
     long due = now + TreeGauge.LONGEST_NANOS;
     for (Watched one : watched) {
-      due = one.gauge().due() - due < 0 ? one.gauge().due() : due;
+      due = one.gauge.due() - due < 0 ? one.gauge.due() : due;
     }
     return affordable - due > 0 ? affordable : due;
   }
@@ -193,8 +227,8 @@ final class TreeWatch implements MemoryWatch.Client {
     OptionalLong givenOut = from.allocations.bytes();
     List<Watched> due =
         watched.stream()
-            .filter(one -> one.gauge().due() - now <= TOGETHER_NANOS)
-            .filter(one -> !one.gauge().canWait(givenOut))
+            .filter(one -> one.gauge.due() - now <= TOGETHER_NANOS)
+            .filter(one -> !one.gauge.canWait(givenOut))
             .toList();
     if (due.isEmpty()) {
       return;
@@ -203,11 +237,13 @@ final class TreeWatch implements MemoryWatch.Client {
     from.trees.look(due.stream().map(Watched::tree).toList());
     affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began);
     for (Watched one : due) {
-      if (one.tree.processes() == 0 && one.child.process.hasEnded()) {
-        from.trees.forget(one.tree);
+      ProcessTrees.Tree tree = one.tree();
+      if (tree.processes() == 0 && one.process.hasEnded()) {
+        from.trees.forget(tree);
         watched.remove(one);
+        one.gone = true;
       } else {
-        act(one, one.gauge().look(givenOut, one.tree.residentBytes(), one.tree::measure));
+        act(one, one.gauge.look(givenOut, tree.residentBytes(), tree::measure));
       }
     }
   }
@@ -216,25 +252,25 @@ final class TreeWatch implements MemoryWatch.Client {
     Optional<Reading> reading = judgement.reading();
     if (judgement.high()) {
       OptionalLong bytes = OptionalLong.of(reading.orElseThrow().bytes());
-      one.child.listening.ifPresent(to -> to.tell(Kind.HIGH, bytes));
+      one.listening.ifPresent(to -> to.tell(Kind.HIGH, bytes));
     }
     switch (judgement.action()) {
       case NONE -> {}
-      case END -> end(one, reading.orElseThrow(), one.child.grace);
+      case END -> end(one, reading.orElseThrow(), one.grace);
       case KILL -> end(one, reading.orElseThrow(), Duration.ZERO);
     }
   }
 
   private static void end(Watched one, Reading reading, Duration grace) {
-    GuardedProcess process = one.child.process;
-    Preemption preemption = preemption(one.child.limits, reading);
+    GuardedProcess process = one.process;
+    Preemption preemption = preemption(one.limits, reading);
     if (process.hasEnded()) {
       LOG.warn(
           "Child {} has ended, and what it left behind is ended for its memory: {}",
           process.pid(),
           preemption);
     }
-    process.preempt(preemption, one.tree.members(), grace);
+    process.preempt(preemption, one.members(), grace);
   }
 
   private static Preemption preemption(MemoryLimits limits, Reading reading) {

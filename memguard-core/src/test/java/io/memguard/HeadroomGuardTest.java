@@ -3,7 +3,6 @@ package io.memguard;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
-import io.memguard.HeadroomGuard.Weight;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.MemoryLimits;
@@ -28,11 +27,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -77,7 +74,7 @@ final class HeadroomGuardTest {
       assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
       Fake child = child(guard, 1, 50);
       assertThat(guard.tick(later())).isNotEqualTo(MemoryWatch.Client.NEVER);
-      child.end();
+      child.gone = true;
       guard.tick(later());
       assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
     }
@@ -119,26 +116,11 @@ final class HeadroomGuardTest {
       tick(guard);
       tick(guard);
       assertThat(older.reading).as("while the first one dies").isEmpty();
-      newer.end();
+      newer.gone = true;
       tick(guard);
       assertThat(older.reading).as("what was read may be older than its end").isEmpty();
       tick(guard);
       assertThat(older.reading).isPresent();
-    }
-  }
-
-  /** It can be what fills the container. */
-  @Test
-  void whatAChildLeftBehindIsEndedBeforeOneThatHoldsLess() throws Exception {
-    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
-      Fake left = child(guard, 1, 100);
-      Fake newer = child(guard, 2, 20);
-      left.ended = true;
-      container.headroom(0);
-      tick(guard);
-      tick(guard);
-      assertThat(left.reading).isPresent();
-      assertThat(newer.reading).isEmpty();
     }
   }
 
@@ -148,7 +130,6 @@ final class HeadroomGuardTest {
     try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
       Fake left = child(guard, 1, 100);
       Fake newer = child(guard, 2, 100);
-      left.ended = true;
       left.ending = true;
       container.headroom(0);
       tick(guard);
@@ -164,7 +145,7 @@ final class HeadroomGuardTest {
       Fake newer = child(guard, 2, 50);
       container.headroom(RESERVE - MIB);
       tick(guard);
-      newer.end();
+      newer.gone = true;
       container.headroom(RESERVE + 49 * MIB);
       tick(guard);
       tick(guard);
@@ -214,7 +195,7 @@ final class HeadroomGuardTest {
       tick(guard);
       assertThat(newer.reading).isEmpty();
       assertThat(enough.reading).isPresent();
-      enough.end();
+      enough.gone = true;
       tick(guard);
       tick(guard);
       assertThat(newer.reading).as("then nobody's is enough").isPresent();
@@ -406,14 +387,7 @@ final class HeadroomGuardTest {
   private HeadroomGuard guard(GuardOptions options) {
     Machine files = container.machine();
     return HeadroomGuard.of(
-        files,
-        CgroupFinder.findOwn(files),
-        options,
-        wards ->
-            wards.stream().collect(Collectors.toMap(ward -> ward, ward -> ((Fake) ward).weight())),
-        events,
-        thread,
-        hints);
+        files, CgroupFinder.findOwn(files), options, () -> {}, events, thread, hints);
   }
 
   private void tick(HeadroomGuard guard) {
@@ -438,7 +412,6 @@ final class HeadroomGuardTest {
     private final long pid;
     private final long bytes;
     private Optional<Preemption> reading = Optional.empty();
-    private boolean ended;
     private boolean ending;
     private boolean gone;
 
@@ -447,44 +420,25 @@ final class HeadroomGuardTest {
       this.bytes = bytes;
     }
 
-    void end() {
-      ended = true;
-      gone = true;
-    }
-
-    Weight weight() {
-      return new Weight(bytes, gone ? Set.of() : Set.of(7L, 8L, 9L));
-    }
-
     @Override
     public long pid() {
       return pid;
     }
 
     @Override
-    public Optional<String> mark() {
-      return Optional.empty();
-    }
-
-    @Override
-    public Candidate candidate(Weight weight) {
+    public Candidate candidate() {
       return new Candidate(
           pid,
           MemoryLimits.none(),
-          weight.bytes(),
-          weight.members().size(),
+          gone ? 0 : bytes,
+          gone ? 0 : 3,
           Duration.ofSeconds(100 - pid),
           false);
     }
 
     @Override
-    public void preempt(Preemption why, Set<Long> members) {
+    public void preempt(Preemption why) {
       reading = Optional.of(why);
-    }
-
-    @Override
-    public boolean hasEnded() {
-      return ended;
     }
 
     @Override
@@ -494,6 +448,11 @@ final class HeadroomGuardTest {
 
     @Override
     public boolean isGone() {
+      return gone;
+    }
+
+    @Override
+    public boolean isForgotten() {
       return gone;
     }
   }

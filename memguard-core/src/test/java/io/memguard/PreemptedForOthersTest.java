@@ -96,6 +96,35 @@ final class PreemptedForOthersTest {
     }
   }
 
+  /** The child itself has ended well long before; nobody had set a limit. */
+  @Test
+  void whatAChildLeftBehindIsEndedToo() throws Exception {
+    String leave =
+        """
+        import os, time
+        pid = os.fork()
+        if pid == 0:
+            os.close(1)
+            os.setsid()
+            held = bytearray(60 << 20)
+            time.sleep(3600)
+        print(pid, flush=True)
+        """;
+    try (MemoryGuard guard = guard()) {
+      GuardedProcess parent = guard.start(python(leave), MemoryLimits.none());
+      long left = Long.parseLong(Children.line(parent.getInputStream()));
+      assertThat(parent.outcome().get(20, TimeUnit.SECONDS).isSuccess()).isTrue();
+      GuardedProcess bystander = hold(guard, 2, MemoryLimits.none());
+      container.headroom(0);
+      Eventually.awaitGone(left);
+      container.headroom(LIMIT);
+      Eventually.await(
+          "it is told", () -> told.stream().anyMatch(event -> event.kind() == Kind.PREEMPTED));
+      bystander.getOutputStream().close();
+      assertThat(bystander.outcome().get().isSuccess()).isTrue();
+    }
+  }
+
   @Test
   void whoForbidsItIsSpared() throws Exception {
     MemoryLimits spared = MemoryLimits.none().with(Protection.HEADROOM_GUARD, Requirement.OFF);

@@ -67,11 +67,11 @@ final class TreeGaugeTest {
   /** A fork in the middle of the reading, or an end, counts what is shared twice. */
   @Test
   void anUnsettledReadingCountsOnlyAtTwice() {
-    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD)).action())
+    assertThat(gauge.look(UNKNOWN, 2 * HARD, enough -> unsettled(2 * HARD)).action())
         .isEqualTo(Action.NONE);
     assertThat(gauge.due() - now).isEqualTo(TreeGauge.SHORTEST_NANOS);
     later();
-    assertThat(gauge.look(UNKNOWN, 2 * HARD, () -> unsettled(2 * HARD + 2)).action())
+    assertThat(gauge.look(UNKNOWN, 2 * HARD, enough -> unsettled(2 * HARD + 2)).action())
         .isEqualTo(Action.END);
   }
 
@@ -92,7 +92,7 @@ final class TreeGaugeTest {
 
   @Test
   void theSoftThresholdIsNotToldOnAnUnsettledReading() {
-    assertThat(gauge.look(UNKNOWN, SOFT, () -> unsettled(SOFT)).high()).isFalse();
+    assertThat(gauge.look(UNKNOWN, SOFT, enough -> unsettled(SOFT)).high()).isFalse();
     later();
     assertThat(look(SOFT, SOFT).high()).isTrue();
   }
@@ -166,7 +166,7 @@ final class TreeGaugeTest {
   @Test
   void withoutAHardThresholdItIsOnlyTold() {
     TreeGauge soft = gauge(OptionalLong.of(SOFT), OptionalLong.empty());
-    Judgement judgement = soft.look(UNKNOWN, 9 * HARD, () -> settled(9 * HARD));
+    Judgement judgement = soft.look(UNKNOWN, 9 * HARD, enough -> settled(9 * HARD));
     assertThat(judgement.high()).isTrue();
     assertThat(judgement.action()).isEqualTo(Action.NONE);
     assertThat(soft.due() - now).isEqualTo(TreeGauge.LONGEST_NANOS);
@@ -184,7 +184,7 @@ final class TreeGaugeTest {
     return gauge.look(
         givenOut,
         most,
-        () -> {
+        enough -> {
           measured++;
           now += measuringTakes;
           return settled(bytes);

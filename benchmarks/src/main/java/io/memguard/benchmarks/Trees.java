@@ -80,7 +80,7 @@ public final class Trees {
           return followed.stream().filter(tree -> tree.residentBytes() > 0).count();
         };
     Callable<Long> measurements =
-        () -> followed.stream().filter(tree -> tree.measure().bytes() > 0).count();
+        () -> followed.stream().filter(tree -> tree.measure(Long.MAX_VALUE).bytes() > 0).count();
     OperatingSystem oshi = new SystemInfo().getOperatingSystem();
     Callable<Long> oshis =
         () -> oshi.getProcesses().stream().filter(one -> one.getResidentSetSize() > 0).count();

@@ -114,8 +114,8 @@ public final class ProcessTrees implements AutoCloseable {
    * and files in memory (tmpfs, memfd) that it holds open for writing. Page cache and mapped files
    * do not count: the kernel can drop them.
    *
-   * @param bytes how much
-   * @param processes how many processes that is of
+   * @param bytes how much; or how much at least, of a tree that has more than enough
+   * @param processes how many processes it has
    * @param source what it was read from
    * @param settled whether it may be acted upon; otherwise what several processes share may be in
    *     it more than once
@@ -163,10 +163,13 @@ public final class ProcessTrees implements AutoCloseable {
 
     /**
      * Reads its memory now, of the processes that it had at the last look. It takes as long as the
-     * kernel needs to walk through all of its page tables: about a millisecond for 100 MiB.
+     * kernel needs to walk through all of its page tables: about a millisecond for 100 MiB, and as
+     * long as each process lets it wait that is about to change its mappings.
+     *
+     * @param enough once it is sure to have more than so many bytes, the rest is not read
      */
-    public Reading measure() {
-      return memory.measure(processes);
+    public Reading measure(long enough) {
+      return memory.measure(processes, enough);
     }
   }
 

@@ -32,6 +32,11 @@ final class TreeMemory {
   /** In seconds: longer than it takes until a parent waits for the child that it has vfork'd. */
   private static final double YOUNG = 0.2;
 
+  /** Some of what is more than enough may be let go of, until all were asked. */
+  private static final int SPARE_PART = 8;
+
+  private static final long MOST = Long.MAX_VALUE / 4;
+
   private final ProcFiles files;
   private final HeldFiles heldFiles;
 
@@ -61,7 +66,7 @@ final class TreeMemory {
     UNKNOWN
   }
 
-  Reading measure(Collection<Member> members) {
+  Reading measure(Collection<Member> members, long enough) {
     List<Member> living = new ArrayList<>(members);
     living.sort(
         Comparator.comparingLong((Member member) -> member.stat().start())
@@ -69,12 +74,12 @@ final class TreeMemory {
     living.removeIf(member -> !member.refresh(files));
     Map<Long, Member> byPid = new HashMap<>();
     living.forEach(member -> byPid.put(member.pid(), member));
-    List<Share> shares = new ArrayList<>();
+    List<Member> asked = new ArrayList<>();
     boolean settled = true;
     for (Member member : living) {
       Likeness likeness = compare(member, byPid.get(member.stat().ppid()));
       if (likeness != Likeness.PARENTS) {
-        shares.add(share(member));
+        asked.add(member);
       }
       settled &= likeness != Likeness.UNKNOWN;
     }
@@ -82,13 +87,12 @@ final class TreeMemory {
     Map<String, HeldFile> held = HeldFiles.once(living);
     long bytes = held.values().stream().mapToLong(HeldFile::bytes).sum();
     int undivided = 0;
-    for (Share share : shares) {
-      Share counted = held.isEmpty() ? share : withoutHeld(share, held);
-      if (share.member.refresh(files)) {
-        bytes += counted.kept(share.member.stat());
-        undivided += share.divided ? 0 : 1;
+    for (Share counted : shares(asked, held, (settled ? 1 : 2) * Math.min(enough, MOST) - bytes)) {
+      if (counted.member.refresh(files)) {
+        bytes += counted.kept(counted.member.stat());
+        undivided += counted.divided ? 0 : 1;
       } else {
-        byPid.remove(share.member.pid());
+        byPid.remove(counted.member.pid());
       }
     }
     return new Reading(
@@ -96,6 +100,22 @@ final class TreeMemory {
         byPid.size(),
         undivided == 0 ? Source.ROLLUP : Source.STATM,
         settled && undivided <= 1);
+  }
+
+  /** Asks the largest first: a process lets whoever asks wait while it changes its mappings. */
+  private List<Share> shares(List<Member> members, Map<String, HeldFile> held, long enough) {
+    members.sort(Comparator.comparingLong((Member member) -> member.stat().rss()).reversed());
+    List<Share> shares = new ArrayList<>();
+    long sum = 0;
+    for (Member member : members) {
+      if (sum > enough + enough / SPARE_PART) {
+        break;
+      }
+      Share share = share(member);
+      shares.add(held.isEmpty() ? share : withoutHeld(share, held));
+      sum += shares.get(shares.size() - 1).bytes();
+    }
+    return shares;
   }
 
   private Share share(Member member) {

@@ -257,7 +257,26 @@ final class FakeProcTest {
         """);
     Tree tree = trees.follow(ROOT, Optional.empty());
     lookLater();
-    assertThat(tree.measure()).isEqualTo(new Reading(7 * MIB - MIB / 2, 1, Source.ROLLUP, true));
+    assertThat(tree.measure(Long.MAX_VALUE))
+        .isEqualTo(new Reading(7 * MIB - MIB / 2, 1, Source.ROLLUP, true));
+  }
+
+  /** The largest are asked first. */
+  @Test
+  void ofWhoHasMoreThanEnoughTheRestIsNotRead() throws Exception {
+    process(ROOT, JVM, 1000, 8 * MIB / PageSize.BYTES);
+    process(101, ROOT, 1001, 4 * MIB / PageSize.BYTES);
+    process(102, ROOT, 1002, 16 * MIB / PageSize.BYTES);
+    Files.writeString(proc.resolve(ROOT + "/smaps_rollup"), "Pss_Anon: 8192 kB\n");
+    Files.writeString(proc.resolve("101/smaps_rollup"), "Pss_Anon: 4096 kB\n");
+    Files.writeString(proc.resolve("102/smaps_rollup"), "Pss_Anon: 16384 kB\n");
+    lastPid(102);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    lookLater();
+    assertThat(tree.measure(15 * MIB).bytes()).isEqualTo(24 * MIB);
+    assertThat(tree.measure(14 * MIB).bytes()).isEqualTo(16 * MIB);
+    assertThat(tree.measure(14 * MIB).processes()).isEqualTo(3);
+    assertThat(tree.measure(Long.MAX_VALUE).bytes()).isEqualTo(28 * MIB);
   }
 
   @Test
@@ -267,14 +286,15 @@ final class FakeProcTest {
     Files.writeString(proc.resolve(ROOT + "/status"), status);
     Tree tree = trees.follow(ROOT, Optional.empty());
     lookLater();
-    assertThat(tree.measure()).isEqualTo(new Reading(7 * MIB, 1, Source.STATM, true));
+    assertThat(tree.measure(Long.MAX_VALUE)).isEqualTo(new Reading(7 * MIB, 1, Source.STATM, true));
     process(101, ROOT, 1001, 10);
     Files.writeString(proc.resolve("101/status"), status);
     Files.writeString(
         proc.resolve("101/smaps_rollup"), "Rss: 8192 kB\nPss: 8192 kB\n"); // Linux 5.2
     lastPid(101);
     lookLater();
-    assertThat(tree.measure()).isEqualTo(new Reading(14 * MIB, 2, Source.STATM, false));
+    assertThat(tree.measure(Long.MAX_VALUE))
+        .isEqualTo(new Reading(14 * MIB, 2, Source.STATM, false));
   }
 
   /** Otherwise it would count with half of what both had, and the other one with all of it. */
@@ -322,7 +342,7 @@ final class FakeProcTest {
                 throw new UncheckedIOException(e);
               }
             });
-    Reading reading = tree.measure();
+    Reading reading = tree.measure(Long.MAX_VALUE);
     answered.get();
     trees.forget(tree);
     return reading;
@@ -355,7 +375,7 @@ final class FakeProcTest {
         """);
     Tree tree = trees.follow(ROOT, Optional.empty());
     lookLater();
-    assertThat(tree.measure())
+    assertThat(tree.measure(Long.MAX_VALUE))
         .isEqualTo(new Reading((9864 + 20484 + 8192) * 1024L, 1, Source.STATM, true));
   }
 }

@@ -60,7 +60,7 @@ final class ProcessTreesTest {
     Eventually.await(
         "a reading is settled",
         () -> {
-          reading.set(tree.measure());
+          reading.set(tree.measure(Long.MAX_VALUE));
           return reading.get().settled();
         });
     return reading.get();
@@ -88,7 +88,7 @@ final class ProcessTreesTest {
       actor.go();
       assertThat(actor.says()).isEqualTo("unshared");
       trees.look();
-      assertAbout(tree.measure(), 9 * 24, 9);
+      assertAbout(tree.measure(Long.MAX_VALUE), 9 * 24, 9);
       assertThat(tree.residentBytes()).isBetween(resident, resident + 9 * SMALL);
     }
   }
@@ -100,7 +100,7 @@ final class ProcessTreesTest {
         ProcessTrees trees = trees(nativeCalls)) {
       actor.isReady();
       Tree tree = follow(trees, actor);
-      assertAbout(tree.measure(), 64, 2);
+      assertAbout(tree.measure(Long.MAX_VALUE), 64, 2);
       assertThat(tree.residentBytes()).isGreaterThan(128 * MIB);
     }
   }
@@ -122,7 +122,7 @@ final class ProcessTreesTest {
         ProcessTrees trees = trees(true)) {
       actor.isReady();
       Tree tree = follow(trees, actor);
-      assertAbout(tree.measure(), 64, act.contains("two") ? 2 : 1);
+      assertAbout(tree.measure(Long.MAX_VALUE), 64, act.contains("two") ? 2 : 1);
       assertThat(tree.residentBytes()).as("an upper bound").isGreaterThan(64 * MIB);
     }
   }
@@ -134,7 +134,7 @@ final class ProcessTreesTest {
     try (TreeActor actor = TreeActor.start(program, act, 64, file.toString());
         ProcessTrees trees = trees(true)) {
       actor.isReady();
-      assertAbout(follow(trees, actor).measure(), 64, act.contains("two") ? 2 : 1);
+      assertAbout(follow(trees, actor).measure(Long.MAX_VALUE), 64, act.contains("two") ? 2 : 1);
     } finally {
       Files.deleteIfExists(file);
     }
@@ -191,7 +191,7 @@ final class ProcessTreesTest {
     try (TreeActor actor = TreeActor.start(program, "file", 64, file.toString());
         ProcessTrees trees = trees(true)) {
       actor.isReady();
-      assertAbout(follow(trees, actor).measure(), 0, 1);
+      assertAbout(follow(trees, actor).measure(Long.MAX_VALUE), 0, 1);
     } finally {
       Files.deleteIfExists(file);
     }
@@ -203,7 +203,7 @@ final class ProcessTreesTest {
             TreeActor.start(program, "file_mapped", 16, directory.resolve("file").toString());
         ProcessTrees trees = trees(true)) {
       actor.isReady();
-      assertAbout(follow(trees, actor).measure(), 0, 1);
+      assertAbout(follow(trees, actor).measure(Long.MAX_VALUE), 0, 1);
     }
   }
 
@@ -213,7 +213,7 @@ final class ProcessTreesTest {
     try (TreeActor actor = TreeActor.start(program, "threads", 8, "200");
         ProcessTrees trees = trees(nativeCalls)) {
       actor.isReady();
-      Reading reading = follow(trees, actor).measure();
+      Reading reading = follow(trees, actor).measure(Long.MAX_VALUE);
       assertThat(reading.processes()).isEqualTo(1);
       assertThat(reading.bytes()).isBetween(20 * MIB, 40 * MIB);
     }
@@ -228,7 +228,7 @@ final class ProcessTreesTest {
       assertThat(Proc.lives(actor.pid())).as("it looks like a zombie").isFalse();
       Tree tree = follow(trees, actor);
       assertThat(tree.residentBytes()).isGreaterThan(64 * MIB);
-      assertAbout(tree.measure(), 64, 1);
+      assertAbout(tree.measure(Long.MAX_VALUE), 64, 1);
     }
   }
 
@@ -246,7 +246,7 @@ final class ProcessTreesTest {
       trees.look();
       assertThat(tree.members()).containsExactlyInAnyOrder(actor.pid(), away);
       assertThat(another.members()).doesNotContain(away);
-      assertAbout(tree.measure(), 16, 2);
+      assertAbout(tree.measure(Long.MAX_VALUE), 16, 2);
     }
   }
 
@@ -266,7 +266,7 @@ final class ProcessTreesTest {
       Eventually.awaitGone(orphan);
       trees.look();
       assertThat(tree.processes()).isZero();
-      assertThat(tree.measure()).isEqualTo(new Reading(0, 0, Source.ROLLUP, true));
+      assertThat(tree.measure(Long.MAX_VALUE)).isEqualTo(new Reading(0, 0, Source.ROLLUP, true));
     }
   }
 
@@ -307,7 +307,7 @@ final class ProcessTreesTest {
       Tree tree = trees.follow(actor.pid(), Optional.empty());
       for (int i = 0; i < 300; i++) {
         trees.look();
-        Reading reading = tree.measure();
+        Reading reading = tree.measure(Long.MAX_VALUE);
         assertThat(reading.bytes())
             .as("%s", reading)
             .isLessThan((reading.settled() ? 36 : 72) * MIB);
