@@ -12,6 +12,7 @@ import io.memguard.limits.VictimPolicy.Candidate;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Preemption;
 import io.memguard.platform.Elsewhere;
+import io.memguard.platform.ProcessTree;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Headroom;
 import io.memguard.platform.cgroup.Machine;
@@ -19,6 +20,7 @@ import io.memguard.platform.cgroup.Pressure;
 import io.memguard.watch.LeafHints;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -81,7 +83,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private @Nullable Ward stuck;
   private long dyingUntil;
   private boolean helpless;
-  private boolean rehearsed;
   private long due;
   private volatile boolean parked = true;
   private volatile boolean hinted;
@@ -279,6 +280,20 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   @Override
+  public void rehearse() {
+    if (!state.active()) {
+      return;
+    }
+    Candidate one = new Candidate(0, MemoryLimits.none(), 1, 1, Duration.ZERO, false);
+    Candidate other = new Candidate(1, MemoryLimits.none(), 1, 1, Duration.ZERO, true);
+    VictimPolicy.standard().choose(List.of(one, other));
+    weigh();
+    headroom.look().ifPresent(reading -> preemption(one, reading));
+    new ProcessTree(ProcessHandle.current()).living();
+    events.rehearse();
+  }
+
+  @Override
   public long tick(long now) {
     boolean wasParked = parked;
     parked = true;
@@ -318,7 +333,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return true;
     }
     if (reading.aboveReserve() >= 0) {
-      rehearse();
       choice = null;
       helpless = false;
       return false;
@@ -389,17 +403,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
         .map(ward -> new Weighed(ward, ward.candidate()))
         .sorted(Comparator.comparingLong((Weighed one) -> one.candidate.bytes()).reversed())
         .toList();
-  }
-
-  /**
-   * Decides once for nothing: a JVM that loads the classes of a decision only when it is urgent
-   * takes hundreds of milliseconds.
-   */
-  private void rehearse() {
-    if (!rehearsed) {
-      rehearsed = true;
-      VictimPolicy.standard().choose(weigh().stream().map(Weighed::candidate).toList());
-    }
   }
 
   /** The standard policy is asked here, any other one elsewhere: it may block. */

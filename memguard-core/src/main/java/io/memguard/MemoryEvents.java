@@ -118,6 +118,18 @@ final class MemoryEvents implements AutoCloseable {
     }
   }
 
+  /** Has the thread if it is going to be needed, and its classes loaded. */
+  void rehearse() {
+    if (everybodys.isPresent()) {
+      execute(
+          () ->
+              LOG.trace(
+                  "{}",
+                  new MemoryEvent(
+                      OptionalLong.empty(), Kind.PRESSURE, 1, OptionalLong.empty(), List.of())));
+    }
+  }
+
   private static void tell(Consumer<MemoryEvent> listener, MemoryEvent event) {
     try {
       listener.accept(event);

@@ -114,8 +114,8 @@ public final class MemoryGuard implements AutoCloseable {
     this.headroom =
         HeadroomGuard.of(
             machine, search, options, treeWatch::refresh, events, memoryWatch, engine.hints());
+    memoryWatch.add(headroom); // it has least time
     memoryWatch.add(treeWatch);
-    memoryWatch.add(headroom);
   }
 
   /**

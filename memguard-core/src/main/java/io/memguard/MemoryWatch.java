@@ -26,6 +26,12 @@ final class MemoryWatch implements AutoCloseable {
     long NEVER = Long.MAX_VALUE;
 
     /**
+     * Does once for nothing what is to be done when there is no time: to load the classes for it
+     * takes a JVM up to hundreds of milliseconds. The first thing that happens on the thread.
+     */
+    void rehearse();
+
+    /**
      * Looks, if it is time to: it may be called earlier than it has asked for.
      *
      * @param now as {@link System#nanoTime}
@@ -109,6 +115,7 @@ final class MemoryWatch implements AutoCloseable {
 
   private void loop() {
     try {
+      clients.forEach(MemoryWatch::rehearse);
       while (!closing) {
         // Whoever asks from here on is heard, either by the clients or below.
         wakesAt.set(System.nanoTime() + LONGEST_NANOS);
@@ -141,6 +148,14 @@ final class MemoryWatch implements AutoCloseable {
     } catch (RuntimeException | Error e) {
       report(e);
       return AFTER_TROUBLE_NANOS;
+    }
+  }
+
+  private static void rehearse(Client client) {
+    try {
+      client.rehearse();
+    } catch (RuntimeException | Error e) {
+      report(e);
     }
   }
 

@@ -173,14 +173,25 @@ final class TreeWatch implements MemoryWatch.Client {
     from.trees.look();
   }
 
+  /** To measure this process itself would take long, and stop it for as long, if it is large. */
+  @Override
+  public void rehearse() {
+    Sources from = sources();
+    from.allocations.bytes();
+    Optional<String> nobodys = Optional.of("MEMGUARD_REHEARSAL=");
+    ProcessTrees.Tree own = from.trees.follow(ProcessHandle.current().pid(), nobodys);
+    from.trees.look();
+    from.trees.forget(own);
+    own.measure(0); // of no process any more
+    Reading nothing = new Reading(0, 0, ProcessTrees.Source.ROLLUP, true);
+    new TreeGauge(OptionalLong.of(0), OptionalLong.of(0), System::nanoTime, ThreadCpuTime::nanos)
+        .look(OptionalLong.empty(), 0, enough -> nothing);
+  }
+
   @Override
   public long tick(long now) {
-    boolean first = sources == null;
     Sources from = sources();
     adopt(from.trees);
-    if (first) {
-      warmUp();
-    }
     if (!watched.isEmpty() && due(now) - now <= 0) {
       look(from, now);
     }
@@ -205,14 +216,6 @@ final class TreeWatch implements MemoryWatch.Client {
     Sources made = sources == null ? new Sources() : sources;
     sources = made;
     return made;
-  }
-
-  /** Measures once for nothing: to load classes takes long, and would when there is no time. */
-  private void warmUp() {
-    for (Watched one : watched) {
-      one.tree().measure(Long.MAX_VALUE);
-      return;
-    }
   }
 
   private long due(long now) {

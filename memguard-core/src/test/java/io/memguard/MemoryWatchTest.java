@@ -23,6 +23,9 @@ final class MemoryWatchTest {
 
   private final class Counting implements MemoryWatch.Client {
     @Override
+    public void rehearse() {}
+
+    @Override
     public long tick(long now) {
       ticks.incrementAndGet();
       if (wants < 0) {
