@@ -235,6 +235,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     try {
       listen();
       thread.start();
+      thread.awaitRehearsal(); // the first child may be the one that fills the container
       return state;
     } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
       return ProtectionState.inactive("no thread is to be had for it: " + e.getMessage());

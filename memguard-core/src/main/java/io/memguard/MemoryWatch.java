@@ -2,6 +2,7 @@ package io.memguard;
 
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -57,12 +58,14 @@ final class MemoryWatch implements AutoCloseable {
 
   private static final long AFTER_TROUBLE_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final long CLOSING_MILLIS = 1000;
+  private static final long REHEARSAL_MILLIS = 2000;
 
   private final List<Client> clients = new CopyOnWriteArrayList<>();
 
   /** When the thread wakes by itself; while it is awake, what it has been asked for meanwhile. */
   private final AtomicLong wakesAt = new AtomicLong(System.nanoTime() + LONGEST_NANOS);
 
+  private final CountDownLatch rehearsed = new CountDownLatch(1);
   private volatile @Nullable Thread thread;
   private volatile boolean closing;
 
@@ -87,12 +90,24 @@ final class MemoryWatch implements AutoCloseable {
     }
   }
 
+  /** Waits until it is ready to act as fast as it can; not for ever. */
+  void awaitRehearsal() {
+    try {
+      if (!rehearsed.await(REHEARSAL_MILLIS, TimeUnit.MILLISECONDS)) {
+        LOG.debug("The first child is started although not all is ready to look after it");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   private synchronized void startOnce() {
     if (thread == null && !closing) {
       Thread made = new Thread(this::loop, "memguard-memory");
       made.setDaemon(true);
       made.start();
       thread = made;
+      LockSupport.unpark(made); // whoever asked meanwhile did not know whom to wake
     }
   }
 
@@ -116,6 +131,7 @@ final class MemoryWatch implements AutoCloseable {
   private void loop() {
     try {
       clients.forEach(MemoryWatch::rehearse);
+      rehearsed.countDown();
       while (!closing) {
         // Whoever asks from here on is heard, either by the clients or below.
         wakesAt.set(System.nanoTime() + LONGEST_NANOS);
