@@ -118,6 +118,7 @@ final class StockPod {
             StockPodSupervisor.class, how, program, greed.label(), Integer.toString(times));
     // As applications run: 64 threads that take memory leave an interpreter too little of a CPU.
     command.set(command.indexOf("-Xint"), "-XX:TieredStopAtLevel=1");
+    command.addAll(1, List.of("-Xms16m", "-XX:+AlwaysPreTouch"));
     return POD.withPatience((long) times * RUN_SECONDS).run(command.toArray(String[]::new));
   }
 }
