@@ -11,8 +11,10 @@ import io.memguard.platform.cgroup.Machine;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -129,8 +131,10 @@ public final class Overshoot {
 
   private void begin(String usage) throws IOException {
     Files.write(progress, new byte[3 * Long.BYTES]);
-    if (!usage.equals("-")) {
-      Files.writeString(Path.of(usage), "%020d%n".formatted(0));
+    if (!usage.equals("-")) { // in place: a file that is empty for a moment is no container's
+      try (FileChannel file = FileChannel.open(Path.of(usage), StandardOpenOption.WRITE)) {
+        file.write(ByteBuffer.wrap("%020d%n".formatted(0).getBytes(UTF_8)));
+      }
     }
   }
 

@@ -14,7 +14,6 @@ import io.memguard.platform.Elsewhere;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.time.Duration;
-import java.util.HashSet;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -150,20 +149,13 @@ public final class GuardedProcess extends Process {
    * @param reading why; if it is being ended already, the first reason counts
    * @param members pids that were just seen
    */
-  void preempt(Preemption reading, Set<Long> members, Duration grace) {
-    Set<ProcessHandle> known = new HashSet<>();
-    for (long pid : members) { // no stream: the first one to be made takes long
-      Optional<ProcessHandle> handle = ProcessHandle.of(pid);
-      if (handle.isPresent()) {
-        known.add(handle.get());
-      }
-    }
+  void preempt(Preemption reading, Set<ProcessHandle> members, Duration grace) {
     if (hasEnded()) {
       postmortem.leftTooMuch(reading);
     } else {
       postmortem.endedBy(reading);
     }
-    treeEnder.end(grace, known);
+    treeEnder.end(grace, members);
   }
 
   /** Tells whether the child has ended, even if that is not known to everybody yet. */

@@ -25,7 +25,7 @@ record GuardedWard(GuardedProcess process, TreeWatch.Watched tree, long began, b
         pid(),
         process.limits(),
         tree.residentBytes(),
-        tree.members().size(),
+        tree.processes(),
         Duration.ofNanos(System.nanoTime() - began),
         retryable);
   }

@@ -13,6 +13,7 @@ import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Preemption;
 import io.memguard.platform.Elsewhere;
 import io.memguard.platform.ProcessTree;
+import io.memguard.platform.ThreadCpuTime;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Headroom;
 import io.memguard.platform.cgroup.Machine;
@@ -24,6 +25,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -62,8 +64,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
   /** Who holds less than this part of the reserve is no victim. */
   private static final int WORTH_THE_WHILE = 8;
 
-  private static final int RESERVE_PART = 8;
-  private static final long LARGEST_RESERVE = 128 * MIB;
   private static final int LOW = 2;
   private static final int BACK = 3;
 
@@ -83,6 +83,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private @Nullable Ward stuck;
   private long dyingUntil;
   private boolean helpless;
+  private long triesAgain;
+  private CompletableFuture<Optional<Candidate>> asked =
+      CompletableFuture.completedFuture(Optional.empty());
   private long due;
   private volatile boolean parked = true;
   private volatile boolean hinted;
@@ -158,7 +161,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
       Optional<LeafHints> hints) {
     Headroom headroom =
         new Headroom(
-            machine, search, limit -> options.reserve().orElseGet(() -> defaultReserve(limit)));
+            machine,
+            search,
+            limit -> options.reserve().orElseGet(() -> Headroom.defaultReserve(limit)));
     HeadroomGuard guard =
         new HeadroomGuard(
             state(options.headroomGuard(), search, headroom.look()),
@@ -180,8 +185,16 @@ final class HeadroomGuard implements MemoryWatch.Client {
     if (wanted == GuardOptions.HeadroomGuard.OFF) {
       return ProtectionState.inactive("switched off for this guard");
     }
+    if (!TreeWatch.state().active()) {
+      return TreeWatch.state();
+    }
     if (now.isEmpty()) {
       return ProtectionState.inactive("the head-room can be read neither in a cgroup nor in /proc");
+    }
+    if (now.get().reserve() >= now.get().limit()) {
+      return ProtectionState.inactive(
+          "the reserve of %d MiB is as large as the limit of %s, %d MiB: choose a smaller one with GuardOptions.withReserve"
+              .formatted(now.get().reserve() / MIB, now.get().setBy(), now.get().limit() / MIB));
     }
     Optional<String> groupKill = Headroom.groupKill(search);
     if (wanted == GuardOptions.HeadroomGuard.AUTO && groupKill.isEmpty()) {
@@ -196,11 +209,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
                 now.get().reserve() / MIB,
                 now.get().limit() / MIB,
                 groupKill.map(why -> ": " + why).orElse("")));
-  }
-
-  /** See docs/headroom.md for the figures that this follows from. */
-  static long defaultReserve(long limit) {
-    return Math.min(limit / RESERVE_PART, LARGEST_RESERVE);
   }
 
   /** Returns whether children are ended when head-room is short, or why not. */
@@ -299,7 +307,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
     boolean wasParked = parked;
     parked = true;
     wards.removeIf(Ward::isForgotten);
-    if (wards.isEmpty() && dying == null) { // asked after that was said: see add
+    // Asked after that was said: see add. Whoever was told that it is low waits to hear that it is
+    // not.
+    if (wards.isEmpty() && dying == null && told == Notice.NONE) {
       return NEVER;
     }
     parked = false;
@@ -314,7 +324,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   private long look(long now) {
-    long began = System.nanoTime();
+    long began = ThreadCpuTime.nanos();
     Optional<Headroom.Reading> reading = headroom.look();
     if (reading.isEmpty()) {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
@@ -323,9 +333,12 @@ final class HeadroomGuard implements MemoryWatch.Client {
     if (pressure.rose(now)) {
       events.tell(Kind.PRESSURE, reading.get().bytes());
     }
+    if (wards.isEmpty() && dying == null) {
+      return LONGEST_NANOS; // only to tell when it is back
+    }
     return act(reading.get(), now)
         ? SHORTEST_NANOS
-        : interval(reading.get(), System.nanoTime() - began);
+        : interval(reading.get(), ThreadCpuTime.nanos() - began);
   }
 
   /** Returns true if it has to look again very soon. */
@@ -338,17 +351,24 @@ final class HeadroomGuard implements MemoryWatch.Client {
       helpless = false;
       return false;
     }
+    if (helpless && now - triesAgain < 0) {
+      return false;
+    }
+    long began = ThreadCpuTime.nanos();
+    List<Weighed> all = weigh();
+    Optional<Weighed> ending = all.stream().filter(one -> isEnding(one, reading)).findFirst();
+    if (ending.isPresent()) { // its grace period is over, and nobody else has to go
+      choice = null;
+      end(ending.get(), reading, now);
+      return true;
+    }
     Choice thinking = choice;
     if (thinking == null) {
-      List<Weighed> weighed = weigh(reading);
+      List<Weighed> weighed = worthTheWhile(all, reading);
       if (weighed.isEmpty()) {
         tellHelpless(reading);
+        triesAgain = now + Math.min(LONGEST_NANOS, COST_PART * (ThreadCpuTime.nanos() - began));
         return false;
-      }
-      Optional<Weighed> ending = weighed.stream().filter(one -> one.ward.isEnding()).findFirst();
-      if (ending.isPresent()) { // its grace period is over, and nobody else has to go
-        end(ending.get(), reading, now);
-        return true;
       }
       thinking = ask(weighed, now);
       choice = thinking;
@@ -364,6 +384,16 @@ final class HeadroomGuard implements MemoryWatch.Client {
       }
     }
     return victim.isPresent();
+  }
+
+  /** Of one that exits nothing is shown any more, while the kernel still frees its memory. */
+  private static boolean isEnding(Weighed one, Headroom.Reading reading) {
+    long bytes = one.candidate.bytes();
+    return one.ward.isEnding() && (bytes == 0 || bytes >= worth(reading));
+  }
+
+  private static long worth(Headroom.Reading reading) {
+    return reading.reserve() / WORTH_THE_WHILE;
   }
 
   /** What a victim held may be back before it is gone, and then there is nobody to be chosen. */
@@ -387,12 +417,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   /** Those whose end would be enough; where nobody's is, all that hold memory worth the while. */
-  private List<Weighed> weigh(Headroom.Reading reading) {
-    long worth = reading.reserve() / WORTH_THE_WHILE;
+  private static List<Weighed> worthTheWhile(List<Weighed> weighed, Headroom.Reading reading) {
     List<Weighed> all =
-        weigh().stream()
-            .filter(one -> one.ward != stuck && one.candidate.bytes() >= worth)
-            .toList();
+        weighed.stream().filter(one -> one.candidate.bytes() >= worth(reading)).toList();
     List<Weighed> enough =
         all.stream().filter(one -> one.candidate.bytes() >= -reading.aboveReserve()).toList();
     return enough.isEmpty() ? all : enough;
@@ -401,6 +428,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private List<Weighed> weigh() {
     lookAtAll.run();
     return wards.stream()
+        .filter(ward -> ward != stuck)
         .map(ward -> new Weighed(ward, ward.candidate()))
         .sorted(Comparator.comparingLong((Weighed one) -> one.candidate.bytes()).reversed())
         .toList();
@@ -409,10 +437,15 @@ final class HeadroomGuard implements MemoryWatch.Client {
   /** The standard policy is asked here, any other one elsewhere: it may block. */
   private Choice ask(List<Weighed> weighed, long now) {
     List<Candidate> candidates = weighed.stream().map(Weighed::candidate).toList();
+    // One that still thinks about the last case is not asked about this one.
+    boolean here = policy == VictimPolicy.standard() || !asked.isDone();
     CompletableFuture<Optional<Candidate>> answer =
-        policy == VictimPolicy.standard()
-            ? CompletableFuture.completedFuture(policy.choose(candidates))
-            : CompletableFuture.supplyAsync(() -> policy.choose(candidates), Elsewhere::run);
+        here
+            ? CompletableFuture.completedFuture(VictimPolicy.standard().choose(candidates))
+            : CompletableFuture.supplyAsync(
+                () -> Objects.requireNonNull(policy.choose(candidates), "it answered null"),
+                Elsewhere::run);
+    asked = here ? asked : answer;
     long patience = TimeUnit.MILLISECONDS.toNanos(VictimPolicy.PATIENCE_MILLIS);
     return new Choice(answer, weighed, now + patience);
   }

@@ -491,7 +491,7 @@ public final class MemoryGuard implements AutoCloseable {
             Protection.CGROUP_LEAF,
             leaves.state(),
             Protection.TREE_WATCH,
-            ProtectionState.active("looked at through /proc, where it has no cgroup of its own"),
+            TreeWatch.state(),
             Protection.HEADROOM_GUARD,
             headroom.state());
     return new Capabilities(

@@ -205,7 +205,7 @@ final class Postmortem {
 
   private CompletableFuture<?> release(MemoryEvents.Listening listener) {
     CompletableFuture<Void> told = listener.tellLast();
-    if (lease.leaf().isEmpty()) {
+    if (lease.directory().isEmpty()) {
       lease.release();
       return told;
     }

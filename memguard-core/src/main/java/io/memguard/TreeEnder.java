@@ -59,6 +59,10 @@ final class TreeEnder {
   synchronized void end(Duration grace, Set<ProcessHandle> members) {
     long wanted = System.nanoTime() + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
     boolean politely = !grace.isZero();
+    if (done != null && done.isDone()) { // something is left that was not found, or is new
+      done = null;
+      killing = false;
+    }
     if (killing || (done != null && killAt - wanted <= 0)) {
       return;
     }
@@ -90,8 +94,9 @@ final class TreeEnder {
     thread = made;
     try {
       made.start();
-    } catch (OutOfMemoryError e) { // no thread is to be had: then the child alone, at once
+    } catch (OutOfMemoryError e) { // no thread is to be had: then those that are known, at once
       child.signal(Signal.KILL);
+      members.forEach(ProcessHandle::destroyForcibly); // they are stopped already
       ending.complete(null);
     }
   }

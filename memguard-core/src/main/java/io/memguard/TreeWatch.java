@@ -10,10 +10,12 @@ import io.memguard.limits.Requirement;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Preemption;
 import io.memguard.platform.ThreadCpuTime;
+import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.procfs.PageAllocations;
 import io.memguard.platform.procfs.ProcessTrees;
 import io.memguard.platform.procfs.ProcessTrees.Reading;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
@@ -43,6 +45,7 @@ final class TreeWatch implements MemoryWatch.Client {
   private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
   private final MemoryWatch thread;
+  private final ProtectionState state = state();
   private final Queue<Watched> launched = new ConcurrentLinkedQueue<>();
   private final Set<Watched> watched = new LinkedHashSet<>();
   private @Nullable Sources sources;
@@ -56,6 +59,7 @@ final class TreeWatch implements MemoryWatch.Client {
     private final Optional<MemoryEvents.Listening> listening;
     private final TreeGauge gauge;
     private ProcessTrees.@Nullable Tree tree;
+    private boolean empty;
     private boolean gone;
 
     private Watched(
@@ -81,8 +85,13 @@ final class TreeWatch implements MemoryWatch.Client {
       return tree == null ? 0 : tree.residentBytes();
     }
 
-    /** Returns the pids that it had at the last look. */
-    Set<Long> members() {
+    /** Returns how many processes it had at the last look. */
+    int processes() {
+      return tree == null ? 0 : tree.processes();
+    }
+
+    /** Returns those of them that still live. */
+    Set<ProcessHandle> members() {
       return tree == null ? Set.of() : tree.members();
     }
 
@@ -103,6 +112,13 @@ final class TreeWatch implements MemoryWatch.Client {
     this.thread = thread;
   }
 
+  /** Returns whether trees can be looked at here, or why not. */
+  static ProtectionState state() {
+    return Machine.here().showsOurPids()
+        ? ProtectionState.active("looked at through /proc, where it has no cgroup of its own")
+        : ProtectionState.inactive("/proc is of another pid namespace than this process");
+  }
+
   /**
    * Says whether a child is to be watched, and if so, has the thread for it.
    *
@@ -119,6 +135,9 @@ final class TreeWatch implements MemoryWatch.Client {
     boolean required = wanted == Requirement.REQUIRE;
     if (inLeaf && !required) {
       return ProtectionState.inactive("not needed: its cgroup holds all of it");
+    }
+    if (!state.active()) {
+      return lacking(required, state.reason(), "Mount the /proc of this pid namespace.");
     }
     OptionalLong most = limits.treeMemoryMax();
     if (most.isEmpty() && !(listened && limits.memoryHigh().isPresent())) {
@@ -236,16 +255,20 @@ final class TreeWatch implements MemoryWatch.Client {
     if (due.isEmpty()) {
       return;
     }
+    Set<Watched> ended = new HashSet<>(due);
+    ended.removeIf(one -> !one.process.hasEnded());
     long began = ThreadCpuTime.nanos();
     from.trees.look(due.stream().map(Watched::tree).toList());
     affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began);
     for (Watched one : due) {
       ProcessTrees.Tree tree = one.tree();
-      if (tree.processes() == 0 && one.process.hasEnded()) {
+      boolean empty = tree.processes() == 0 && ended.contains(one);
+      if (empty && one.empty) { // seen twice: whoever was in the middle of exec has been found
         from.trees.forget(tree);
         watched.remove(one);
         one.gone = true;
       } else {
+        one.empty = empty;
         act(one, one.gauge.look(givenOut, tree.residentBytes(), tree::measure));
       }
     }

@@ -6,12 +6,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
+import io.memguard.outcome.Preemption;
 import io.memguard.support.Engines;
 import io.memguard.support.Eventually;
 import io.memguard.support.Proc;
 import io.memguard.support.WithGuard;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Set;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -24,6 +26,9 @@ import org.junit.jupiter.api.io.TempDir;
 final class EscapingDescendantsTest {
   private static final String LEAVES_ONE =
       "setsid sleep 3600 </dev/null >/dev/null 2>&1 & echo $! > \"$1\"; exit";
+
+  private static final Preemption READING =
+      new Preemption(Preemption.Limit.HEAD_ROOM, 3, 2, 2, 1, 1, Preemption.Source.STATM);
 
   @TempDir private Path directory;
 
@@ -53,6 +58,22 @@ final class EscapingDescendantsTest {
     line(child.getInputStream());
     child.destroyTree(Duration.ZERO).get();
     assertGone(pid);
+  }
+
+  /** It has no mark, so the first end did not find it; the head-room guard may know it. */
+  @Test
+  void whatWasLeftByAnEndCanBeEndedAfterwards(MemoryGuard guard) throws Exception {
+    Path pid = directory.resolve("pid");
+    GuardedProcess child =
+        guard.start(
+            sh("(" + LEAVES_ONE + "); echo ready; exec sleep 3600", pid.toString()),
+            MemoryLimits.none());
+    line(child.getInputStream());
+    child.destroyTree(Duration.ofHours(1)).get();
+    ProcessHandle left = ProcessHandle.of(Long.parseLong(Proc.read(pid).strip())).orElseThrow();
+    assertThat(left.isAlive()).isTrue();
+    child.preempt(READING, Set.of(left), Duration.ZERO);
+    Eventually.awaitGone(left.pid());
   }
 
   private static void assumeWitness(MemoryGuard guard) {

@@ -76,6 +76,8 @@ final class HeadroomGuardTest {
       assertThat(guard.tick(later())).isNotEqualTo(MemoryWatch.Client.NEVER);
       child.gone = true;
       guard.tick(later());
+      container.headroom(LIMIT);
+      guard.tick(later());
       assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
     }
   }
@@ -136,6 +138,64 @@ final class HeadroomGuardTest {
       tick(guard);
       assertThat(newer.reading).isEmpty();
     }
+  }
+
+  /** Of one that exits nothing is shown, while the kernel still frees its memory. */
+  @Test
+  void whileOneThatIsBeingEndedExitsNobodyElseIsEnded() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake exiting = child(guard, 1, 0);
+      Fake other = child(guard, 2, 50);
+      exiting.ending = true;
+      container.headroom(0);
+      tick(guard);
+      tick(guard);
+      assertThat(other.reading).isEmpty();
+      exiting.gone = true;
+      tick(guard);
+      tick(guard);
+      assertThat(other.reading).as("that was not enough").isPresent();
+    }
+  }
+
+  @Test
+  void oneThatIsBeingEndedAndHoldsLittleHasItsTime() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake small = child(guard, 1, 1);
+      Fake other = child(guard, 2, 50);
+      small.ending = true;
+      container.headroom(0);
+      tick(guard);
+      assertThat(small.reading).isEmpty();
+      assertThat(other.reading).isPresent();
+    }
+  }
+
+  /**
+   * Who was told that memory is short may wait to hear that it is not, before he starts another.
+   */
+  @Test
+  void itIsToldThatMemoryIsBackAlsoWhenNoChildIsLeft() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake child = child(guard, 1, 50);
+      container.headroom(RESERVE + MIB);
+      tick(guard);
+      child.gone = true;
+      assertThat(guard.tick(later())).isEqualTo(TimeUnit.SECONDS.toNanos(1));
+      container.headroom(LIMIT);
+      tick(guard);
+      Eventually.await(
+          "it is told", () -> told.stream().anyMatch(event -> event.kind() == Kind.HEADROOM_BACK));
+      assertThat(guard.tick(later())).isEqualTo(MemoryWatch.Client.NEVER);
+    }
+  }
+
+  @Test
+  void aReserveAsLargeAsTheLimitIsRefused() {
+    HeadroomGuard guard = guard(GuardOptions.defaults().withReserve(LIMIT));
+    guard.close();
+    assertThat(guard.state().active()).isFalse();
+    assertThat(guard.state().reason()).contains("200 MiB").contains("GuardOptions.withReserve");
   }
 
   @Test
@@ -272,7 +332,9 @@ final class HeadroomGuardTest {
           throw new IllegalStateException("on purpose");
         };
     Candidate stranger = new Candidate(99, MemoryLimits.none(), 1, 1, Duration.ZERO, false);
-    for (VictimPolicy policy : List.of(blocking, failing, candidates -> Optional.of(stranger))) {
+    VictimPolicy answersNull = candidates -> null;
+    VictimPolicy choosesStranger = candidates -> Optional.of(stranger);
+    for (VictimPolicy policy : List.of(blocking, failing, choosesStranger, answersNull)) {
       try (HeadroomGuard guard = guard(policy)) {
         children.clear();
         Fake child = child(guard, 1, 60);
@@ -344,7 +406,7 @@ final class HeadroomGuardTest {
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().active()).isTrue();
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason())
         .isEqualTo(
-            "cgroup / keeps 25 MiB of 200 MiB free: cgroup / has memory.oom.group set, and cgroup / a"
+            "cgroup / keeps 50 MiB of 200 MiB free: cgroup / has memory.oom.group set, and cgroup / a"
                 + " limit of 209715200 bytes");
     assertThat(of(GuardOptions.HeadroomGuard.OFF).state().reason())
         .isEqualTo("switched off for this guard");

@@ -95,7 +95,7 @@ public final class Trees {
   }
 
   private static void end(Tree tree) {
-    tree.members().forEach(pid -> ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly));
+    tree.members().forEach(ProcessHandle::destroyForcibly);
   }
 
   private static long ps() throws IOException, InterruptedException {

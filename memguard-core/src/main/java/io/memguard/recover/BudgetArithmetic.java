@@ -64,7 +64,11 @@ public record BudgetArithmetic(List<Item> items) {
                         "No memory limit is known here, not even the machine's size: /proc/meminfo cannot be read."
                             + " Say how much children may have: MemoryBudget.of(\"4GiB\")."));
     JvmMemory jvm = JvmMemory.now();
-    return of(limit, jvm, usedByOthers(machine, limit, jvm), reserve.applyAsLong(limit.bytes()));
+    return of(
+        limit,
+        jvm,
+        usedByOthers(machine, limit, jvm),
+        Math.min(reserve.applyAsLong(limit.bytes()), limit.bytes()));
   }
 
   /** Nobody keeps the machine's memory free for us, as a container's limit does. */

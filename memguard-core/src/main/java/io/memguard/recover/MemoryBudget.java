@@ -4,6 +4,7 @@ import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemorySize;
 import io.memguard.limits.MemorySource;
 import io.memguard.platform.Elsewhere;
+import io.memguard.platform.cgroup.Headroom;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.Iterator;
@@ -89,7 +90,8 @@ public final class MemoryBudget implements MemorySource {
 
   /**
    * Makes a budget of what this container, or machine, has for children, with a tenth of its limit
-   * in reserve.
+   * in reserve, and no less than the head-room guard keeps free: a quarter of the limit up to 128
+   * MiB.
    *
    * @return the budget
    * @throws IllegalStateException as {@link #ofContainer(long)}
@@ -139,9 +141,16 @@ public final class MemoryBudget implements MemorySource {
     return ofContainer(OptionalLong.of(reserve));
   }
 
+  /**
+   * Where the head-room guard would begin to end children, all of the budget must not be in use.
+   */
+  static long defaultReserve(long limit) {
+    return Math.max(limit / DEFAULT_RESERVE_PART, Headroom.defaultReserve(limit));
+  }
+
   private static MemoryBudget ofContainer(OptionalLong reserve) {
     BudgetArithmetic arithmetic =
-        BudgetArithmetic.ofContainer(limit -> reserve.orElse(limit / DEFAULT_RESERVE_PART));
+        BudgetArithmetic.ofContainer(limit -> reserve.orElseGet(() -> defaultReserve(limit)));
     if (arithmetic.left() < 1) {
       throw new IllegalStateException(
           "Nothing is left for children:\n"

@@ -82,9 +82,13 @@ final class BudgetArithmeticTest {
   }
 
   @Test
-  void byDefaultATenthIsInReserve() {
+  void byDefaultATenthIsInReserveAndNoLessThanTheHeadroomGuardKeepsFree() {
+    assertThat(MemoryBudget.defaultReserve(200L << 20)).isEqualTo(50L << 20);
+    assertThat(MemoryBudget.defaultReserve(1L << 30)).isEqualTo(128L << 20);
+    assertThat(MemoryBudget.defaultReserve(20L << 30)).isEqualTo(2L << 30);
     List<BudgetArithmetic.Item> items = MemoryBudget.ofContainer().arithmetic().items();
-    assertThat(items.get(items.size() - 1).bytes()).isEqualTo(-(items.get(0).bytes() / 10));
+    assertThat(items.get(items.size() - 1).bytes())
+        .isEqualTo(-MemoryBudget.defaultReserve(items.get(0).bytes()));
   }
 
   @Test

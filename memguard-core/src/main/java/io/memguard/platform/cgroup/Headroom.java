@@ -27,6 +27,9 @@ import java.util.stream.Stream;
  *     kernel's documentation</a>
  */
 public final class Headroom implements AutoCloseable {
+  private static final int RESERVE_PART = 4;
+  private static final long LARGEST_RESERVE = 128L << 20;
+
   private final LongUnaryOperator reserve;
   private final List<Level> levels = new ArrayList<>();
   private final Optional<OpenFile> meminfo;
@@ -55,6 +58,15 @@ public final class Headroom implements AutoCloseable {
       OpenFile stat,
       Optional<OpenFile> swapMax,
       Optional<OpenFile> swapUsage) {}
+
+  /**
+   * Returns what is kept free below a limit where nobody says how much: what a child can fill until
+   * it is stopped, which does not depend on the limit, but no more than a quarter of that. See
+   * docs/headroom.md for the figures that this follows from.
+   */
+  public static long defaultReserve(long limit) {
+    return Math.min(limit / RESERVE_PART, LARGEST_RESERVE);
+  }
 
   /**
    * Opens the files.
@@ -95,7 +107,7 @@ public final class Headroom implements AutoCloseable {
     long swap = swaps ? freeSwap() : 0;
     Optional<Reading> least = Optional.empty();
     for (Level level : levels) {
-      Optional<Reading> here = look(level, swap);
+      Optional<Reading> here = look(level, level.swapUsage.isPresent() ? swap : 0);
       if (here.isPresent()
           && (least.isEmpty() || here.get().aboveReserve() < least.get().aboveReserve())) {
         least = here;

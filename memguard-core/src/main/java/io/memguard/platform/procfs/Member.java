@@ -81,6 +81,12 @@ final class Member {
     return true;
   }
 
+  /** Tells whether its pid is another process's by now. */
+  boolean isReplaced(ProcFiles files) {
+    ProcessStat now = files.stat(statFile);
+    return now != null && now.start() != stat.start();
+  }
+
   /** The memory of a process whose first thread has ended is read through another thread. */
   private ProcessStat throughAThread(ProcFiles files, ProcessStat now) {
     ProcessStat thread = threadStat(files);

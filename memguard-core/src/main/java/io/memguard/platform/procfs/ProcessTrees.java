@@ -124,20 +124,13 @@ public final class ProcessTrees implements AutoCloseable {
 
   /** A root with its descendants; of the {@link ProcessTrees} that made it. */
   public final class Tree {
-    private final long root;
     private final Optional<String> mark;
     private final long began;
     private final List<Member> processes = new ArrayList<>();
 
-    private Tree(long root, Optional<String> mark, long began) {
-      this.root = root;
+    private Tree(Optional<String> mark, long began) {
       this.mark = mark;
       this.began = began;
-    }
-
-    /** Returns the pid of the process that it began with, which may have ended. */
-    public long root() {
-      return root;
     }
 
     /** Returns how many processes it had at the last look. */
@@ -146,8 +139,23 @@ public final class ProcessTrees implements AutoCloseable {
     }
 
     /** Returns the pids of the processes that it had at the last look. */
-    public Set<Long> members() {
+    Set<Long> pids() {
       return processes.stream().map(Member::pid).collect(Collectors.toUnmodifiableSet());
+    }
+
+    /**
+     * Returns the processes that it had at the last look and that still live. Each is taken hold of
+     * before it is asked whether it is the same one still: its pid may be another's by now.
+     */
+    public Set<ProcessHandle> members() {
+      Set<ProcessHandle> living = new HashSet<>();
+      for (Member member : processes) { // no stream: the first one to be made takes long
+        Optional<ProcessHandle> handle = ProcessHandle.of(member.pid());
+        if (handle.isPresent() && member.refresh(files)) {
+          living.add(handle.get());
+        }
+      }
+      return living;
     }
 
     /**
@@ -186,7 +194,7 @@ public final class ProcessTrees implements AutoCloseable {
     ProcessStat stat = files.stat(statFile(root));
     long start =
         stat == null ? (long) ((files.uptime() - RECENT) * TICKS_PER_SECOND) : stat.start();
-    Tree tree = new Tree(root, mark, (long) (booted + start / TICKS_PER_SECOND));
+    Tree tree = new Tree(mark, (long) (booted + start / TICKS_PER_SECOND));
     trees.add(tree);
     mark.ifPresent(text -> marked.put(text, tree));
     reconsiderFrom = Math.min(reconsiderFrom, start);
@@ -283,7 +291,7 @@ public final class ProcessTrees implements AutoCloseable {
       place(stat.ppid(), parent, newcomers, unclearBefore);
     }
     Seat seat = members.get(stat.ppid());
-    if (seat != null) {
+    if (seat != null && !seat.member.isReplaced(files)) {
       join(seat.tree, pid, stat);
     } else if (reapers.contains(stat.ppid())) {
       placeOrphan(pid, stat, unclearBefore);

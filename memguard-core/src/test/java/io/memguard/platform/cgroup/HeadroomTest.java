@@ -93,8 +93,10 @@ final class HeadroomTest {
             .with(V1 + "memory.usage_in_bytes", 35 * MIB + "\n")
             .with(
                 V1 + "memory.stat",
-                "inactive_file 0\ntotal_inactive_file %d\ntotal_active_file 0\n"
-                    .formatted(4 * MIB));
+                "inactive_file 0\ntotal_inactive_file %d\ntotal_active_file 0\n".formatted(4 * MIB))
+            .with(
+                "/proc/meminfo",
+                "MemTotal: 4194304 kB\nSwapTotal: 999999 kB\nSwapFree: 999999 kB\n");
     Reading reading = look(tree).orElseThrow();
     assertThat(reading.setBy()).isEqualTo("cgroup /docker");
     assertThat(reading.bytes()).isEqualTo((40 - 35 + 4 - 2) * MIB);

@@ -94,7 +94,7 @@ final class FakeProcTest {
     assertThat(tree.processes()).isEqualTo(1);
     lastPid(101);
     lookLater();
-    assertThat(tree.members()).containsExactlyInAnyOrder(ROOT, 101L);
+    assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 101L);
     assertThat(tree.residentBytes()).isEqualTo(20 * PageSize.BYTES);
   }
 
@@ -129,7 +129,7 @@ final class FakeProcTest {
     process(101, JVM, 2000, 10);
     lastPid(101);
     rest();
-    assertThat(tree.members()).containsExactly(ROOT);
+    assertThat(tree.pids()).containsExactly(ROOT);
   }
 
   @Test
@@ -140,7 +140,7 @@ final class FakeProcTest {
     process(90, ROOT, 2000, 10);
     lastPid(95); // it went around
     lookLater();
-    assertThat(tree.members()).containsExactlyInAnyOrder(ROOT, 90L);
+    assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 90L);
   }
 
   @Test
@@ -154,7 +154,7 @@ final class FakeProcTest {
     Tree later = trees.follow(200, Optional.empty());
     lookLater();
     assertThat(tree.processes()).isEqualTo(1);
-    assertThat(later.members()).containsExactlyInAnyOrder(200L, 201L, 202L);
+    assertThat(later.pids()).containsExactlyInAnyOrder(200L, 201L, 202L);
   }
 
   @Test
@@ -181,10 +181,10 @@ final class FakeProcTest {
     marked(103, "HOME=/\0MARK=1\0");
     lastPid(103);
     lookLater();
-    assertThat(tree.members()).containsExactlyInAnyOrder(ROOT, 103L);
+    assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 103L);
     marked(101, "MARK=1\0");
     lookLater();
-    assertThat(tree.members()).containsExactlyInAnyOrder(ROOT, 101L, 103L);
+    assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 101L, 103L);
   }
 
   /** Its parent has ended between the listing and the reading. */
@@ -223,7 +223,7 @@ final class FakeProcTest {
     ends(ROOT);
     Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
     lookLater();
-    assertThat(tree.members()).containsExactly(101L);
+    assertThat(tree.pids()).containsExactly(101L);
   }
 
   /** Looking at all strangers again for each child that has ended would be dear. */
@@ -237,7 +237,7 @@ final class FakeProcTest {
     Files.writeString(proc.resolve("uptime"), "30.00 55.55\n");
     Tree tree = trees.follow(-1, Optional.of("MARK=1"));
     lookLater();
-    assertThat(tree.members()).containsExactly(101L);
+    assertThat(tree.pids()).containsExactly(101L);
   }
 
   @Test

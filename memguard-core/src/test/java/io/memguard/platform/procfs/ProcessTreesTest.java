@@ -244,8 +244,8 @@ final class ProcessTreesTest {
       Tree tree = trees.follow(actor.pid(), Optional.of(mark));
       Tree another = trees.follow(ProcessHandle.current().pid(), Optional.of("ANOTHER=1"));
       trees.look();
-      assertThat(tree.members()).containsExactlyInAnyOrder(actor.pid(), away);
-      assertThat(another.members()).doesNotContain(away);
+      assertThat(tree.pids()).containsExactlyInAnyOrder(actor.pid(), away);
+      assertThat(another.pids()).doesNotContain(away);
       assertAbout(tree.measure(Long.MAX_VALUE), 16, 2);
     }
   }
@@ -257,11 +257,11 @@ final class ProcessTreesTest {
         ProcessTrees trees = trees(true)) {
       actor.isReady();
       Tree tree = follow(trees, actor);
-      assertThat(tree.members()).hasSize(2);
+      assertThat(tree.pids()).hasSize(2);
       actor.kill();
       trees.look();
-      assertThat(tree.members()).hasSize(1).doesNotContain(actor.pid());
-      long orphan = tree.members().iterator().next();
+      assertThat(tree.pids()).hasSize(1).doesNotContain(actor.pid());
+      long orphan = tree.pids().iterator().next();
       ProcessHandle.of(orphan).orElseThrow().destroyForcibly();
       Eventually.awaitGone(orphan);
       trees.look();
@@ -293,7 +293,7 @@ final class ProcessTreesTest {
       shell.go();
       long sleep = Long.parseLong(shell.says());
       trees.look();
-      assertThat(tree.members()).containsExactlyInAnyOrder(shell.pid(), sleep);
+      assertThat(tree.pids()).containsExactlyInAnyOrder(shell.pid(), sleep);
     }
   }
 
