@@ -27,7 +27,7 @@ final class Enforcement {
   private static final int HIGHEST = 1000;
 
   private static final String INSTEAD =
-      "; what a child and its descendants use together is watched instead (TREE_WATCH)";
+      "; what a child and its descendants use together is watched instead (TREE_WATCH), where MemoryLimits.treeMemory is set";
 
   private final LimitTrial trial;
   private final String untried;

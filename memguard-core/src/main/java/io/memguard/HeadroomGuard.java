@@ -64,9 +64,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
   /** Who holds less than this part of the reserve is no victim. */
   private static final int WORTH_THE_WHILE = 8;
 
-  private static final int LOW = 2;
-  private static final int BACK = 3;
-
   private final ProtectionState state;
   private final Headroom headroom;
   private final Pressure pressure;
@@ -82,6 +79,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private @Nullable Ward dying;
   private @Nullable Ward stuck;
   private long dyingUntil;
+  private long highsTold;
+  private long highsRead;
   private boolean helpless;
   private long triesAgain;
   private CompletableFuture<Optional<Candidate>> asked =
@@ -144,6 +143,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     this.events = events;
     this.thread = thread;
     this.hints = hints;
+    this.highsTold = headroom.highEvents();
   }
 
   /**
@@ -318,18 +318,22 @@ final class HeadroomGuard implements MemoryWatch.Client {
     if (!wasParked && !wasHinted && now - due < 0) {
       return due - now;
     }
-    long next = look(now);
+    long next = look(now, wasHinted);
     due = now + next;
     return next;
   }
 
-  private long look(long now) {
+  private long look(long now, boolean wasHinted) {
     long began = ThreadCpuTime.nanos();
     Optional<Headroom.Reading> reading = headroom.look();
     if (reading.isEmpty()) {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
     }
     tell(reading.get());
+    if (wasHinted || now - highsRead >= LONGEST_NANOS) {
+      highsRead = now;
+      tellHigh(reading.get());
+    }
     if (pressure.rose(now)) {
       events.tell(Kind.PRESSURE, reading.get().bytes());
     }
@@ -492,7 +496,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
         reading.limit() - reading.bytes(),
         victim.bytes(),
         victim.processes(),
-        Preemption.Source.STATM);
+        Preemption.Source.STAT);
   }
 
   private void tellHelpless(Headroom.Reading reading) {
@@ -509,13 +513,22 @@ final class HeadroomGuard implements MemoryWatch.Client {
   /** Tells when it gets worse, and when all is well again; not every step back. */
   private void tell(Headroom.Reading reading) {
     long bytes = reading.bytes();
-    if (bytes >= BACK * reading.reserve()) {
+    long reserve = reading.reserve();
+    if (bytes >= 2 * reserve) {
       notice(Notice.NONE, Kind.HEADROOM_BACK, told != Notice.NONE, bytes);
-    } else if (bytes < reading.reserve()) {
+    } else if (bytes < reserve) {
       notice(Notice.CRITICAL, Kind.HEADROOM_CRITICAL, told != Notice.CRITICAL, bytes);
-    } else if (bytes < LOW * reading.reserve()) {
+    } else if (bytes < reserve + reserve / 2) {
       notice(Notice.LOW, Kind.HEADROOM_LOW, told == Notice.NONE, bytes);
     }
+  }
+
+  private void tellHigh(Headroom.Reading reading) {
+    long highs = headroom.highEvents();
+    if (highs > highsTold) {
+      events.tell(Kind.HIGH, reading.bytes());
+    }
+    highsTold = highs;
   }
 
   private void notice(Notice now, Kind kind, boolean isNew, long bytes) {

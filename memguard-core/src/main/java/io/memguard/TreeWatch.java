@@ -309,7 +309,7 @@ final class TreeWatch implements MemoryWatch.Client {
         reading.processes(),
         switch (reading.source()) {
           case ROLLUP -> Preemption.Source.SMAPS_ROLLUP;
-          case STATM -> Preemption.Source.STATM;
+          case STAT -> Preemption.Source.STAT;
         });
   }
 

@@ -28,7 +28,7 @@ final class EscapingDescendantsTest {
       "setsid sleep 3600 </dev/null >/dev/null 2>&1 & echo $! > \"$1\"; exit";
 
   private static final Preemption READING =
-      new Preemption(Preemption.Limit.HEAD_ROOM, 3, 2, 2, 1, 1, Preemption.Source.STATM);
+      new Preemption(Preemption.Limit.HEAD_ROOM, 3, 2, 2, 1, 1, Preemption.Source.STAT);
 
   @TempDir private Path directory;
 

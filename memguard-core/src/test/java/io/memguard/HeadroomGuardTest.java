@@ -113,7 +113,7 @@ final class HeadroomGuardTest {
                   LIMIT - RESERVE + MIB,
                   50 * MIB,
                   3,
-                  Preemption.Source.STATM));
+                  Preemption.Source.STAT));
       container.headroom(0);
       tick(guard);
       tick(guard);
@@ -276,7 +276,7 @@ final class HeadroomGuardTest {
   void eachStepDownIsToldOnceAndThatAllIsWellAgain() throws Exception {
     try (HeadroomGuard guard = guard(candidates -> Optional.empty())) {
       child(guard, 1, 50);
-      for (long mebibytes : new long[] {100, 39, 30, 19, 18, 59, 30, 19, 60, 100, 39}) {
+      for (long mebibytes : new long[] {100, 29, 25, 19, 18, 39, 25, 19, 40, 100, 29}) {
         container.headroom(mebibytes * MIB);
         tick(guard);
       }
@@ -356,6 +356,23 @@ final class HeadroomGuardTest {
       child(guard, 1, 50);
       container.set("memory.max", "");
       assertThat(guard.tick(later())).isEqualTo(TimeUnit.SECONDS.toNanos(1));
+    }
+  }
+
+  /** Whoever runs the container has set it, to have it slowed down before it is killed. */
+  @Test
+  void itIsToldThatTheContainerWasSlowedDown() throws Exception {
+    container.set("memory.events.local", "high 7\n");
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      child(guard, 1, 50);
+      tick(guard);
+      tick(guard);
+      container.set("memory.events.local", "high 9\n");
+      tick(guard);
+      tick(guard);
+      events.close(); // tells what is still to be told
+      Eventually.await("it is told", () -> !told.isEmpty());
+      assertThat(told).extracting(MemoryEvent::kind).containsExactly(Kind.HIGH);
     }
   }
 

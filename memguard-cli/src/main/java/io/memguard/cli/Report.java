@@ -54,7 +54,7 @@ record Report(
    * The reading that decided.
    *
    * @param limit {@code tree-memory} or {@code head-room}
-   * @param source {@code smaps_rollup} or {@code statm}
+   * @param source {@code smaps_rollup} or {@code stat}
    */
   record Preempted(
       String limit,

@@ -158,8 +158,8 @@ public record LaunchOptions(
    * Has somebody told what happens to the child's memory while it lives: that it reached a limit,
    * that a descendant was killed for lack of memory and the child lives on, or that memguard ended
    * it for that. The kernel tells of a child that has a cgroup of its own ({@link
-   * Protection#CGROUP_LEAF}), memguard of one that it watches ({@link Protection#HEADROOM_GUARD});
-   * for others this has no effect and no cost.
+   * Protection#CGROUP_LEAF}), memguard of one that it watches ({@link Protection#TREE_WATCH},
+   * {@link Protection#HEADROOM_GUARD}); for others this has no effect and no cost.
    *
    * <p>The listener runs on a thread of the guard's, one event after the other, those of all its
    * children. It should return soon: others wait behind it, and the outcome of a child that has

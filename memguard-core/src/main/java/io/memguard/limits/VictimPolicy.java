@@ -46,7 +46,8 @@ public interface VictimPolicy {
    *
    * @param pid which one
    * @param limits what it was started with
-   * @param bytes what it and its descendants hold, 0 or more
+   * @param bytes what it and its descendants have resident, 0 or more; what several of them share
+   *     counts for each: to tell it apart takes longer than there is time
    * @param processes how many they are, the child included
    * @param age since its launch
    * @param retryable true if it will be tried again
@@ -69,7 +70,7 @@ public interface VictimPolicy {
     }
 
     /**
-     * Tells whether it holds more than it was to have.
+     * Tells whether it holds more than it was to have, as {@link #bytes} counts.
      *
      * @return true if it is over the amount it was started with; false if it has none
      */

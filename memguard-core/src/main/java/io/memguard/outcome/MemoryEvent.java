@@ -60,8 +60,10 @@ public record MemoryEvent(
   /** Names what can happen. Of what is told at the same time, the order is this one. */
   public enum Kind {
     /**
-     * A child exceeded {@code memory.high} and was slowed down. Only where somebody has set that;
-     * cgroup v2 only.
+     * A child, or the container, exceeded {@code memory.high} and was slowed down: cgroup v2 only,
+     * where somebody has set that. Or a child without a cgroup of its own and its descendants
+     * passed {@link io.memguard.limits.MemoryLimits#memoryHigh}, as memguard has read, and nobody
+     * slows them down; then {@link MemoryEvent#bytes} says what they have.
      */
     HIGH(Level.WARNING),
     /**
@@ -83,8 +85,8 @@ public record MemoryEvent(
      */
     PRESSURE(Level.WARNING),
     /**
-     * The container's head-room fell below twice the reserve; {@link MemoryEvent#bytes} is what is
-     * left of it.
+     * The container's head-room fell below one and a half times the reserve; {@link
+     * MemoryEvent#bytes} is what is left of it.
      */
     HEADROOM_LOW(Level.WARNING),
     /**
@@ -93,8 +95,8 @@ public record MemoryEvent(
      */
     HEADROOM_CRITICAL(Level.CRITICAL),
     /**
-     * The container's head-room is three times the reserve again; {@link MemoryEvent#bytes} is what
-     * there is of it.
+     * The container's head-room is twice the reserve again; {@link MemoryEvent#bytes} is what there
+     * is of it.
      */
     HEADROOM_BACK(Level.NORMAL),
     /**

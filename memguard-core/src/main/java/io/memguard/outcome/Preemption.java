@@ -46,8 +46,11 @@ public record Preemption(
   public enum Source {
     /** {@code smaps_rollup}: anonymous and shared memory, each page once. */
     SMAPS_ROLLUP,
-    /** {@code statm}, for at least one process whose {@code smaps_rollup} cannot be read. */
-    STATM;
+    /**
+     * {@code stat}: what is resident, each page once for every process that has it. That is what
+     * the head-room guard reads, and is read of a process whose {@code smaps_rollup} cannot be.
+     */
+    STAT;
 
     /**
      * Returns the name of the file.

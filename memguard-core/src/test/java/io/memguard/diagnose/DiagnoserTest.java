@@ -70,14 +70,14 @@ final class DiagnoserTest {
             190 * MIB,
             90 * MIB,
             1,
-            Preemption.Source.STATM);
+            Preemption.Source.STAT);
     Outcome.OutOfMemory outcome = memory(Played.killed(9).preempted(reading).diagnosed());
     assertThat(outcome.cause()).isEqualTo(Cause.PREEMPTED);
     assertThat(outcome.suggestedLimitBytes()).isEmpty();
     assertThat(outcome.explanation())
         .isEqualTo(
             "memguard ended it so that others live: 190MiB of 200MiB were in use, and 180MiB is"
-                + " where memguard acts; it had 90MiB of it (statm).");
+                + " where memguard acts; it had 90MiB of it (stat).");
   }
 
   @Test

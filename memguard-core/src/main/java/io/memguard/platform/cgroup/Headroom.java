@@ -180,6 +180,17 @@ public final class Headroom implements AutoCloseable {
   }
 
   /**
+   * Returns how often the cgroups with a limit were slowed down at {@code memory.high}, since they
+   * were made; cgroup v2 since Linux 5.2, else 0.
+   */
+  public long highEvents() {
+    return levels.stream()
+        .flatMap(level -> level.cgroup.localEvents().stream())
+        .mapToLong(counters -> counters.of(Counter.HIGH).orElse(0))
+        .sum();
+  }
+
+  /**
    * Tells whether the kernel would kill this process along with whom it chooses at a limit that can
    * be seen: it kills all of the highest cgroup with {@code memory.oom.group}, from the victim's up
    * to the one whose limit it is ({@code mem_cgroup_get_oom_group}).

@@ -23,10 +23,10 @@ import java.util.stream.Collectors;
  * than a tenth of the time, but for those that are known to hold such files: they can grow as fast
  * as memory can be copied.
  *
- * <p>A file that was there before the tree began does not count: it is somebody else's data, or a
- * log that all append to. Where the kernel does not tell the time of birth (of tmpfs before Linux
- * 5.18), only a file without a name can count. One that nobody holds open does not. Without the
- * native library, none is found.
+ * <p>A file of tmpfs that was there before the tree began does not count: it is somebody else's
+ * data, or a log that all append to. Where the kernel does not tell the time of birth (of tmpfs
+ * before Linux 5.18), only a file without a name can count. One that nobody holds open does not.
+ * Without the native library, none is found.
  *
  * <p>Not safe to share between threads.
  */

@@ -106,7 +106,7 @@ public final class ProcessTrees implements AutoCloseable {
      * count for each. The process is another user's or setuid, or the kernel is older than 5.3; or
      * it is gVisor, where {@code smaps} says it.
      */
-    STATM
+    STAT
   }
 
   /**

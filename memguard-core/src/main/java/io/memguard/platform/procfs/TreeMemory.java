@@ -98,7 +98,7 @@ final class TreeMemory {
     return new Reading(
         bytes,
         byPid.size(),
-        undivided == 0 ? Source.ROLLUP : Source.STATM,
+        undivided == 0 ? Source.ROLLUP : Source.STAT,
         settled && undivided <= 1);
   }
 

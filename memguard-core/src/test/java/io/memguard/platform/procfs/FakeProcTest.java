@@ -286,7 +286,7 @@ final class FakeProcTest {
     Files.writeString(proc.resolve(ROOT + "/status"), status);
     Tree tree = trees.follow(ROOT, Optional.empty());
     lookLater();
-    assertThat(tree.measure(Long.MAX_VALUE)).isEqualTo(new Reading(7 * MIB, 1, Source.STATM, true));
+    assertThat(tree.measure(Long.MAX_VALUE)).isEqualTo(new Reading(7 * MIB, 1, Source.STAT, true));
     process(101, ROOT, 1001, 10);
     Files.writeString(proc.resolve("101/status"), status);
     Files.writeString(
@@ -294,7 +294,7 @@ final class FakeProcTest {
     lastPid(101);
     lookLater();
     assertThat(tree.measure(Long.MAX_VALUE))
-        .isEqualTo(new Reading(14 * MIB, 2, Source.STATM, false));
+        .isEqualTo(new Reading(14 * MIB, 2, Source.STAT, false));
   }
 
   /** Otherwise it would count with half of what both had, and the other one with all of it. */
@@ -376,6 +376,6 @@ final class FakeProcTest {
     Tree tree = trees.follow(ROOT, Optional.empty());
     lookLater();
     assertThat(tree.measure(Long.MAX_VALUE))
-        .isEqualTo(new Reading((9864 + 20484 + 8192) * 1024L, 1, Source.STATM, true));
+        .isEqualTo(new Reading((9864 + 20484 + 8192) * 1024L, 1, Source.STAT, true));
   }
 }
