@@ -32,7 +32,8 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 final class LimitsThatDoNothingTest {
   private static final String INSTEAD =
-      "; what a child and its descendants use together is watched instead (TREE_WATCH)";
+      "; what a child and its descendants use together is watched instead (TREE_WATCH), where"
+          + " MemoryLimits.treeMemory is set";
 
   @TempDir private static Path directory;
 
