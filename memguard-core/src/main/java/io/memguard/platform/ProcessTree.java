@@ -117,7 +117,9 @@ public final class ProcessTree {
           Files.readString(
               Path.of("/proc", String.valueOf(handle.pid()), "stat"), StandardCharsets.ISO_8859_1);
       String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
-      return fields[STATE].equals("Z") && Integer.parseInt(fields[THREADS]) <= 1;
+      // X: it is being reaped at this moment.
+      return fields[STATE].equals("X")
+          || (fields[STATE].equals("Z") && Integer.parseInt(fields[THREADS]) <= 1);
     } catch (IOException e) {
       return !handle.isAlive();
     }
