@@ -24,6 +24,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -56,6 +57,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
   /** A look takes no more than this part of the time, unless that would be too late. */
   private static final int COST_PART = 20;
 
+  private static final long HIGHS_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+  private static final long HELPLESS_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
   private static final long LONGEST_FOR_COST_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
   /** A large process takes seconds to give its memory back. */
@@ -77,12 +80,13 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private Notice told = Notice.NONE;
   private @Nullable Choice choice;
   private @Nullable Ward dying;
-  private @Nullable Ward stuck;
+  private final Set<Ward> stuck = new HashSet<>();
   private long dyingUntil;
   private long highsTold;
   private long highsRead;
   private boolean helpless;
   private long triesAgain;
+  private int helplessWith;
   private CompletableFuture<Optional<Candidate>> asked =
       CompletableFuture.completedFuture(Optional.empty());
   private long due;
@@ -143,7 +147,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
     this.events = events;
     this.thread = thread;
     this.hints = hints;
-    this.highsTold = headroom.highEvents();
   }
 
   /**
@@ -307,12 +310,19 @@ final class HeadroomGuard implements MemoryWatch.Client {
     boolean wasParked = parked;
     parked = true;
     wards.removeIf(Ward::isForgotten);
+    stuck.retainAll(wards);
     // Asked after that was said: see add. Whoever was told that it is low waits to hear that it is
     // not.
-    if (wards.isEmpty() && dying == null && told == Notice.NONE) {
-      return NEVER;
+    if (wards.isEmpty() && dying == null) {
+      if (told == Notice.NONE) {
+        return NEVER;
+      }
+    } else {
+      parked = false;
     }
-    parked = false;
+    if (wasParked) { // what happened while nobody looked is no news
+      highsTold = headroom.highEvents();
+    }
     boolean wasHinted = hinted;
     hinted = false;
     if (!wasParked && !wasHinted && now - due < 0) {
@@ -330,19 +340,18 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
     }
     tell(reading.get());
-    if (wasHinted || now - highsRead >= LONGEST_NANOS) {
-      highsRead = now;
-      tellHigh(reading.get());
-    }
     if (pressure.rose(now)) {
       events.tell(Kind.PRESSURE, reading.get().bytes());
     }
     if (wards.isEmpty() && dying == null) {
       return LONGEST_NANOS; // only to tell when it is back
     }
-    return act(reading.get(), now)
-        ? SHORTEST_NANOS
-        : interval(reading.get(), ThreadCpuTime.nanos() - began);
+    boolean acting = act(reading.get(), now);
+    if (now - highsRead >= (wasHinted ? HIGHS_NANOS : LONGEST_NANOS)) { // after what is urgent
+      highsRead = now;
+      tellHigh(reading.get());
+    }
+    return acting ? SHORTEST_NANOS : interval(reading.get(), ThreadCpuTime.nanos() - began);
   }
 
   /** Returns true if it has to look again very soon. */
@@ -355,7 +364,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
       helpless = false;
       return false;
     }
-    if (helpless && now - triesAgain < 0) {
+    if (helpless && now - triesAgain < 0 && wards.size() == helplessWith) {
       return false;
     }
     long began = ThreadCpuTime.nanos();
@@ -371,7 +380,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
       List<Weighed> weighed = worthTheWhile(all, reading);
       if (weighed.isEmpty()) {
         tellHelpless(reading);
-        triesAgain = now + Math.min(LONGEST_NANOS, COST_PART * (ThreadCpuTime.nanos() - began));
+        helplessWith = wards.size();
+        triesAgain = now + Math.min(HELPLESS_NANOS, COST_PART * (ThreadCpuTime.nanos() - began));
         return false;
       }
       thinking = ask(weighed, now);
@@ -413,7 +423,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
           victim.pid());
     }
     if (late || victim.isGone()) {
-      stuck = late ? victim : stuck;
+      if (late) {
+        stuck.add(victim);
+      }
       dying = null;
       return true; // what was read may be older than its end
     }
@@ -432,7 +444,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private List<Weighed> weigh() {
     lookAtAll.run();
     return wards.stream()
-        .filter(ward -> ward != stuck)
+        .filter(ward -> !stuck.contains(ward))
         .map(ward -> new Weighed(ward, ward.candidate()))
         .sorted(Comparator.comparingLong((Weighed one) -> one.candidate.bytes()).reversed())
         .toList();

@@ -401,9 +401,8 @@ public final class MemoryGuard implements AutoCloseable {
     try {
       lease.leaf().ifPresent(leaf -> counters.leafWasMade());
       preload = witnesses.arm(asked.limits());
-      if (mustBeWatched(plan.limits())) {
-        watched(plan.limits(), lease, listened); // refused before anything is started
-      }
+      // Refused, and made ready, before anything is started that may fill the container at once.
+      watched(plan.limits(), lease, listened);
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative()); // after which it may be without a leaf
       Map<Protection, ProtectionState> inForce =
@@ -436,11 +435,6 @@ public final class MemoryGuard implements AutoCloseable {
     }
     headroom.arm(limits).ifPresent(state -> states.put(Protection.HEADROOM_GUARD, state));
     return states;
-  }
-
-  private static boolean mustBeWatched(MemoryLimits limits) {
-    return limits.requirement(Protection.TREE_WATCH) == Requirement.REQUIRE
-        || limits.requirement(Protection.HEADROOM_GUARD) == Requirement.REQUIRE;
   }
 
   /** Has the child's memory and its time watched. */

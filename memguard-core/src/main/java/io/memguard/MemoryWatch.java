@@ -195,6 +195,7 @@ final class MemoryWatch implements AutoCloseable {
   @Override
   public synchronized void close() {
     closing = true;
+    rehearsed.countDown();
     Thread started = thread;
     if (started == null) {
       clients.forEach(MemoryWatch::end);

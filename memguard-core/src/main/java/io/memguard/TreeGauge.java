@@ -142,7 +142,7 @@ final class TreeGauge {
     Reading reading = measure.apply(end());
     long took = cpuClock.getAsLong() - began;
     measuredAt = nanoClock.getAsLong();
-    Judgement judgement = judge(reading);
+    Judgement judgement = judge(reading, most);
     know(givenOut, reading.bytes(), measuredAt);
     long affordable = measuredAt + pause(took);
     due = due - affordable < 0 ? affordable : due;
@@ -158,15 +158,14 @@ final class TreeGauge {
     return Math.min(PAUSE_PART * took, LONGEST_NANOS);
   }
 
-  private Judgement judge(Reading reading) {
+  private Judgement judge(Reading reading, long most) {
     long bytes = reading.bytes();
-    // One that is not settled may have taken one memory for two, and no more than that.
-    boolean sure = reading.settled() || bytes / 2 > end();
-    Action action = sure && bytes > end() ? (ending ? Action.KILL : Action.END) : Action.NONE;
+    Action action = reading.isMoreThan(end()) ? (ending ? Action.KILL : Action.END) : Action.NONE;
     boolean high = !aboveSoft && reading.settled() && bytes >= soft;
     aboveSoft = high || (aboveSoft && isAbout(bytes));
     if (action != Action.NONE) {
-      killAbove = ending ? Long.MAX_VALUE : bytes + Math.max(hard / GROWTH_PART, 1);
+      // Of what it has more than enough of, not all was read.
+      killAbove = ending ? Long.MAX_VALUE : Math.max(bytes, most) + Math.max(hard / GROWTH_PART, 1);
       ending = true;
     }
     return new Judgement(high, action, Optional.of(reading));

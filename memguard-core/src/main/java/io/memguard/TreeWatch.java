@@ -190,6 +190,7 @@ final class TreeWatch implements MemoryWatch.Client {
     Sources from = sources();
     adopt(from.trees);
     from.trees.look();
+    watched.forEach(one -> one.empty &= one.tree().processes() == 0);
   }
 
   /** To measure this process itself would take long, and stop it for as long, if it is large. */
@@ -220,7 +221,7 @@ final class TreeWatch implements MemoryWatch.Client {
 
   /** Of a child that has ended already, only what it left behind can be found, by its mark. */
   private void adopt(ProcessTrees trees) {
-    for (Watched one = launched.poll(); one != null; one = launched.poll()) {
+    for (Watched one = launched.peek(); one != null; one = launched.peek()) {
       Optional<String> mark = one.process.mark();
       boolean ended = one.process.hasEnded();
       one.gone = ended && mark.isEmpty();
@@ -228,6 +229,7 @@ final class TreeWatch implements MemoryWatch.Client {
         one.tree = trees.follow(ended ? ProcessTrees.NO_PID : one.process.pid(), mark);
         watched.add(one);
       }
+      launched.remove(); // last: what fails for want of memory is tried again
     }
   }
 
@@ -256,7 +258,7 @@ final class TreeWatch implements MemoryWatch.Client {
       return;
     }
     Set<Watched> ended = new HashSet<>(due);
-    ended.removeIf(one -> !one.process.hasEnded());
+    ended.removeIf(one -> one.tree().processes() > 1 || !one.process.hasEnded());
     long began = ThreadCpuTime.nanos();
     from.trees.look(due.stream().map(Watched::tree).toList());
     affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began);

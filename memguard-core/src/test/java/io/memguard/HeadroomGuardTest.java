@@ -190,6 +190,22 @@ final class HeadroomGuardTest {
     }
   }
 
+  /** A retry may come at once, and fill what is left. */
+  @Test
+  void aChildThatIsStartedWhileMemoryIsLowIsLookedAtAtOnce() throws Exception {
+    try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
+      Fake first = child(guard, 1, 50);
+      container.headroom(RESERVE + MIB);
+      tick(guard);
+      first.gone = true;
+      tick(guard);
+      Fake next = child(guard, 2, 50);
+      container.headroom(0);
+      guard.tick(now + MILLI);
+      assertThat(next.reading).isPresent();
+    }
+  }
+
   @Test
   void aReserveAsLargeAsTheLimitIsRefused() {
     HeadroomGuard guard = guard(GuardOptions.defaults().withReserve(LIMIT));

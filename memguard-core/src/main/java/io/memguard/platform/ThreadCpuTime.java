@@ -10,12 +10,15 @@ import java.lang.management.ThreadMXBean;
  */
 public final class ThreadCpuTime {
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
-  private static final boolean KNOWN = THREADS.isCurrentThreadCpuTimeSupported();
 
   private ThreadCpuTime() {}
 
   /** Returns nanoseconds, to be compared with others of the same thread only. */
   public static long nanos() {
-    return KNOWN ? THREADS.getCurrentThreadCpuTime() : System.nanoTime();
+    if (!THREADS.isCurrentThreadCpuTimeSupported()) {
+      return System.nanoTime();
+    }
+    long nanos = THREADS.getCurrentThreadCpuTime();
+    return nanos < 0 ? System.nanoTime() : nanos; // somebody has switched it off
   }
 }

@@ -185,7 +185,9 @@ public final class Headroom implements AutoCloseable {
    */
   public long highEvents() {
     return levels.stream()
-        .flatMap(level -> level.cgroup.localEvents().stream())
+        .map(Level::cgroup)
+        .filter(cgroup -> cgroup.hierarchicalCounterFile().isPresent() && cgroup.max().isPresent())
+        .flatMap(cgroup -> cgroup.localEvents().stream())
         .mapToLong(counters -> counters.of(Counter.HIGH).orElse(0))
         .sum();
   }

@@ -120,7 +120,15 @@ public final class ProcessTrees implements AutoCloseable {
    * @param settled whether it may be acted upon; otherwise what several processes share may be in
    *     it more than once
    */
-  public record Reading(long bytes, int processes, Source source, boolean settled) {}
+  public record Reading(long bytes, int processes, Source source, boolean settled) {
+    /**
+     * Tells whether the tree surely has more than so much. One that is not settled may have taken
+     * one memory for two, and no more than that.
+     */
+    public boolean isMoreThan(long limit) {
+      return (settled ? bytes : bytes / 2) > limit;
+    }
+  }
 
   /** A root with its descendants; of the {@link ProcessTrees} that made it. */
   public final class Tree {
@@ -212,6 +220,7 @@ public final class ProcessTrees implements AutoCloseable {
     trees.remove(tree);
     tree.mark.ifPresent(text -> marked.remove(text, tree));
     tree.processes.forEach(member -> members.remove(member.pid()));
+    mustListAgain |= !tree.processes.isEmpty(); // they may be another tree's, or strangers
     tree.processes.clear();
   }
 
@@ -291,7 +300,12 @@ public final class ProcessTrees implements AutoCloseable {
       place(stat.ppid(), parent, newcomers, unclearBefore);
     }
     Seat seat = members.get(stat.ppid());
-    if (seat != null && !seat.member.isReplaced(files)) {
+    if (seat != null && seat.member.isReplaced(files)) {
+      hasEnded(seat.member);
+      seat.tree.processes.remove(seat.member);
+      seat = null;
+    }
+    if (seat != null) {
       join(seat.tree, pid, stat);
     } else if (reapers.contains(stat.ppid())) {
       placeOrphan(pid, stat, unclearBefore);

@@ -87,7 +87,8 @@ final class TreeMemory {
     Map<String, HeldFile> held = HeldFiles.once(living);
     long bytes = held.values().stream().mapToLong(HeldFile::bytes).sum();
     int undivided = 0;
-    for (Share counted : shares(asked, held, (settled ? 1 : 2) * Math.min(enough, MOST) - bytes)) {
+    List<Share> shares = shares(asked, held, Math.min(enough, MOST) - bytes, settled);
+    for (Share counted : shares) {
       if (counted.member.refresh(files)) {
         bytes += counted.kept(counted.member.stat());
         undivided += counted.divided ? 0 : 1;
@@ -95,25 +96,37 @@ final class TreeMemory {
         byPid.remove(counted.member.pid());
       }
     }
-    return new Reading(
-        bytes,
-        byPid.size(),
-        undivided == 0 ? Source.ROLLUP : Source.STAT,
-        settled && undivided <= 1);
+    Reading reading =
+        new Reading(
+            bytes,
+            byPid.size(),
+            undivided == 0 ? Source.ROLLUP : Source.STAT,
+            settled && undivided <= 1);
+    // What was let go of meanwhile may have been what seemed to be enough.
+    boolean all = shares.size() == asked.size();
+    return all || reading.isMoreThan(enough) ? reading : measure(members, MOST);
   }
 
-  /** Asks the largest first: a process lets whoever asks wait while it changes its mappings. */
-  private List<Share> shares(List<Member> members, Map<String, HeldFile> held, long enough) {
+  /**
+   * Asks the largest first: a process lets whoever asks wait while it changes its mappings. Where
+   * pages may count twice, there must be twice as much to be enough: see {@link Reading#settled}.
+   */
+  private List<Share> shares(
+      List<Member> members, Map<String, HeldFile> held, long enough, boolean settled) {
     members.sort(Comparator.comparingLong((Member member) -> member.stat().rss()).reversed());
     List<Share> shares = new ArrayList<>();
     long sum = 0;
+    int undivided = 0;
     for (Member member : members) {
-      if (sum > enough + enough / SPARE_PART) {
+      Share share = share(member);
+      Share counted = held.isEmpty() ? share : withoutHeld(share, held);
+      shares.add(counted);
+      sum += counted.bytes();
+      undivided += counted.divided ? 0 : 1;
+      long sure = settled && undivided <= 1 ? sum : sum / 2;
+      if (sure > enough + enough / SPARE_PART) {
         break;
       }
-      Share share = share(member);
-      shares.add(held.isEmpty() ? share : withoutHeld(share, held));
-      sum += shares.get(shares.size() - 1).bytes();
     }
     return shares;
   }

@@ -279,6 +279,23 @@ final class FakeProcTest {
     assertThat(tree.measure(Long.MAX_VALUE).bytes()).isEqualTo(28 * MIB);
   }
 
+  /** Where pages may count twice, only twice as much is enough. */
+  @Test
+  void whereSharedPagesCannotBeToldApartTwiceAsMuchIsEnough() throws Exception {
+    String status = "RssAnon: 10240 kB\nRssShmem: 0 kB\nVmSwap: 0 kB\n";
+    Files.writeString(proc.resolve(ROOT + "/status"), status);
+    for (int pid = 101; pid <= 109; pid++) {
+      process(pid, ROOT, 900 + pid, 10);
+      Files.writeString(proc.resolve(pid + "/status"), status);
+    }
+    lastPid(109);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    lookLater();
+    Reading reading = tree.measure(30 * MIB);
+    assertThat(reading.isMoreThan(30 * MIB)).isTrue();
+    assertThat(reading.bytes()).isEqualTo(70 * MIB);
+  }
+
   @Test
   void whatCannotBeReadCountsInFullAndTwoOfThemAreNotActedUpon() throws Exception {
     String status =
