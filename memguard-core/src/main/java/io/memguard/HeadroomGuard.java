@@ -43,9 +43,10 @@ import org.slf4j.LoggerFactory;
  *
  * <p>It has no thread: {@link #tick} is called on {@link MemoryWatch}'s, when it asked to be, and
  * never waits. It looks the more often the less head-room there is: as often as the fastest
- * allocation could use up what is above the reserve. A victim is ended by the ward, which owns how;
- * this only remembers whom it waits for. Children are added on any thread. It owns the open files,
- * and the hints that something happened at a limit, until {@link #close}.
+ * allocation could use up what is above the reserve; and seldom where nobody can be ended. A victim
+ * is ended by the ward, which owns how; this only remembers whom it waits for. Children are added
+ * on any thread. It owns the open files, and the hints that something happened at a limit, until
+ * {@link #close}.
  */
 final class HeadroomGuard implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(HeadroomGuard.class);

@@ -118,7 +118,8 @@ final class TreeGauge {
    * Judges.
    *
    * @param givenOut what the machine had given out before this look began
-   * @param most no less than what it has: if that is below the thresholds, it need not be measured
+   * @param most no less than what it has, but for what is swapped out: if that is below the
+   *     thresholds, it need not be measured
    * @param measure measures it, but no more of it than so many bytes
    */
   Judgement look(OptionalLong givenOut, long most, LongFunction<Reading> measure) {

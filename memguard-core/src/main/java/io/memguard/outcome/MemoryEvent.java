@@ -63,7 +63,8 @@ public record MemoryEvent(
      * A child, or the container, exceeded {@code memory.high} and was slowed down: cgroup v2 only,
      * where somebody has set that. Or a child without a cgroup of its own and its descendants
      * passed {@link io.memguard.limits.MemoryLimits#memoryHigh}, as memguard has read, and nobody
-     * slows them down; then {@link MemoryEvent#bytes} says what they have.
+     * slows them down; then {@link MemoryEvent#bytes} says what they have. For the container it is
+     * the head-room.
      */
     HIGH(Level.WARNING),
     /**

@@ -10,8 +10,8 @@ import java.util.Locale;
  *     container's or the machine's
  * @param thresholdBytes from which size on memguard acts: a little above the child's own limit,
  *     below the others'
- * @param bytes the size that was read: of the child with its descendants, or of all that count
- *     against the container's limit
+ * @param bytes the size that was read, or what it is at least where more than enough was read: of
+ *     the child with its descendants, or of all that count against the container's limit
  * @param treeBytes what the child and its descendants had of it
  * @param processes how many they were
  * @param source where {@code treeBytes} was read
@@ -47,8 +47,9 @@ public record Preemption(
     /** {@code smaps_rollup}: anonymous and shared memory, each page once. */
     SMAPS_ROLLUP,
     /**
-     * {@code stat}: what is resident, each page once for every process that has it. That is what
-     * the head-room guard reads, and is read of a process whose {@code smaps_rollup} cannot be.
+     * {@code stat}, {@code status} or {@code smaps}: what is resident, each page once for every
+     * process that has it. That is what the head-room guard reads, and what is read of a process
+     * whose {@code smaps_rollup} cannot be.
      */
     STAT;
 
