@@ -401,8 +401,9 @@ public final class MemoryGuard implements AutoCloseable {
     try {
       lease.leaf().ifPresent(leaf -> counters.leafWasMade());
       preload = witnesses.arm(asked.limits());
-      // Refused, and made ready, before anything is started that may fill the container at once.
-      watched(plan.limits(), lease, listened);
+      if (mustBeWatched(plan.limits())) {
+        watched(plan.limits(), lease, listened); // refused before anything is started
+      }
       Child child = engine.launch(plan, preload, lease, unread);
       lease.verify(child, isNative()); // after which it may be without a leaf
       Map<Protection, ProtectionState> inForce =
@@ -435,6 +436,14 @@ public final class MemoryGuard implements AutoCloseable {
     }
     headroom.arm(limits).ifPresent(state -> states.put(Protection.HEADROOM_GUARD, state));
     return states;
+  }
+
+  /** Also where it may fill the container at once: all is to be ready for that. */
+  private boolean mustBeWatched(MemoryLimits limits) {
+    Requirement headroomGuard = limits.requirement(Protection.HEADROOM_GUARD);
+    return limits.requirement(Protection.TREE_WATCH) == Requirement.REQUIRE
+        || headroomGuard == Requirement.REQUIRE
+        || (headroomGuard != Requirement.OFF && headroom.state().active());
   }
 
   /** Has the child's memory and its time watched. */
