@@ -102,9 +102,20 @@ final class LeafLauncher {
     }
     long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
     System.out.println("descriptors more: " + (count("/proc/self/fd") - descriptors));
-    System.out.println("threads more: " + Math.max(0, count("/proc/self/task") - threads));
+    System.out.println("threads more: " + threadsMoreThan(threads));
     System.out.println("watches: " + watches());
     System.out.println(launches + " launches in " + millis + " ms");
+  }
+
+  /** The one that removed the last leaf may still be about to end. */
+  private static long threadsMoreThan(long before) throws Exception {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    long more = count("/proc/self/task") - before;
+    while (more > 0 && System.nanoTime() - deadline < 0) {
+      TimeUnit.MILLISECONDS.sleep(10);
+      more = count("/proc/self/task") - before;
+    }
+    return Math.max(0, more);
   }
 
   private static long count(String directory) throws IOException {
