@@ -27,11 +27,6 @@ public final class ProcessTree {
   private static final Signal STOP = new Signal(19);
   private static final int MAX_ROUNDS = 100;
 
-  /** Fields of {@code /proc/<pid>/stat}, counted from the one after the name. */
-  private static final int STATE = 0;
-
-  private static final int THREADS = 17;
-
   private final Set<ProcessHandle> members = new LinkedHashSet<>();
 
   /** Takes a first look. */
@@ -105,21 +100,14 @@ public final class ProcessTree {
 
   /**
    * To the JDK a zombie is alive until its parent asks for its status, and the first process of a
-   * container may never ask. A main thread that left its process running is called a zombie too:
-   * the other threads tell it apart.
+   * container may never ask.
    */
   public static boolean hasEnded(ProcessHandle handle) {
     if (!handle.isAlive()) {
       return true;
     }
     try {
-      String stat =
-          Files.readString(
-              Path.of("/proc", String.valueOf(handle.pid()), "stat"), StandardCharsets.ISO_8859_1);
-      String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
-      // X: it is being reaped at this moment.
-      return fields[STATE].equals("X")
-          || (fields[STATE].equals("Z") && Integer.parseInt(fields[THREADS]) <= 1);
+      return StatFile.read(Path.of("/proc", String.valueOf(handle.pid()))).hasEnded();
     } catch (IOException e) {
       return !handle.isAlive();
     }

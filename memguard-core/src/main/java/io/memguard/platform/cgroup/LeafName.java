@@ -1,7 +1,7 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.platform.StatFile;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -26,9 +26,6 @@ record LeafName(long namespace, long pid, long start, long number) {
   private static final Pattern FORM =
       Pattern.compile("memguard-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})");
   private static final Pattern NAMESPACE = Pattern.compile("pid:\\[(\\d{1,18})\\]");
-  private static final int STATE = 0;
-  private static final int THREADS = 17;
-  private static final int START_TIME = 19;
   private static final AtomicLong LAST = new AtomicLong();
 
   /** What all names of this JVM's have in common, once it was read. */
@@ -51,7 +48,7 @@ record LeafName(long namespace, long pid, long start, long number) {
     LeafName first = own;
     if (first == null) {
       Path proc = Path.of("/proc");
-      long start = Long.parseLong(fields(proc.resolve("self"))[START_TIME]);
+      long start = StatFile.read(proc.resolve("self")).startTime();
       first = new LeafName(ownNamespace(proc), ProcessHandle.current().pid(), start, 0);
       own = first;
     }
@@ -71,19 +68,13 @@ record LeafName(long namespace, long pid, long start, long number) {
           || !Files.isReadable(proc.resolve("1/stat"))) {
         return false; // another's pids, or a /proc that hides processes
       }
-      String[] fields = fields(proc.resolve(Long.toString(pid)));
-      return Long.parseLong(fields[START_TIME]) != start || hasEnded(fields);
+      StatFile stat = StatFile.read(proc.resolve(Long.toString(pid)));
+      return stat.startTime() != start || stat.hasEnded();
     } catch (NoSuchFileException e) {
       return true;
     } catch (IOException | RuntimeException e) {
       return false;
     }
-  }
-
-  /** A process whose first thread alone has ended has the state of a dead one, too. */
-  private static boolean hasEnded(String[] fields) {
-    return fields[STATE].equals("X")
-        || (fields[STATE].equals("Z") && Long.parseLong(fields[THREADS]) <= 1);
   }
 
   private static long ownNamespace(Path proc) throws IOException {
@@ -93,13 +84,6 @@ record LeafName(long namespace, long pid, long start, long number) {
       throw new IOException(file + " names no namespace");
     }
     return Long.parseLong(link.group(1));
-  }
-
-  /** The fields after the process's name, which may hold anything. */
-  private static String[] fields(Path process) throws IOException {
-    String stat =
-        new String(Files.readAllBytes(process.resolve("stat")), StandardCharsets.ISO_8859_1);
-    return stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
   }
 
   @Override
