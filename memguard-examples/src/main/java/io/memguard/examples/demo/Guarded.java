@@ -3,6 +3,7 @@ package io.memguard.examples.demo;
 import io.memguard.GuardedProcess;
 import io.memguard.MemoryGuard;
 import io.memguard.launch.LaunchException;
+import io.memguard.limits.GuardOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
 import io.memguard.outcome.AllocationDeniedException;
@@ -24,6 +25,11 @@ import java.util.concurrent.Callable;
  * larger limit when there is room: after the others.
  */
 public final class Guarded {
+  /**
+   * A report of the largest days takes two thirds of the container: by itself a quarter is kept.
+   */
+  private static final String RESERVE = "16MiB";
+
   private static final String USUAL = "40MiB";
   private static final String LARGER = "80MiB";
   private static final String LARGEST = "160MiB";
@@ -40,7 +46,7 @@ public final class Guarded {
     Orders orders = Orders.of(arguments);
     List<Path> days = orders.days();
     System.out.println("Supervisor: " + days.size() + " reports, 4 at a time");
-    try (MemoryGuard guard = MemoryGuard.create()) {
+    try (MemoryGuard guard = MemoryGuard.create(GuardOptions.defaults().withReserve(RESERVE))) {
       List<Callable<Boolean>> calls = new ArrayList<>();
       List<Path> later = new ArrayList<>();
       for (Path day : days) {
