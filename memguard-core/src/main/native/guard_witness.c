@@ -15,11 +15,12 @@
  * number of refusals is that of calls refused; the last one noted is the outermost, the one the program made.
  *
  * In a child that was started for nothing else, the parent asks through the slot what resource limits on memory stop here:
- * kernels, and what stands in for one, differ (see try_limits).
+ * kernels, and what stands in for one, differ (see try_limits). Or it asks for a victim to rehearse with (see hold).
  */
 #include <errno.h>
 #include <link.h>
 #include <linux/fcntl.h>
+#include <linux/memfd.h>
 #include <linux/mman.h>
 #include <linux/resource.h>
 #include <linux/unistd.h>
@@ -63,12 +64,14 @@ struct slot {
   _Atomic uint32_t last_kind;
   _Atomic uint64_t rss_at_refusal;
   _Atomic uint64_t peak_rss;
-  _Atomic uint32_t question; /* not 0: try what limits stop here */
-  _Atomic uint32_t answer;   /* enum finding, or 0 as long as it was not tried */
+  _Atomic uint32_t question; /* enum question, or 0 */
+  _Atomic uint32_t answer;   /* enum finding; 0 as long as there is none */
 };
 _Static_assert(sizeof(struct slot) == 64, "the parent counts on 64 bytes a slot");
 
 enum kind { KIND_MALLOC = 1, KIND_MMAP = 2, KIND_MREMAP = 3, KIND_MPROTECT = 4 };
+
+enum question { TRY_LIMITS = 1, HOLD = 2 };
 
 /* What was found out about limits. Java's twin: LimitTrial. */
 enum finding {
@@ -314,6 +317,24 @@ COLD static uint32_t try_limits(void) {
   return found;
 }
 
+/* ---- A victim to rehearse with ---------------------------------------------------------------------------------- */
+
+/*
+ * Holds a file in memory, written and mapped, until it is killed or stdin ends: there is of everything that the parent may
+ * have to read in a hurry later.
+ */
+COLD static void hold(_Atomic uint32_t *answer) {
+  char byte = 1;
+  long fd = sys4(SYS_openat, AT_FDCWD, (long)"/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0) fd = sys2(SYS_memfd_create, (long)"memguard", MFD_CLOEXEC);
+  if (fd >= 0 && sys3(SYS_write, fd, (long)&byte, 1) == 1) {
+    long at = sys6(SYS_mmap, 0, LARGEST_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at > 0 || at <= -4096) *(volatile char *)at = byte;
+  }
+  atomic_store(answer, FOUND_TRIED);
+  while (sys3(SYS_read, 0, (long)&byte, 1) == -EINTR) {}
+}
+
 /* ---- The shared slot -------------------------------------------------------------------------------------------- */
 
 static struct slot *_Atomic slot;
@@ -383,7 +404,9 @@ COLD static void attach(void) {
   atomic_fetch_add(&found->attached, 1);
   generation = expected;
   atomic_store(&slot, found);
-  if (UNLIKELY(atomic_load(&found->question) != 0)) atomic_store(&found->answer, try_limits());
+  uint32_t question = atomic_load(&found->question);
+  if (UNLIKELY(question == TRY_LIMITS)) atomic_store(&found->answer, try_limits());
+  if (UNLIKELY(question == HOLD)) hold(&found->answer);
 }
 
 __attribute__((constructor)) static void begin(void) {

@@ -22,6 +22,9 @@ import org.slf4j.LoggerFactory;
  * them when the guard closes; what is given belongs to the launch, and then to the process.
  */
 final class Admission implements AutoCloseable {
+  /** Memory that nobody counts. */
+  static final Reservation NOTHING = Uncounted.NOTHING;
+
   private static final Logger LOG = LoggerFactory.getLogger(Admission.class);
 
   private final Set<Request> waiting = ConcurrentHashMap.newKeySet();
@@ -35,7 +38,7 @@ final class Admission implements AutoCloseable {
   Reservation admit(LaunchPlan plan) throws LaunchException, InterruptedException {
     Optional<Budget> budget = plan.options().budget();
     return budget.isEmpty()
-        ? Uncounted.NOTHING
+        ? NOTHING
         : new Lent(await(budget.get(), request(budget.get().source(), plan.limits())));
   }
 
@@ -89,7 +92,6 @@ final class Admission implements AutoCloseable {
     waiting.forEach(Request::withdraw);
   }
 
-  /** Memory that nobody counts. */
   private enum Uncounted implements Reservation {
     NOTHING;
 

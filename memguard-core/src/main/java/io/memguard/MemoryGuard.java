@@ -87,7 +87,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final OomVictims victims;
   private final MemoryEvents events;
   private final MemoryWatch memoryWatch = new MemoryWatch();
-  private final TreeWatch treeWatch = new TreeWatch(memoryWatch);
+  private final TreeWatch treeWatch;
   private final HeadroomGuard headroom;
   private final Admission admission = new Admission();
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
@@ -111,6 +111,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
     this.events = new MemoryEvents(engine.hints(), victims, options.listener());
+    this.treeWatch = new TreeWatch(memoryWatch, new Rehearsal(engine, witnesses, counters)::victim);
     this.headroom =
         HeadroomGuard.of(
             machine, search, options, treeWatch::refresh, events, memoryWatch, engine.hints());

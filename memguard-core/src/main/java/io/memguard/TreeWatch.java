@@ -15,9 +15,13 @@ import io.memguard.platform.procfs.PageAllocations;
 import io.memguard.platform.procfs.ProcessTrees;
 import io.memguard.platform.procfs.ProcessTrees.Reading;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -25,6 +29,7 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -44,7 +49,10 @@ final class TreeWatch implements MemoryWatch.Client {
   /** What is due within this time is looked at together. */
   private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
+  private static final long REHEARSAL_MILLIS = 500;
+
   private final MemoryWatch thread;
+  private final Supplier<Optional<GuardedProcess>> victim;
   private final ProtectionState state = state();
   private final Queue<Watched> launched = new ConcurrentLinkedQueue<>();
   private final Set<Watched> watched = new LinkedHashSet<>();
@@ -108,8 +116,14 @@ final class TreeWatch implements MemoryWatch.Client {
     }
   }
 
-  TreeWatch(MemoryWatch thread) {
+  /**
+   * Makes one that watches nobody yet.
+   *
+   * @param victim starts a child to rehearse with, if one can be had
+   */
+  TreeWatch(MemoryWatch thread, Supplier<Optional<GuardedProcess>> victim) {
     this.thread = thread;
+    this.victim = victim;
   }
 
   /** Returns whether trees can be looked at here, or why not. */
@@ -193,19 +207,29 @@ final class TreeWatch implements MemoryWatch.Client {
     watched.forEach(one -> one.empty &= one.tree().processes() == 0);
   }
 
-  /** To measure this process itself would take long, and stop it for as long, if it is large. */
   @Override
   public void rehearse() {
+    victim.get().ifPresent(this::rehearse);
+  }
+
+  /** It is over its limit from the first look on. */
+  private void rehearse(GuardedProcess process) {
     Sources from = sources();
-    from.allocations.bytes();
-    Optional<String> nobodys = Optional.of("MEMGUARD_REHEARSAL=");
-    ProcessTrees.Tree own = from.trees.follow(ProcessHandle.current().pid(), nobodys);
-    from.trees.look();
-    from.trees.forget(own);
-    own.measure(0); // of no process any more
-    Reading nothing = new Reading(0, 0, ProcessTrees.Source.ROLLUP, true);
-    new TreeGauge(OptionalLong.of(0), OptionalLong.of(0), System::nanoTime, ThreadCpuTime::nanos)
-        .look(OptionalLong.empty(), 0, enough -> nothing);
+    Watched one =
+        new Watched(
+            process, MemoryLimits.none().withTreeMemory(1), Duration.ZERO, Optional.empty());
+    try {
+      launched.add(one);
+      adopt(from.trees);
+      look(from, System.nanoTime());
+      process.outcome().completeOnTimeout(null, REHEARSAL_MILLIS, TimeUnit.MILLISECONDS).join();
+    } finally {
+      process.destroyForcibly();
+      watched.remove(one);
+      if (one.tree != null) {
+        from.trees.forget(one.tree);
+      }
+    }
   }
 
   @Override
@@ -249,30 +273,48 @@ final class TreeWatch implements MemoryWatch.Client {
 
   private void look(Sources from, long now) {
     OptionalLong givenOut = from.allocations.bytes();
-    List<Watched> due =
-        watched.stream()
-            .filter(one -> one.gauge.due() - now <= TOGETHER_NANOS)
-            .filter(one -> !one.gauge.canWait(givenOut))
-            .toList();
+    Map<ProcessTrees.Tree, Watched> due = new LinkedHashMap<>();
+    Set<ProcessTrees.Tree> ended = new HashSet<>();
+    for (Watched one : newestFirst()) {
+      if (one.gauge.due() - now <= TOGETHER_NANOS && !one.gauge.canWait(givenOut)) {
+        due.put(one.tree(), one);
+        if (one.tree().processes() <= 1 && one.process.hasEnded()) {
+          ended.add(one.tree());
+        }
+      }
+    }
     if (due.isEmpty()) {
       return;
     }
-    Set<Watched> ended = new HashSet<>(due);
-    ended.removeIf(one -> one.tree().processes() > 1 || !one.process.hasEnded());
     long began = ThreadCpuTime.nanos();
-    from.trees.look(due.stream().map(Watched::tree).toList());
+    from.trees.look(
+        due.keySet(),
+        tree -> judge(from, Objects.requireNonNull(due.get(tree)), ended.contains(tree), givenOut));
     affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began);
-    for (Watched one : due) {
-      ProcessTrees.Tree tree = one.tree();
-      boolean empty = tree.processes() == 0 && ended.contains(one);
-      if (empty && one.empty) { // seen twice: whoever was in the middle of exec has been found
-        from.trees.forget(tree);
-        watched.remove(one);
-        one.gone = true;
-      } else {
-        one.empty = empty;
-        act(one, one.gauge.look(givenOut, tree.residentBytes(), tree::measure));
-      }
+  }
+
+  /** Who was started last is the most likely to be just filling memory. */
+  private List<Watched> newestFirst() {
+    List<Watched> all = new ArrayList<>(watched);
+    Collections.reverse(all);
+    return all;
+  }
+
+  /**
+   * Says what is to be done about one, now that it was read.
+   *
+   * @param ended true if the child itself had ended before
+   */
+  private void judge(Sources from, Watched one, boolean ended, OptionalLong givenOut) {
+    ProcessTrees.Tree tree = one.tree();
+    boolean empty = tree.processes() == 0 && ended;
+    if (empty && one.empty) { // seen twice: whoever was in the middle of exec has been found
+      from.trees.forget(tree);
+      watched.remove(one);
+      one.gone = true;
+    } else {
+      one.empty = empty;
+      act(one, one.gauge.look(givenOut, tree.residentBytes(), tree::measure));
     }
   }
 

@@ -14,6 +14,7 @@ import io.memguard.outcome.WitnessRecord;
 import io.memguard.platform.LimitTrial;
 import io.memguard.platform.NativeFiles;
 import io.memguard.platform.WitnessPage;
+import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -31,6 +32,7 @@ import org.jspecify.annotations.Nullable;
 final class Witnesses implements AutoCloseable {
   private static final String PRELOAD = "LD_PRELOAD";
   private static final long PROBE_SECONDS = 10;
+  private static final File NULL = new File("/dev/null");
 
   private final @Nullable NativeFiles files;
   private final @Nullable WitnessPage page;
@@ -115,29 +117,40 @@ final class Witnesses implements AutoCloseable {
     }
   }
 
-  /**
-   * The JDK's own helper is dynamically linked, small, and there wherever a JVM is; without
-   * arguments it ends at once.
-   */
   private static void runProbe(Engine engine, Preload preload) throws LaunchException {
-    ProcessBuilder probe =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "lib", "jspawnhelper").toString())
-            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-            .redirectError(ProcessBuilder.Redirect.DISCARD);
-    MemoryLimits limits = MemoryLimits.none().with(Protection.OOM_SCORE_ADJ, Requirement.OFF);
-    LaunchPlan plan = LaunchPlan.of(probe, limits, LaunchOptions.defaults());
-    Leaves.Lease none = Leaves.Lease.none("a probe");
-    Child child;
-    try {
-      child = engine.launch(plan, preload, none, true);
-    } catch (LaunchException e) { // a run-time image may be without it
-      probe.command("/bin/true");
-      plan = LaunchPlan.of(probe, limits, LaunchOptions.defaults());
-      child = engine.launch(plan, preload, none, true);
-    }
+    Child child = launchIdle(engine, preload, ProcessBuilder.Redirect.from(NULL)).child();
     child.end().copy().completeOnTimeout(null, PROBE_SECONDS, TimeUnit.SECONDS).join();
     child.signal(Signal.KILL);
+  }
+
+  /** A child that does nothing by itself, and what was started. */
+  record Idle(LaunchPlan plan, Child child) {}
+
+  /**
+   * Starts a program that ends at once. The JDK's own helper is dynamically linked, small, and
+   * there wherever a JVM is; without arguments it ends at once.
+   */
+  static Idle launchIdle(Engine engine, Preload preload, ProcessBuilder.Redirect stdin)
+      throws LaunchException {
+    ProcessBuilder idle =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "lib", "jspawnhelper").toString())
+            .redirectInput(stdin)
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .redirectError(ProcessBuilder.Redirect.DISCARD);
+    try {
+      return launch(engine, preload, idle);
+    } catch (LaunchException e) { // a run-time image may be without it
+      return launch(engine, preload, idle.command("/bin/true"));
+    }
+  }
+
+  private static Idle launch(Engine engine, Preload preload, ProcessBuilder idle)
+      throws LaunchException {
+    MemoryLimits limits = MemoryLimits.none().with(Protection.OOM_SCORE_ADJ, Requirement.OFF);
+    LaunchPlan plan = LaunchPlan.of(idle, limits, LaunchOptions.defaults());
+    Leaves.Lease none = Leaves.Lease.none("a child of memguard's own");
+    return new Idle(plan, engine.launch(plan, preload, none, false));
   }
 
   private Witnesses given(String reason) {

@@ -48,6 +48,9 @@ public final class WitnessPage implements AutoCloseable {
   private static final int QUESTION = 56;
   private static final int ANSWER = 60;
 
+  private static final int TRY_LIMITS = 1;
+  private static final int HOLD = 2;
+
   private static final VarHandle INT =
       MethodHandles.byteBufferViewVarHandle(int[].class, ByteOrder.nativeOrder());
   private static final VarHandle LONG =
@@ -160,7 +163,19 @@ public final class WitnessPage implements AutoCloseable {
 
     /** Has the witness try what limits stop here, before the program begins. */
     public void askForTrial() {
-      INT.setVolatile(memory, offset + QUESTION, 1);
+      INT.setVolatile(memory, offset + QUESTION, TRY_LIMITS);
+    }
+
+    /**
+     * Has the witness hold memory until it is killed, or its stdin ends, before the program begins.
+     */
+    public void askToHold() {
+      INT.setVolatile(memory, offset + QUESTION, HOLD);
+    }
+
+    /** Tells whether it has done so, or tried. */
+    public boolean hasAnswered() {
+      return (int) INT.getVolatile(memory, offset + ANSWER) != 0;
     }
 
     /** Returns what it found, as far as it did. */

@@ -183,6 +183,16 @@ final class HeldFiles {
     return dash > 0 && dash + 1 < fields.length && IN_MEMORY.contains(fields[dash + 1]);
   }
 
+  /** Returns the same after those were looked at again who are known to hold some. */
+  long bytesNow(Collection<Member> members) {
+    for (Member member : members) {
+      if (!member.held().isEmpty()) {
+        look(member);
+      }
+    }
+    return bytes(members);
+  }
+
   /** Returns what the files of some processes take together, each once. */
   static long bytes(Collection<Member> members) {
     return once(members).values().stream().mapToLong(HeldFile::bytes).sum();

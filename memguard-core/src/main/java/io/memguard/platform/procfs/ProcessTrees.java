@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -226,7 +227,7 @@ public final class ProcessTrees implements AutoCloseable {
 
   /** Looks at all trees: who belongs to them now, and what that has resident. */
   public void look() {
-    look(trees);
+    look(trees, read -> {});
   }
 
   /**
@@ -234,8 +235,9 @@ public final class ProcessTrees implements AutoCloseable {
    * found processes are added, and nothing is read again.
    *
    * @param due those to read
+   * @param read told of each as soon as it was read: there may be no time to read the others first
    */
-  public void look(Collection<Tree> due) {
+  public void look(Collection<Tree> due, Consumer<Tree> read) {
     if (lastPid.mustList() || mustListAgain || reconsiderFrom < Long.MAX_VALUE) {
       list();
     }
@@ -243,6 +245,7 @@ public final class ProcessTrees implements AutoCloseable {
     for (Tree tree : due) {
       tree.processes.removeIf(this::hasEnded);
       tree.processes.forEach(heldFiles::lookIfDue);
+      read.accept(tree);
     }
     heldFiles.endLook();
   }

@@ -67,6 +67,10 @@ final class TreeMemory {
   }
 
   Reading measure(Collection<Member> members, long enough) {
+    long inFiles = heldFiles.bytesNow(members);
+    if (inFiles > enough) { // at once: they can grow as fast as memory can be copied
+      return new Reading(inFiles, members.size(), Source.ROLLUP, true);
+    }
     List<Member> living = new ArrayList<>(members);
     living.sort(
         Comparator.comparingLong((Member member) -> member.stat().start())
@@ -118,15 +122,15 @@ final class TreeMemory {
     long sum = 0;
     int undivided = 0;
     for (Member member : members) {
+      long sure = settled && undivided <= 1 ? sum : sum / 2;
+      if (sure > enough + enough / SPARE_PART) { // the files alone may be
+        break;
+      }
       Share share = share(member);
       Share counted = held.isEmpty() ? share : withoutHeld(share, held);
       shares.add(counted);
       sum += counted.bytes();
       undivided += counted.divided ? 0 : 1;
-      long sure = settled && undivided <= 1 ? sum : sum / 2;
-      if (sure > enough + enough / SPARE_PART) {
-        break;
-      }
     }
     return shares;
   }

@@ -211,7 +211,7 @@ final class FakeProcTest {
     rest();
     process(ROOT, JVM, 1000, 20);
     process(200, JVM, 1200, 20);
-    trees.look(List.of(other));
+    trees.look(List.of(other), read -> {});
     assertThat(one.residentBytes()).isEqualTo(10 * PageSize.BYTES);
     assertThat(other.residentBytes()).isEqualTo(20 * PageSize.BYTES);
   }
