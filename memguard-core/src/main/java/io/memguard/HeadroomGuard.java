@@ -18,6 +18,7 @@ import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Headroom;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.cgroup.Pressure;
+import io.memguard.platform.cgroup.Reserve;
 import io.memguard.watch.LeafHints;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -85,6 +86,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private long dyingUntil;
   private long highsTold;
   private long highsRead;
+  private @Nullable Look last;
+  private double falling;
   private boolean helpless;
   private long triesAgain;
   private int helplessWith;
@@ -116,6 +119,26 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   private record Weighed(Ward ward, Candidate candidate) {}
+
+  /** How much head-room there was, and when. */
+  private record Look(long bytes, long at) {}
+
+  /**
+   * What was read, and what is to be kept free now.
+   *
+   * @param reserve in bytes; more than the least while head-room falls fast
+   */
+  private record Case(Headroom.Reading reading, long reserve) {
+    /** Returns what is missing, in bytes; 0 or less if nothing is. */
+    long lacking() {
+      return reserve - reading.bytes();
+    }
+
+    /** Returns how much a victim has to hold at least. */
+    long worthTheWhile() {
+      return reading.reserve().most() / WORTH_THE_WHILE;
+    }
+  }
 
   private enum Notice {
     NONE,
@@ -167,7 +190,10 @@ final class HeadroomGuard implements MemoryWatch.Client {
         new Headroom(
             machine,
             search,
-            limit -> options.reserve().orElseGet(() -> Headroom.defaultReserve(limit)));
+            limit ->
+                options.reserve().isPresent()
+                    ? Reserve.exactly(options.reserve().getAsLong())
+                    : Reserve.standard(limit));
     HeadroomGuard guard =
         new HeadroomGuard(
             state(options.headroomGuard(), search, headroom.look()),
@@ -195,10 +221,11 @@ final class HeadroomGuard implements MemoryWatch.Client {
     if (now.isEmpty()) {
       return ProtectionState.inactive("the head-room can be read neither in a cgroup nor in /proc");
     }
-    if (now.get().reserve() >= now.get().limit()) {
+    Reserve reserve = now.get().reserve();
+    if (reserve.bytes() >= now.get().limit()) {
       return ProtectionState.inactive(
           "the reserve of %d MiB is as large as the limit of %s, %d MiB: choose a smaller one with GuardOptions.withReserve"
-              .formatted(now.get().reserve() / MIB, now.get().setBy(), now.get().limit() / MIB));
+              .formatted(reserve.bytes() / MIB, now.get().setBy(), now.get().limit() / MIB));
     }
     Optional<String> groupKill = Headroom.groupKill(search);
     if (wanted == GuardOptions.HeadroomGuard.AUTO && groupKill.isEmpty()) {
@@ -207,11 +234,14 @@ final class HeadroomGuard implements MemoryWatch.Client {
               + " children; HeadroomGuard.ON switches it on all the same");
     }
     return ProtectionState.active(
-        "%s keeps %d MiB of %d MiB free%s"
+        "%s keeps %d MiB of %d MiB free%s%s"
             .formatted(
                 now.get().setBy(),
-                now.get().reserve() / MIB,
+                reserve.bytes() / MIB,
                 now.get().limit() / MIB,
+                reserve.most() > reserve.bytes()
+                    ? ", " + reserve.most() / MIB + " MiB while it falls fast"
+                    : "",
                 groupKill.map(why -> ": " + why).orElse("")));
   }
 
@@ -301,7 +331,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     Candidate other = new Candidate(1, MemoryLimits.none(), 1, 1, Duration.ZERO, true);
     VictimPolicy.standard().choose(List.of(one, other));
     weigh();
-    headroom.look().ifPresent(reading -> preemption(one, reading));
+    headroom.look().ifPresent(reading -> preemption(one, new Case(reading, 0)));
     new ProcessTree(ProcessHandle.current()).living();
     events.rehearse();
   }
@@ -340,14 +370,15 @@ final class HeadroomGuard implements MemoryWatch.Client {
     if (reading.isEmpty()) {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
     }
-    tell(reading.get());
+    Case found = judge(reading.get(), now);
+    tell(found);
     if (pressure.rose(now)) {
       events.tell(Kind.PRESSURE, reading.get().bytes());
     }
     if (wards.isEmpty() && dying == null) {
       return LONGEST_NANOS; // only to tell when it is back
     }
-    boolean acting = act(reading.get(), now);
+    boolean acting = act(found, now);
     if (now - highsRead >= (wasHinted ? HIGHS_NANOS : LONGEST_NANOS)) { // after what is urgent
       highsRead = now;
       tellHigh(reading.get());
@@ -355,12 +386,24 @@ final class HeadroomGuard implements MemoryWatch.Client {
     return acting ? SHORTEST_NANOS : interval(reading.get(), ThreadCpuTime.nanos() - began);
   }
 
+  private Case judge(Headroom.Reading reading, long now) {
+    Look before = last;
+    if (before == null) {
+      last = new Look(reading.bytes(), now);
+    } else if (now - before.at >= SHORTEST_NANOS) { // what is seen in less is chance
+      falling = (double) (before.bytes - reading.bytes()) / (now - before.at);
+      last = new Look(reading.bytes(), now);
+    }
+    return new Case(reading, reading.reserve().whileFalling(falling));
+  }
+
   /** Returns true if it has to look again very soon. */
-  private boolean act(Headroom.Reading reading, long now) {
+  private boolean act(Case found, long now) {
+    Headroom.Reading reading = found.reading;
     if (isDying(now)) {
       return true;
     }
-    if (reading.aboveReserve() >= 0) {
+    if (found.lacking() <= 0) {
       choice = null;
       helpless = false;
       return false;
@@ -370,15 +413,15 @@ final class HeadroomGuard implements MemoryWatch.Client {
     }
     long began = ThreadCpuTime.nanos();
     List<Weighed> all = weigh();
-    Optional<Weighed> ending = all.stream().filter(one -> isEnding(one, reading)).findFirst();
+    Optional<Weighed> ending = all.stream().filter(one -> isEnding(one, found)).findFirst();
     if (ending.isPresent()) { // its grace period is over, and nobody else has to go
       choice = null;
-      end(ending.get(), reading, now);
+      end(ending.get(), found, now);
       return true;
     }
     Choice thinking = choice;
     if (thinking == null) {
-      List<Weighed> weighed = worthTheWhile(all, reading);
+      List<Weighed> weighed = worthTheWhile(all, found);
       if (weighed.isEmpty()) {
         tellHelpless(reading);
         helplessWith = wards.size();
@@ -395,20 +438,16 @@ final class HeadroomGuard implements MemoryWatch.Client {
     Optional<Candidate> victim = answer(thinking);
     for (Weighed one : thinking.weighed) {
       if (victim.isPresent() && one.candidate.equals(victim.get())) {
-        end(one, reading, now);
+        end(one, found, now);
       }
     }
     return victim.isPresent();
   }
 
   /** Of one that exits nothing is shown any more, while the kernel still frees its memory. */
-  private static boolean isEnding(Weighed one, Headroom.Reading reading) {
+  private static boolean isEnding(Weighed one, Case found) {
     long bytes = one.candidate.bytes();
-    return one.ward.isEnding() && (bytes == 0 || bytes >= worth(reading));
-  }
-
-  private static long worth(Headroom.Reading reading) {
-    return reading.reserve() / WORTH_THE_WHILE;
+    return one.ward.isEnding() && (bytes == 0 || bytes >= found.worthTheWhile());
   }
 
   /** What a victim held may be back before it is gone, and then there is nobody to be chosen. */
@@ -434,11 +473,11 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   /** Those whose end would be enough; where nobody's is, all that hold memory worth the while. */
-  private static List<Weighed> worthTheWhile(List<Weighed> weighed, Headroom.Reading reading) {
+  private static List<Weighed> worthTheWhile(List<Weighed> weighed, Case found) {
     List<Weighed> all =
-        weighed.stream().filter(one -> one.candidate.bytes() >= worth(reading)).toList();
+        weighed.stream().filter(one -> one.candidate.bytes() >= found.worthTheWhile()).toList();
     List<Weighed> enough =
-        all.stream().filter(one -> one.candidate.bytes() >= -reading.aboveReserve()).toList();
+        all.stream().filter(one -> one.candidate.bytes() >= found.lacking()).toList();
     return enough.isEmpty() ? all : enough;
   }
 
@@ -487,8 +526,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
         : instead.apply("chose a stranger, " + answer.get());
   }
 
-  private void end(Weighed victim, Headroom.Reading reading, long now) {
-    victim.ward.preempt(preemption(victim.candidate, reading));
+  private void end(Weighed victim, Case found, long now) {
+    Headroom.Reading reading = found.reading;
+    victim.ward.preempt(preemption(victim.candidate, found));
     dying = victim.ward;
     dyingUntil = now + DYING_NANOS;
     LOG.warn(
@@ -501,11 +541,12 @@ final class HeadroomGuard implements MemoryWatch.Client {
         reading.limit() / MIB);
   }
 
-  private static Preemption preemption(Candidate victim, Headroom.Reading reading) {
+  private static Preemption preemption(Candidate victim, Case found) {
+    Headroom.Reading reading = found.reading;
     return new Preemption(
         Preemption.Limit.HEAD_ROOM,
         reading.limit(),
-        reading.limit() - reading.reserve(),
+        reading.limit() - found.reserve,
         reading.limit() - reading.bytes(),
         victim.bytes(),
         victim.processes(),
@@ -524,14 +565,14 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   /** Tells when it gets worse, and when all is well again; not every step back. */
-  private void tell(Headroom.Reading reading) {
-    long bytes = reading.bytes();
-    long reserve = reading.reserve();
-    if (bytes >= 2 * reserve) {
+  private void tell(Case found) {
+    long bytes = found.reading.bytes();
+    long most = found.reading.reserve().most();
+    if (bytes >= 2 * most) {
       notice(Notice.NONE, Kind.HEADROOM_BACK, told != Notice.NONE, bytes);
-    } else if (bytes < reserve) {
+    } else if (found.lacking() > 0) {
       notice(Notice.CRITICAL, Kind.HEADROOM_CRITICAL, told != Notice.CRITICAL, bytes);
-    } else if (bytes < reserve + reserve / 2) {
+    } else if (bytes < most + most / 2) {
       notice(Notice.LOW, Kind.HEADROOM_LOW, told == Notice.NONE, bytes);
     }
   }
@@ -552,7 +593,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   private static long interval(Headroom.Reading reading, long cost) {
-    long room = Math.max(0, reading.aboveReserve());
+    Reserve reserve = reading.reserve();
+    long aboveMost = reading.bytes() - reserve.most();
+    long room = aboveMost >= 0 ? aboveMost : Math.max(0, reading.bytes() - reserve.bytes());
     long shortest = Math.min(LONGEST_FOR_COST_NANOS, Math.max(SHORTEST_NANOS, cost * COST_PART));
     return Math.min(LONGEST_NANOS, Math.max(shortest, MemoryWatch.nanosToFill(room)));
   }

@@ -97,6 +97,27 @@ final class HeadroomGuardTest {
     }
   }
 
+  /** Slowly as any honest child may; fast as only one that would use it up in 20 ms. */
+  @Test
+  void moreIsKeptFreeWhileItFallsFast() throws Exception {
+    try (HeadroomGuard guard = guard(GuardOptions.defaults())) {
+      Fake child = child(guard, 1, 100);
+      container.headroom(60 * MIB);
+      tick(guard);
+      container.headroom(26 * MIB);
+      tick(guard);
+      assertThat(child.reading).as("34 MiB in a second, and 25 are kept").isEmpty();
+      container.headroom(60 * MIB);
+      tick(guard);
+      container.headroom(50 * MIB);
+      guard.tick(now += 8 * MILLI);
+      assertThat(child.reading).as("10 MiB in 8 ms are 25 in 20").isEmpty();
+      container.headroom(39 * MIB);
+      guard.tick(now += 8 * MILLI);
+      assertThat(child.reading.orElseThrow().thresholdBytes()).isEqualTo(LIMIT - 50 * MIB);
+    }
+  }
+
   @Test
   void oneIsEndedAndTheNextOnlyWhenThatOneIsGoneAndItWasNotEnough() throws Exception {
     try (HeadroomGuard guard = guard(VictimPolicy.standard())) {
@@ -439,8 +460,8 @@ final class HeadroomGuardTest {
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().active()).isTrue();
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason())
         .isEqualTo(
-            "cgroup / keeps 50 MiB of 200 MiB free: cgroup / has memory.oom.group set, and cgroup / a"
-                + " limit of 209715200 bytes");
+            "cgroup / keeps 25 MiB of 200 MiB free, 50 MiB while it falls fast: cgroup / has"
+                + " memory.oom.group set, and cgroup / a limit of 209715200 bytes");
     assertThat(of(GuardOptions.HeadroomGuard.OFF).state().reason())
         .isEqualTo("switched off for this guard");
     container.set("memory.oom.group", "0\n");

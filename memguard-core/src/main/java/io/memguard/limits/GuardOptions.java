@@ -90,8 +90,8 @@ public record GuardOptions(
   /**
    * Sets the head-room below which a child is ended. What a child can still allocate between the
    * look that decides and its end has to fit in: see docs/headroom.md for what was measured. Where
-   * nobody says, it is a quarter of the limit, and 128 MiB at most. If it is as large as the limit,
-   * the guard is off, and says so.
+   * nobody says, it is an eighth of the limit, and up to a quarter while head-room falls fast; 128
+   * MiB at most. If it is as large as the limit, the guard is off, and says so.
    *
    * @param bytes 1 or more
    * @return the new options

@@ -4,7 +4,7 @@ import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemorySize;
 import io.memguard.limits.MemorySource;
 import io.memguard.platform.Elsewhere;
-import io.memguard.platform.cgroup.Headroom;
+import io.memguard.platform.cgroup.Reserve;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.Iterator;
@@ -90,7 +90,7 @@ public final class MemoryBudget implements MemorySource {
 
   /**
    * Makes a budget of what this container, or machine, has for children, with a tenth of its limit
-   * in reserve, and no less than the head-room guard keeps free: a quarter of the limit up to 128
+   * in reserve, and no less than the head-room guard keeps free: an eighth of the limit up to 128
    * MiB.
    *
    * @return the budget
@@ -145,7 +145,7 @@ public final class MemoryBudget implements MemorySource {
    * Where the head-room guard would begin to end children, all of the budget must not be in use.
    */
   static long defaultReserve(long limit) {
-    return Math.max(limit / DEFAULT_RESERVE_PART, Headroom.defaultReserve(limit));
+    return Math.max(limit / DEFAULT_RESERVE_PART, Reserve.standard(limit).bytes());
   }
 
   private static MemoryBudget ofContainer(OptionalLong reserve) {

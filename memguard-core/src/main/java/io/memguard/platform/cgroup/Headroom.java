@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.function.LongUnaryOperator;
+import java.util.function.LongFunction;
 import java.util.stream.Stream;
 
 /**
@@ -27,10 +27,7 @@ import java.util.stream.Stream;
  *     kernel's documentation</a>
  */
 public final class Headroom implements AutoCloseable {
-  private static final int RESERVE_PART = 4;
-  private static final long LARGEST_RESERVE = 128L << 20;
-
-  private final LongUnaryOperator reserve;
+  private final LongFunction<Reserve> reserve;
   private final List<Level> levels = new ArrayList<>();
   private final Optional<OpenFile> meminfo;
   private final long machineBytes;
@@ -44,10 +41,9 @@ public final class Headroom implements AutoCloseable {
    * @param limit whose head-room it is, in bytes
    * @param setBy whose limit that is, as in {@link io.memguard.limits.EffectiveLimit}
    */
-  public record Reading(long bytes, long reserve, long limit, String setBy) {
-    /** Returns what there is above the reserve; negative if that is touched. */
-    public long aboveReserve() {
-      return bytes - reserve;
+  public record Reading(long bytes, Reserve reserve, long limit, String setBy) {
+    private long aboveReserve() {
+      return bytes - reserve.bytes();
     }
   }
 
@@ -60,20 +56,11 @@ public final class Headroom implements AutoCloseable {
       Optional<OpenFile> swapUsage) {}
 
   /**
-   * Returns what is kept free below a limit where nobody says how much: what a child can fill until
-   * it is stopped, which does not depend on the limit, but no more than a quarter of that. See
-   * docs/headroom.md for the figures that this follows from.
-   */
-  public static long defaultReserve(long limit) {
-    return Math.min(limit / RESERVE_PART, LARGEST_RESERVE);
-  }
-
-  /**
    * Opens the files.
    *
-   * @param reserve what is to be kept free below a limit, in bytes
+   * @param reserve what is to be kept free below a limit
    */
-  public Headroom(Machine machine, CgroupSearch search, LongUnaryOperator reserve) {
+  public Headroom(Machine machine, CgroupSearch search, LongFunction<Reserve> reserve) {
     this.reserve = reserve;
     EffectiveLimits.binding(search.levels()).forEach(this::open);
     meminfo = machine.at(Machine.MEMINFO).flatMap(OpenFile::open);
@@ -130,8 +117,8 @@ public final class Headroom implements AutoCloseable {
     long cache =
         KernelFile.entry(stat, prefix + "inactive_file").orElse(0)
             + KernelFile.entry(stat, prefix + "active_file").orElse(0);
-    long kept = reserve.applyAsLong(max.getAsLong());
-    long droppable = cache - Math.min(cache / 2, kept);
+    Reserve kept = reserve.apply(max.getAsLong());
+    long droppable = cache - Math.min(cache / 2, kept.bytes());
     long bytes = max.getAsLong() - usage.getAsLong() + droppable + swap;
     return Optional.of(new Reading(bytes, kept, max.getAsLong(), "cgroup " + level.cgroup.path()));
   }
@@ -142,7 +129,7 @@ public final class Headroom implements AutoCloseable {
         ? Optional.of(
             new Reading(
                 available.getAsLong() + swap,
-                reserve.applyAsLong(machineBytes),
+                reserve.apply(machineBytes),
                 machineBytes,
                 EffectiveLimits.MACHINE))
         : Optional.empty();

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Tag("engine-independent")
 final class HeadroomTest {
   private static final long MIB = 1L << 20;
-  private static final long RESERVE = 10 * MIB;
+  private static final Reserve RESERVE = Reserve.exactly(10 * MIB);
   private static final String CONTAINER = "/sys/fs/cgroup/";
   private static final String V1 = "/sys/fs/cgroup/memory/docker/";
 
@@ -27,7 +27,6 @@ final class HeadroomTest {
     tree.with(CONTAINER + "memory.stat", "anon 1\nfile 1\n");
     Reading reading = look(tree).orElseThrow();
     assertThat(reading).isEqualTo(new Reading(70 * MIB, RESERVE, 100 * MIB, "cgroup /"));
-    assertThat(reading.aboveReserve()).isEqualTo(60 * MIB);
   }
 
   /** The kernel's own estimate for a machine, as docs/headroom.md tells. */
