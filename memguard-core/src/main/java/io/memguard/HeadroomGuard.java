@@ -44,10 +44,10 @@ import org.slf4j.LoggerFactory;
  *
  * <p>It has no thread: {@link #tick} is called on {@link MemoryWatch}'s, when it asked to be, and
  * never waits. It looks the more often the less head-room there is: as often as the fastest
- * allocation could use up what is above the reserve; and seldom where nobody can be ended. A victim
- * is ended by the ward, which owns how; this only remembers whom it waits for. Children are added
- * on any thread. It owns the open files, and the hints that something happened at a limit, until
- * {@link #close}.
+ * allocation could use up what is above the larger reserve; and seldom where nobody can be ended. A
+ * victim is ended by the ward, which owns how; this only remembers whom it waits for. Children are
+ * added on any thread. It owns the open files, and the hints that something happened at a limit,
+ * until {@link #close}.
  */
 final class HeadroomGuard implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(HeadroomGuard.class);
@@ -66,7 +66,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   /** A large process takes seconds to give its memory back. */
   private static final long DYING_NANOS = TimeUnit.SECONDS.toNanos(10);
 
-  /** Who holds less than this part of the reserve is no victim. */
+  /** Who holds less than this part of the larger reserve is no victim. */
   private static final int WORTH_THE_WHILE = 8;
 
   private final ProtectionState state;
@@ -79,6 +79,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private final Optional<LeafHints> hints;
   private final List<LeafHints.Hint> hinting = new ArrayList<>();
   private final Set<Ward> wards = ConcurrentHashMap.newKeySet();
+  private final HeadroomFall fall = new HeadroomFall();
   private Notice told = Notice.NONE;
   private @Nullable Choice choice;
   private @Nullable Ward dying;
@@ -86,8 +87,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private long dyingUntil;
   private long highsTold;
   private long highsRead;
-  private @Nullable Look last;
-  private double falling;
   private boolean helpless;
   private long triesAgain;
   private int helplessWith;
@@ -119,9 +118,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
   }
 
   private record Weighed(Ward ward, Candidate candidate) {}
-
-  /** How much head-room there was, and when. */
-  private record Look(long bytes, long at) {}
 
   /**
    * What was read, and what is to be kept free now.
@@ -366,11 +362,13 @@ final class HeadroomGuard implements MemoryWatch.Client {
 
   private long look(long now, boolean wasHinted) {
     long began = ThreadCpuTime.nanos();
+    long before = System.nanoTime();
     Optional<Headroom.Reading> reading = headroom.look();
     if (reading.isEmpty()) {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
     }
-    Case found = judge(reading.get(), now);
+    long readAt = now + System.nanoTime() - before;
+    Case found = new Case(reading.get(), fall.reserve(reading.get(), readAt));
     tell(found);
     if (pressure.rose(now)) {
       events.tell(Kind.PRESSURE, reading.get().bytes());
@@ -386,17 +384,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
     return acting ? SHORTEST_NANOS : interval(reading.get(), ThreadCpuTime.nanos() - began);
   }
 
-  private Case judge(Headroom.Reading reading, long now) {
-    Look before = last;
-    if (before == null) {
-      last = new Look(reading.bytes(), now);
-    } else if (now - before.at >= SHORTEST_NANOS) { // what is seen in less is chance
-      falling = (double) (before.bytes - reading.bytes()) / (now - before.at);
-      last = new Look(reading.bytes(), now);
-    }
-    return new Case(reading, reading.reserve().whileFalling(falling));
-  }
-
   /** Returns true if it has to look again very soon. */
   private boolean act(Case found, long now) {
     Headroom.Reading reading = found.reading;
@@ -405,7 +392,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     }
     if (found.lacking() <= 0) {
       choice = null;
-      helpless = false;
+      helpless &= reading.bytes() < reading.reserve().most();
       return false;
     }
     if (helpless && now - triesAgain < 0 && wards.size() == helplessWith) {
@@ -572,7 +559,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
       notice(Notice.NONE, Kind.HEADROOM_BACK, told != Notice.NONE, bytes);
     } else if (found.lacking() > 0) {
       notice(Notice.CRITICAL, Kind.HEADROOM_CRITICAL, told != Notice.CRITICAL, bytes);
-    } else if (bytes < most + most / 2) {
+    } else if (bytes < most + most / 2 && (told != Notice.CRITICAL || bytes >= most)) {
       notice(Notice.LOW, Kind.HEADROOM_LOW, told == Notice.NONE, bytes);
     }
   }

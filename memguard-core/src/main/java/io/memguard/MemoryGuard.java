@@ -31,6 +31,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -111,7 +112,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
     this.events = new MemoryEvents(engine.hints(), victims, options.listener());
-    this.treeWatch = new TreeWatch(memoryWatch, new Rehearsal(engine, witnesses, counters)::victim);
+    this.treeWatch = new TreeWatch(memoryWatch, this::rehearse);
     this.headroom =
         HeadroomGuard.of(
             machine, search, options, treeWatch::refresh, events, memoryWatch, engine.hints());
@@ -445,6 +446,11 @@ public final class MemoryGuard implements AutoCloseable {
     return limits.requirement(Protection.TREE_WATCH) == Requirement.REQUIRE
         || headroomGuard == Requirement.REQUIRE
         || (headroomGuard != Requirement.OFF && headroom.state().active());
+  }
+
+  /** Only where everybody dies if it is late: it takes tens of milliseconds. */
+  private boolean rehearse(Consumer<GuardedProcess> end) {
+    return headroom.state().active() && new Rehearsal(engine, witnesses, machine, search).with(end);
   }
 
   /** Has the child's memory and its time watched. */

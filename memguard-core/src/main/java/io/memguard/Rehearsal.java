@@ -6,81 +6,105 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.Requirement;
 import io.memguard.platform.WitnessPage;
+import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.OomVictims;
 import java.lang.ProcessBuilder.Redirect;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Starts a child of memguard's own, to be found, measured, and ended for its memory before a real
- * one may have to be. To load the classes for that takes a JVM hundreds of milliseconds where it
- * shares one CPU with whoever fills the container.
+ * Has a child of memguard's own ended for its memory, before a real one may have to be. To load the
+ * classes for that takes a JVM hundreds of milliseconds where it shares one CPU with whoever fills
+ * the container.
+ *
+ * <p>It owns the child, of which nobody is told, until that was reaped. The child holds a file in
+ * memory, and ends by itself when this process does.
  */
 final class Rehearsal {
   private static final Logger LOG = LoggerFactory.getLogger(Rehearsal.class);
   private static final long PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
   private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
+  private static final String WHOSE = "a child of memguard's own";
 
   private final Engine engine;
   private final Witnesses witnesses;
-  private final OomCounters counters;
+  private final Machine machine;
+  private final CgroupSearch search;
 
-  Rehearsal(Engine engine, Witnesses witnesses, OomCounters counters) {
+  Rehearsal(Engine engine, Witnesses witnesses, Machine machine, CgroupSearch search) {
     this.engine = engine;
     this.witnesses = witnesses;
-    this.counters = counters;
+    this.machine = machine;
+    this.search = search;
   }
 
   /**
-   * Starts the child. Nobody is told of it, and it ends by itself when this process does.
+   * Starts the child, and returns when it was reaped, or after a second at most.
    *
-   * @return the child, which holds some memory; or empty where witnesses do not work: it is one who
-   *     holds it
+   * @param end ends it
+   * @return false if none is to be had: where witnesses do not work, nobody would hold the memory
    */
-  Optional<GuardedProcess> victim() {
+  boolean with(Consumer<GuardedProcess> end) {
     if (!witnesses.state().active()) {
-      return Optional.empty();
+      return false;
     }
-    long began = System.nanoTime();
-    try {
-      MemoryLimits limits = MemoryLimits.none().with(Protection.WITNESS, Requirement.REQUIRE);
-      Witnesses.Preload preload = witnesses.arm(limits);
-      WitnessPage.Slot slot = preload.slot().orElseThrow();
-      slot.askToHold();
-      Witnesses.Idle idle;
+    try (OomCounters counters = new OomCounters(machine, search)) { // its end is nobody's evidence
+      Witnesses.Preload preload =
+          witnesses.arm(MemoryLimits.none().with(Protection.WITNESS, Requirement.REQUIRE));
+      GuardedProcess process = start(preload, counters);
       try {
-        idle = Witnesses.launchIdle(engine, preload, Redirect.PIPE);
-      } catch (LaunchException | RuntimeException | Error e) {
-        preload.release();
-        throw e;
+        WitnessPage.Slot slot = preload.slot().orElseThrow();
+        await(() -> slot.hasAnswered() || process.hasEnded());
+        end.accept(process);
+        await(() -> !process.isAlive() && process.isGone());
+      } finally {
+        process.destroyForcibly();
+        await(() -> !process.isAlive());
       }
-      while (!slot.hasAnswered() && System.nanoTime() - began < PATIENCE_NANOS) {
-        LockSupport.parkNanos(this, POLL_NANOS);
-      }
-      return Optional.of(guarded(idle.plan(), idle.child(), preload, began));
+      return true;
     } catch (LaunchException e) {
-      LOG.debug("No child can be had to rehearse with", e);
-      return Optional.empty();
+      LOG.debug("There is no child to rehearse with", e);
+      return false;
     }
   }
 
-  private GuardedProcess guarded(
-      LaunchPlan plan, Child child, Witnesses.Preload preload, long began) {
-    Postmortem postmortem =
-        new Postmortem(
-            plan,
-            preload,
-            Leaves.Lease.none("a child of memguard's own"),
-            Map.of(),
-            Optional.empty(),
-            child,
-            Postmortem.Files.of(plan),
-            Postmortem.Kernel.before(counters, OomVictims.unknown()),
-            began);
-    return new GuardedProcess(child, postmortem, plan.limits(), Admission.NOTHING);
+  private GuardedProcess start(Witnesses.Preload preload, OomCounters counters)
+      throws LaunchException {
+    long began = System.nanoTime();
+    try {
+      preload.slot().ifPresent(WitnessPage.Slot::askToHold);
+      Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, OomVictims.unknown());
+      Witnesses.Idle idle = Witnesses.launchIdle(engine, preload, Redirect.PIPE);
+      LaunchPlan plan = idle.plan();
+      Postmortem postmortem =
+          new Postmortem(
+              plan,
+              preload,
+              Leaves.Lease.none(WHOSE),
+              Map.of(),
+              Optional.empty(),
+              idle.child(),
+              Postmortem.Files.of(plan),
+              kernel,
+              began);
+      return new GuardedProcess(idle.child(), postmortem, plan.limits(), Admission.NOTHING);
+    } catch (LaunchException | RuntimeException | Error e) {
+      preload.release();
+      throw e;
+    }
+  }
+
+  private void await(BooleanSupplier done) {
+    long began = System.nanoTime();
+    while (!done.getAsBoolean() && System.nanoTime() - began < PATIENCE_NANOS) {
+      LockSupport.parkNanos(this, POLL_NANOS);
+    }
   }
 }

@@ -63,9 +63,10 @@ final class TreeGauge {
    *
    * @param high true if it has just passed the soft threshold
    * @param reading what was measured, if it was
+   * @param took what that took of a CPU, in nanoseconds
    */
-  record Judgement(boolean high, Action action, Optional<Reading> reading) {
-    private static final Judgement NONE = new Judgement(false, Action.NONE, Optional.empty());
+  record Judgement(boolean high, Action action, Optional<Reading> reading, long took) {
+    private static final Judgement NONE = new Judgement(false, Action.NONE, Optional.empty(), 0);
   }
 
   /**
@@ -143,7 +144,7 @@ final class TreeGauge {
     Reading reading = measure.apply(end());
     long took = cpuClock.getAsLong() - began;
     measuredAt = nanoClock.getAsLong();
-    Judgement judgement = judge(reading, most);
+    Judgement judgement = judge(reading, most, took);
     know(givenOut, reading.bytes(), measuredAt);
     long affordable = measuredAt + pause(took);
     due = due - affordable < 0 ? affordable : due;
@@ -159,7 +160,7 @@ final class TreeGauge {
     return Math.min(PAUSE_PART * took, LONGEST_NANOS);
   }
 
-  private Judgement judge(Reading reading, long most) {
+  private Judgement judge(Reading reading, long most, long took) {
     long bytes = reading.bytes();
     Action action = reading.isMoreThan(end()) ? (ending ? Action.KILL : Action.END) : Action.NONE;
     boolean high = !aboveSoft && reading.settled() && bytes >= soft;
@@ -169,7 +170,7 @@ final class TreeGauge {
       killAbove = ending ? Long.MAX_VALUE : Math.max(bytes, most) + Math.max(hard / GROWTH_PART, 1);
       ending = true;
     }
-    return new Judgement(high, action, Optional.of(reading));
+    return new Judgement(high, action, Optional.of(reading), took);
   }
 
   private boolean isAbout(long bytes) {

@@ -29,7 +29,8 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -49,15 +50,14 @@ final class TreeWatch implements MemoryWatch.Client {
   /** What is due within this time is looked at together. */
   private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
-  private static final long REHEARSAL_MILLIS = 500;
-
   private final MemoryWatch thread;
-  private final Supplier<Optional<GuardedProcess>> victim;
+  private final Predicate<Consumer<GuardedProcess>> rehearsal;
   private final ProtectionState state = state();
   private final Queue<Watched> launched = new ConcurrentLinkedQueue<>();
   private final Set<Watched> watched = new LinkedHashSet<>();
   private @Nullable Sources sources;
   private long affordable = System.nanoTime();
+  private long judging;
 
   /** A child with its descendants; all that can change belongs to the thread. */
   static final class Watched {
@@ -119,11 +119,11 @@ final class TreeWatch implements MemoryWatch.Client {
   /**
    * Makes one that watches nobody yet.
    *
-   * @param victim starts a child to rehearse with, if one can be had
+   * @param rehearsal has a child ended that was started for that; false if none is to be had
    */
-  TreeWatch(MemoryWatch thread, Supplier<Optional<GuardedProcess>> victim) {
+  TreeWatch(MemoryWatch thread, Predicate<Consumer<GuardedProcess>> rehearsal) {
     this.thread = thread;
-    this.victim = victim;
+    this.rehearsal = rehearsal;
   }
 
   /** Returns whether trees can be looked at here, or why not. */
@@ -209,22 +209,30 @@ final class TreeWatch implements MemoryWatch.Client {
 
   @Override
   public void rehearse() {
-    victim.get().ifPresent(this::rehearse);
+    Sources from = sources();
+    from.allocations.bytes();
+    if (!rehearsal.test(child -> rehearse(from, child))) {
+      from.trees.look();
+    }
+    affordable = System.nanoTime(); // what it took to load classes is no measure
   }
 
-  /** It is over its limit from the first look on. */
-  private void rehearse(GuardedProcess process) {
-    Sources from = sources();
-    Watched one =
-        new Watched(
-            process, MemoryLimits.none().withTreeMemory(1), Duration.ZERO, Optional.empty());
+  /** Has it found, measured and ended, whatever it has. */
+  private void rehearse(Sources from, GuardedProcess process) {
+    MemoryLimits limits = MemoryLimits.none().withTreeMemory(1);
+    Watched one = new Watched(process, limits, Duration.ZERO, Optional.empty());
     try {
       launched.add(one);
       adopt(from.trees);
-      look(from, System.nanoTime());
-      process.outcome().completeOnTimeout(null, REHEARSAL_MILLIS, TimeUnit.MILLISECONDS).join();
+      from.trees.look();
+      Reading all = one.tree().measure(Long.MAX_VALUE);
+      TreeGauge.Judgement judgement =
+          new TreeGauge(
+                  OptionalLong.of(0), OptionalLong.of(0), System::nanoTime, ThreadCpuTime::nanos)
+              .look(OptionalLong.empty(), all.bytes(), enough -> all);
+      act(one, judgement);
     } finally {
-      process.destroyForcibly();
+      launched.remove(one);
       watched.remove(one);
       if (one.tree != null) {
         from.trees.forget(one.tree);
@@ -287,10 +295,11 @@ final class TreeWatch implements MemoryWatch.Client {
       return;
     }
     long began = ThreadCpuTime.nanos();
+    judging = 0;
     from.trees.look(
         due.keySet(),
         tree -> judge(from, Objects.requireNonNull(due.get(tree)), ended.contains(tree), givenOut));
-    affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began);
+    affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began - judging);
   }
 
   /** Who was started last is the most likely to be just filling memory. */
@@ -314,7 +323,9 @@ final class TreeWatch implements MemoryWatch.Client {
       one.gone = true;
     } else {
       one.empty = empty;
-      act(one, one.gauge.look(givenOut, tree.residentBytes(), tree::measure));
+      TreeGauge.Judgement judgement = one.gauge.look(givenOut, tree.residentBytes(), tree::measure);
+      judging += judgement.took(); // it waits for that by itself, and the others need not
+      act(one, judgement);
     }
   }
 
@@ -352,6 +363,7 @@ final class TreeWatch implements MemoryWatch.Client {
         reading.bytes(),
         reading.processes(),
         switch (reading.source()) {
+          case FILES -> Preemption.Source.FD;
           case ROLLUP -> Preemption.Source.SMAPS_ROLLUP;
           case STAT -> Preemption.Source.STAT;
         });

@@ -127,7 +127,7 @@ final class Witnesses implements AutoCloseable {
   record Idle(LaunchPlan plan, Child child) {}
 
   /**
-   * Starts a program that ends at once. The JDK's own helper is dynamically linked, small, and
+   * Starts a program that does nothing. The JDK's own helper is dynamically linked, small, and
    * there wherever a JVM is; without arguments it ends at once.
    */
   static Idle launchIdle(Engine engine, Preload preload, ProcessBuilder.Redirect stdin)

@@ -196,7 +196,7 @@ final class TreeGaugeTest {
   }
 
   private static Judgement nothing() {
-    return new Judgement(false, Action.NONE, Optional.empty());
+    return new Judgement(false, Action.NONE, Optional.empty(), 0);
   }
 
   private static Reading settled(long bytes) {

@@ -86,7 +86,7 @@ public record MemoryEvent(
      */
     PRESSURE(Level.WARNING),
     /**
-     * The container's head-room fell below one and a half times the reserve; {@link
+     * The container's head-room fell below one and a half times the larger reserve; {@link
      * MemoryEvent#bytes} is what is left of it.
      */
     HEADROOM_LOW(Level.WARNING),
@@ -96,8 +96,8 @@ public record MemoryEvent(
      */
     HEADROOM_CRITICAL(Level.CRITICAL),
     /**
-     * The container's head-room is twice the reserve again; {@link MemoryEvent#bytes} is what there
-     * is of it.
+     * The container's head-room is twice the larger reserve again; {@link MemoryEvent#bytes} is
+     * what there is of it.
      */
     HEADROOM_BACK(Level.NORMAL),
     /**

@@ -44,6 +44,11 @@ public record Preemption(
 
   /** Names the files that were read, of {@code /proc/<pid>} (proc(5)). */
   public enum Source {
+    /**
+     * {@code fd}: files in memory (tmpfs, memfd) that it holds open for writing had more than
+     * enough alone; nothing else was read.
+     */
+    FD,
     /** {@code smaps_rollup}: anonymous and shared memory, each page once. */
     SMAPS_ROLLUP,
     /**

@@ -90,8 +90,8 @@ public final class MemoryBudget implements MemorySource {
 
   /**
    * Makes a budget of what this container, or machine, has for children, with a tenth of its limit
-   * in reserve, and no less than the head-room guard keeps free: an eighth of the limit up to 128
-   * MiB.
+   * in reserve, and no less than the head-room guard ever keeps free: a quarter of the limit up to
+   * 128 MiB.
    *
    * @return the budget
    * @throws IllegalStateException as {@link #ofContainer(long)}
@@ -145,7 +145,7 @@ public final class MemoryBudget implements MemorySource {
    * Where the head-room guard would begin to end children, all of the budget must not be in use.
    */
   static long defaultReserve(long limit) {
-    return Math.max(limit / DEFAULT_RESERVE_PART, Reserve.standard(limit).bytes());
+    return Math.max(limit / DEFAULT_RESERVE_PART, Reserve.standard(limit).most());
   }
 
   private static MemoryBudget ofContainer(OptionalLong reserve) {

@@ -83,7 +83,7 @@ final class BudgetArithmeticTest {
 
   @Test
   void byDefaultATenthIsInReserveAndNoLessThanTheHeadroomGuardKeepsFree() {
-    assertThat(MemoryBudget.defaultReserve(200L << 20)).isEqualTo(25L << 20);
+    assertThat(MemoryBudget.defaultReserve(200L << 20)).isEqualTo(50L << 20);
     assertThat(MemoryBudget.defaultReserve(1L << 30)).isEqualTo(128L << 20);
     assertThat(MemoryBudget.defaultReserve(20L << 30)).isEqualTo(2L << 30);
     List<BudgetArithmetic.Item> items = MemoryBudget.ofContainer().arithmetic().items();

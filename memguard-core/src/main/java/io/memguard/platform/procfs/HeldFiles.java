@@ -183,19 +183,23 @@ final class HeldFiles {
     return dash > 0 && dash + 1 < fields.length && IN_MEMORY.contains(fields[dash + 1]);
   }
 
-  /** Returns the same after those were looked at again who are known to hold some. */
-  long bytesNow(Collection<Member> members) {
-    for (Member member : members) {
-      if (!member.held().isEmpty()) {
-        look(member);
-      }
-    }
-    return bytes(members);
-  }
-
   /** Returns what the files of some processes take together, each once. */
   static long bytes(Collection<Member> members) {
     return once(members).values().stream().mapToLong(HeldFile::bytes).sum();
+  }
+
+  /** Returns the same, after whoever is known to hold some was looked at, unless he just was. */
+  long bytesNow(Collection<Member> members) {
+    List<Member> holders = new ArrayList<>();
+    for (Member member : members) {
+      if (!member.held().isEmpty() && member.refresh(files)) {
+        holders.add(member);
+        if (member.heldAt() != now) {
+          look(member);
+        }
+      }
+    }
+    return bytes(holders);
   }
 
   /**

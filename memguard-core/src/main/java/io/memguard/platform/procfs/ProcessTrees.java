@@ -99,6 +99,9 @@ public final class ProcessTrees implements AutoCloseable {
 
   /** What a tree's memory was read from. */
   public enum Source {
+    /** The files in memory that it holds open: they have more than enough alone. */
+    FILES,
+
     /** Pages that several have count once: {@code smaps_rollup} of all processes. */
     ROLLUP,
 

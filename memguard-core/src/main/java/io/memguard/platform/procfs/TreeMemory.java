@@ -69,7 +69,7 @@ final class TreeMemory {
   Reading measure(Collection<Member> members, long enough) {
     long inFiles = heldFiles.bytesNow(members);
     if (inFiles > enough) { // at once: they can grow as fast as memory can be copied
-      return new Reading(inFiles, members.size(), Source.ROLLUP, true);
+      return new Reading(inFiles, members.size(), Source.FILES, true);
     }
     List<Member> living = new ArrayList<>(members);
     living.sort(

@@ -25,9 +25,7 @@ import java.util.concurrent.Callable;
  * larger limit when there is room: after the others.
  */
 public final class Guarded {
-  /**
-   * A report of the largest days takes two thirds of the container: by itself a quarter is kept.
-   */
+  /** A report of the largest days takes two thirds of the container. */
   private static final String RESERVE = "16MiB";
 
   private static final String USUAL = "40MiB";
