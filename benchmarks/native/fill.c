@@ -1,8 +1,8 @@
 /*
  * Fills memory as fast as the kernel hands it out, until somebody kills it, and notes how far it got: populated mappings, of huge
- * pages where the kernel makes them, on several threads.
+ * pages where the kernel makes them, on several threads; or a file in memory, which is written and never mapped.
  *
- *   fill PROGRESS USAGE THRESHOLD THREADS huge|small
+ *   fill PROGRESS USAGE THRESHOLD THREADS huge|small|written
  *
  * PROGRESS is a file of at least 24 bytes. It gets three 64-bit numbers: the bytes that were filled, and of CLOCK_MONOTONIC in
  * nanoseconds when they passed THRESHOLD and when the last was filled. USAGE is a file that gets the bytes as text, as a cgroup's
@@ -35,6 +35,8 @@ static struct progress *progress;
 static uint64_t threshold;
 static int usage = -1;
 static int huge;
+static int file = -1;
+static _Atomic uint64_t written;
 static atomic_flag writing = ATOMIC_FLAG_INIT;
 
 static void fail(const char *what) {
@@ -67,9 +69,15 @@ static void fill_chunk(void) {
   }
 }
 
+static void write_chunk(void) {
+  static const char chunk[CHUNK] = "not only zeros";
+  if (pwrite(file, chunk, CHUNK, (off_t)atomic_fetch_add(&written, CHUNK)) != CHUNK) fail("pwrite");
+}
+
 static void *fill(void *unused) {
   for (;;) {
-    fill_chunk();
+    if (file < 0) fill_chunk();
+    else write_chunk();
     uint64_t bytes = atomic_fetch_add(&progress->bytes, CHUNK) + CHUNK;
     uint64_t time = now();
     uint64_t never = 0;
@@ -82,17 +90,18 @@ static void *fill(void *unused) {
 
 int main(int argc, char **argv) {
   if (argc != 6) {
-    fprintf(stderr, "usage: fill PROGRESS USAGE THRESHOLD THREADS huge|small\n");
+    fprintf(stderr, "usage: fill PROGRESS USAGE THRESHOLD THREADS huge|small|written\n");
     return 2;
   }
-  int file = open(argv[1], O_RDWR);
-  if (file < 0) fail(argv[1]);
-  progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  int notes = open(argv[1], O_RDWR);
+  if (notes < 0) fail(argv[1]);
+  progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED, notes, 0);
   if (progress == MAP_FAILED) fail("mmap");
   if (strcmp(argv[2], "-") != 0 && (usage = open(argv[2], O_WRONLY)) < 0) fail(argv[2]);
   threshold = strtoull(argv[3], NULL, 10);
   int threads = atoi(argv[4]);
   huge = strcmp(argv[5], "huge") == 0;
+  if (strcmp(argv[5], "written") == 0 && (file = memfd_create("fill", MFD_CLOEXEC)) < 0) fail("memfd_create");
   pthread_t others[64];
   uint64_t began = now();
   for (int i = 1; i < threads && i < 64; i++) {

@@ -22,8 +22,8 @@ import java.util.Locale;
 
 /**
  * How far a child gets that fills memory as fast as it can, after it has passed the threshold at
- * which memguard acts: of huge pages, the fastest way, and of small ones; {@code
- * benchmarks/overshoot} calls it.
+ * which memguard acts: of huge pages, the fastest way, of small ones, and of a file in memory;
+ * {@code benchmarks/overshoot} calls it.
  *
  * <p>It is in memguard's own package to have a guard in a container that is but a few files.
  */
@@ -34,8 +34,10 @@ public final class Overshoot {
   private static final int THREADS = Runtime.getRuntime().availableProcessors();
   private static final int WARM_UP = 20;
 
-  /** Small pages are filled slowly: so many times fewer runs will do. */
+  /** These are filled slowly: so many times fewer runs will do. */
   private static final int FEWER = 10;
+
+  private static final List<String> SLOWER = List.of("small", "written");
 
   private static final long FORKS_LIMIT = 128 * MIB;
   private static final String FORKS_MIB = "112";
@@ -69,8 +71,8 @@ public final class Overshoot {
 
   private void measure() throws Exception {
     for (int threads : new int[] {1, THREADS}) {
-      for (String pages : List.of("small", "huge")) {
-        say("fills %s MiB/s: %d threads, %s pages", rate(threads, pages), threads, pages);
+      for (String way : List.of("small", "written", "huge")) {
+        say("fills %s MiB/s: %d threads, %s", rate(threads, way), threads, way);
       }
     }
     Path usage = container();
@@ -79,33 +81,37 @@ public final class Overshoot {
     try (MemoryGuard guard = MemoryGuard.create(new Machine(scratch), options)) {
       String file = usage.toString();
       report("head-room guard", "huge", runs, guard, MemoryLimits.none(), file);
-      report("head-room guard", "small", runs / FEWER, guard, MemoryLimits.none(), file);
+      for (String way : SLOWER) {
+        report("head-room guard", way, runs / FEWER, guard, MemoryLimits.none(), file);
+      }
     }
     try (MemoryGuard guard = MemoryGuard.create()) {
       MemoryLimits limits = MemoryLimits.none().withTreeMemory(LIMIT - RESERVE);
       report("tree watch", "huge", runs, guard, limits, "-");
-      report("tree watch", "small", runs / FEWER, guard, limits, "-");
+      for (String way : SLOWER) {
+        report("tree watch", way, runs / FEWER, guard, limits, "-");
+      }
       spare(guard);
     }
   }
 
-  private String rate(int threads, String pages) throws Exception {
+  private String rate(int threads, String way) throws Exception {
     begin("-");
-    Process one = command("-", 0, threads, pages).start();
+    Process one = command("-", 0, threads, way).start();
     String said = new String(one.getInputStream().readAllBytes(), UTF_8).strip();
     one.waitFor();
     return said;
   }
 
   private void report(
-      String what, String pages, int times, MemoryGuard guard, MemoryLimits limits, String usage)
+      String what, String way, int times, MemoryGuard guard, MemoryLimits limits, String usage)
       throws Exception {
     double[] mebibytes = new double[times];
     double[] millis = new double[times];
     int early = 0;
     for (int run = -WARM_UP; run < times; run++) {
       begin(usage);
-      Outcome outcome = guard.run(command(usage, LIMIT - RESERVE, THREADS, pages), limits);
+      Outcome outcome = guard.run(command(usage, LIMIT - RESERVE, THREADS, way), limits);
       if (!(outcome instanceof Outcome.OutOfMemory memory && memory.cause() == Cause.PREEMPTED)) {
         throw new IllegalStateException("not what was to be measured: " + outcome.explanation());
       }
@@ -121,11 +127,11 @@ public final class Overshoot {
     Arrays.sort(mebibytes);
     Arrays.sort(millis);
     say(
-        "%-16s %d threads, %-5s pages, %d runs: median %5.0f MiB %5.1f ms, 99th percentile %5.0f MiB %5.1f ms,"
+        "%-16s %d threads, %-7s, %d runs: median %5.0f MiB %5.1f ms, 99th percentile %5.0f MiB %5.1f ms,"
             + " most %5.0f MiB %5.1f ms; %d before it had passed",
         what,
         THREADS,
-        pages,
+        way,
         times,
         mebibytes[times / 2],
         millis[times / 2],
@@ -162,7 +168,7 @@ public final class Overshoot {
     }
   }
 
-  private ProcessBuilder command(String usage, long threshold, int threads, String pages) {
+  private ProcessBuilder command(String usage, long threshold, int threads, String way) {
     return new ProcessBuilder(
         new ArrayList<>(
             List.of(
@@ -171,7 +177,7 @@ public final class Overshoot {
                 usage,
                 Long.toString(threshold),
                 Integer.toString(threads),
-                pages)));
+                way)));
   }
 
   /** Makes a container with a limit; what it uses is what the child says. */

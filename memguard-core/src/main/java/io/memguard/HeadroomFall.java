@@ -5,12 +5,20 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How fast head-room falls, and how much is to be kept free therefore. It does no I/O, and belongs
- * to one thread.
+ * How fast head-room falls, how late we are to see it, and how much is to be kept free therefore.
+ * It does no I/O, and belongs to one thread.
  */
 final class HeadroomFall {
   /** What is seen in less is chance: one huge page, or counters that lag behind. */
   private static final long WINDOW_NANOS = TimeUnit.MILLISECONDS.toNanos(4);
+
+  /** What it takes to look, to choose, and to stop a child: see docs/headroom.md. */
+  private static final long STOPPING_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+
+  /** That takes more where we have to wait for a CPU: several times, once for each step. */
+  private static final int STEPS = 4;
+
+  private static final long LATE_HELD_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** Who fills does so in bursts. */
   private static final long HELD_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
@@ -19,6 +27,20 @@ final class HeadroomFall {
   private long fromAt;
   private double rate;
   private long rateAt;
+  private long latest;
+  private long latestAt;
+
+  /**
+   * Takes notice of how late a look was.
+   *
+   * @param late nanoseconds between when it was due and when it came
+   */
+  void late(long late, long now) {
+    if (late >= latest || now - latestAt >= LATE_HELD_NANOS) {
+      latest = late;
+      latestAt = now;
+    }
+  }
 
   /**
    * Takes notice of a reading.
@@ -38,7 +60,7 @@ final class HeadroomFall {
       }
       since(reading, now);
     }
-    return reading.reserve().whileFalling(rate);
+    return reading.reserve().whileFalling((long) (rate * (STOPPING_NANOS + STEPS * latest)));
   }
 
   private void since(Headroom.Reading reading, long now) {

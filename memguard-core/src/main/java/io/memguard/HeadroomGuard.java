@@ -355,6 +355,9 @@ final class HeadroomGuard implements MemoryWatch.Client {
     if (!wasParked && !wasHinted && now - due < 0) {
       return due - now;
     }
+    if (!wasParked) {
+      fall.late(Math.max(0, now - due), now);
+    }
     long next = look(now, wasHinted);
     due = now + next;
     return next;

@@ -345,13 +345,14 @@ final class TreeWatch implements MemoryWatch.Client {
   private static void end(Watched one, Reading reading, Duration grace) {
     GuardedProcess process = one.process;
     Preemption preemption = preemption(one.limits, reading);
-    if (process.hasEnded()) {
+    boolean ended = process.hasEnded();
+    process.preempt(preemption, one.members(), grace);
+    if (ended) {
       LOG.warn(
           "Child {} has ended, and what it left behind is ended for its memory: {}",
           process.pid(),
           preemption);
     }
-    process.preempt(preemption, one.members(), grace);
   }
 
   private static Preemption preemption(MemoryLimits limits, Reading reading) {

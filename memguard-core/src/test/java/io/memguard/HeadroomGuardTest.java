@@ -102,13 +102,15 @@ final class HeadroomGuardTest {
   void moreIsKeptFreeWhileItFallsFast() throws Exception {
     try (HeadroomGuard guard = guard(GuardOptions.defaults())) {
       Fake child = child(guard, 1, 100);
+      long next = 0;
+      for (long left = 60 * MIB; left > 26 * MIB; left -= MIB / 50) {
+        container.headroom(left);
+        now += next;
+        next = guard.tick(now);
+      }
+      assertThat(child.reading).as("at 12 MiB a second, 25 are kept").isEmpty();
       container.headroom(60 * MIB);
-      tick(guard);
-      container.headroom(26 * MIB);
-      tick(guard);
-      assertThat(child.reading).as("34 MiB in a second, and 25 are kept").isEmpty();
-      container.headroom(60 * MIB);
-      tick(guard);
+      guard.tick(now += 8 * MILLI);
       container.headroom(50 * MIB);
       guard.tick(now += 8 * MILLI);
       assertThat(child.reading).as("10 MiB in 8 ms are 25 in 20").isEmpty();
@@ -341,10 +343,12 @@ final class HeadroomGuardTest {
       Fake large = child(guard, 1, 60);
       Fake small = child(guard, 2, 50);
       container.headroom(0);
+      guard.tick(later());
       Eventually.await(
           "it has decided",
           () -> {
-            guard.tick(later());
+            guard.hint(); // it has some milliseconds to decide, and no second passes here
+            guard.tick(now);
             return large.reading.isPresent();
           });
       assertThat(small.reading).isEmpty();

@@ -1,7 +1,5 @@
 package io.memguard.platform.cgroup;
 
-import java.util.concurrent.TimeUnit;
-
 /**
  * What is to be kept free below a limit. What a child can fill until it is stopped depends on how
  * fast it fills, and not on the limit; but in a small container, to keep that much free at all
@@ -19,8 +17,6 @@ public record Reserve(long bytes, long most) {
   /** What the fastest fills in the time that it takes to stop him: see docs/headroom.md. */
   private static final long LARGEST = 128L << 20;
 
-  private static final long STOPPING_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
-
   /** Returns what is kept free below a limit where nobody says how much. */
   public static Reserve standard(long limit) {
     return new Reserve(Math.min(limit / PART, LARGEST), Math.min(limit / MOST_PART, LARGEST));
@@ -31,8 +27,12 @@ public record Reserve(long bytes, long most) {
     return new Reserve(bytes, bytes);
   }
 
-  /** Returns what is to be kept free while head-room falls so fast. */
-  public long whileFalling(double bytesPerNano) {
-    return bytes + Math.min(most - bytes, (long) (Math.max(0, bytesPerNano) * STOPPING_NANOS));
+  /**
+   * Returns what is to be kept free while head-room falls.
+   *
+   * @param expected by how much it may fall until a child is stopped, in bytes
+   */
+  public long whileFalling(long expected) {
+    return bytes + Math.min(most - bytes, Math.max(0, expected));
   }
 }

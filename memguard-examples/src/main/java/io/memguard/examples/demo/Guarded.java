@@ -6,7 +6,6 @@ import io.memguard.launch.LaunchException;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
-import io.memguard.outcome.AllocationDeniedException;
 import io.memguard.outcome.ChildOutOfMemoryException;
 import io.memguard.outcome.Outcome;
 import io.memguard.recover.RetryPolicy;
@@ -17,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 
 /**
@@ -65,7 +65,7 @@ public final class Guarded {
     try {
       report(guard, orders, day, MemoryLimits.of(USUAL)).orThrow();
       return true;
-    } catch (AllocationDeniedException e) {
+    } catch (ChildOutOfMemoryException e) {
       tell(day, e);
       synchronized (later) {
         later.add(day);
@@ -117,9 +117,10 @@ public final class Guarded {
     Outcome.OutOfMemory outcome = e.outcome();
     System.out.println(Orders.name(day) + ": " + e.getClass().getSimpleName());
     System.out.println(
-        "  limit "
-            + MemorySize.format(outcome.limitBytes().orElseThrow())
-            + ", refused "
-            + MemorySize.format(outcome.refusedBytes().orElseThrow()));
+        "  limit " + size(outcome.limitBytes()) + ", refused " + size(outcome.refusedBytes()));
+  }
+
+  private static String size(OptionalLong bytes) {
+    return bytes.isPresent() ? MemorySize.format(bytes.getAsLong()) : "none";
   }
 }
