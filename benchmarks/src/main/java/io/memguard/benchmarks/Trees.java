@@ -5,6 +5,7 @@ import io.memguard.GuardedProcess;
 import io.memguard.MemoryGuard;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.platform.procfs.ProcessTrees;
 import io.memguard.platform.procfs.ProcessTrees.Tree;
@@ -62,7 +63,8 @@ public final class Trees {
   private static double watched() throws Exception {
     try (MemoryGuard guard = MemoryGuard.create()) {
       List<GuardedProcess> roots = start(guard, LIMITS);
-      if (!roots.get(0).protections().get(Protection.TREE_WATCH).active()) {
+      ProtectionState watch = roots.get(0).protections().get(Protection.TREE_WATCH);
+      if (watch == null || !watch.active()) {
         throw new IllegalStateException("they are not watched");
       }
       return cost("memguard's tree watch", SECOND, () -> (long) TREES);
