@@ -1,6 +1,7 @@
 package io.memguard.platform.procfs;
 
 import io.memguard.platform.Linux;
+import io.memguard.platform.ProcessTree;
 import io.memguard.platform.ThreadCpuTime;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -168,6 +169,24 @@ public final class ProcessTrees implements AutoCloseable {
         }
       }
       return living;
+    }
+
+    /**
+     * Stops those that it had at the last look.
+     *
+     * @return whom it stopped, to be {@linkplain ProcessTree#resume resumed}: not who was stopped
+     *     already
+     */
+    public Set<ProcessHandle> stop() {
+      Set<ProcessHandle> stopped = new HashSet<>();
+      for (Member member : processes) {
+        Optional<ProcessHandle> handle = ProcessHandle.of(member.pid());
+        if (handle.isPresent() && member.refresh(files) && !member.stat().isStopped()) {
+          ProcessTree.stop(handle.get());
+          stopped.add(handle.get());
+        }
+      }
+      return stopped;
     }
 
     /**
