@@ -150,11 +150,12 @@ public final class GuardedProcess extends Process {
    * @param members pids that were just seen
    */
   void preempt(Preemption reading, Set<ProcessHandle> members, Duration grace) {
-    boolean isNews = hasEnded() ? postmortem.leftTooMuch() : postmortem.endedBy(reading);
-    treeEnder.end(grace, members);
-    if (isNews) { // nobody is told before it is stopped
-      postmortem.tell(reading);
+    if (hasEnded()) {
+      postmortem.leftTooMuch(reading);
+    } else {
+      postmortem.endedBy(reading);
     }
+    treeEnder.end(grace, members);
   }
 
   /** Tells whether the child has ended, even if that is not known to everybody yet. */

@@ -18,7 +18,12 @@ final class HeadroomFall {
   /** That takes more where we have to wait for a CPU: several times, once for each step. */
   private static final int STEPS = 4;
 
-  private static final long LATE_HELD_NANOS = TimeUnit.SECONDS.toNanos(10);
+  /**
+   * Whoever was later than that was not kept waiting by children: the collector ran, or a quota.
+   */
+  private static final long MOST_LATE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+  private static final long LATE_HELD_NANOS = TimeUnit.SECONDS.toNanos(2);
 
   /** Who fills does so in bursts. */
   private static final long HELD_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
@@ -37,7 +42,7 @@ final class HeadroomFall {
    */
   void late(long late, long now) {
     if (late >= latest || now - latestAt >= LATE_HELD_NANOS) {
-      latest = late;
+      latest = Math.min(late, MOST_LATE_NANOS);
       latestAt = now;
     }
   }

@@ -93,7 +93,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private CompletableFuture<Optional<Candidate>> asked =
       CompletableFuture.completedFuture(Optional.empty());
   private long due;
-  private boolean isShort;
   private volatile boolean parked = true;
   private volatile boolean hinted;
   private volatile boolean listens;
@@ -247,11 +246,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
     return state;
   }
 
-  /** Tells whether there was less than twice the larger reserve at the last look; on the thread. */
-  boolean isShort() {
-    return isShort;
-  }
-
   /**
    * Says whether a child may be ended, and if so, has the thread for it.
    *
@@ -348,7 +342,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
     // not.
     if (wards.isEmpty() && dying == null) {
       if (told == Notice.NONE) {
-        isShort = false; // nobody looks any more
         return NEVER;
       }
     } else {
@@ -378,7 +371,6 @@ final class HeadroomGuard implements MemoryWatch.Client {
       return LONGEST_NANOS; // our cgroup was removed or unmounted under us
     }
     long readAt = now + System.nanoTime() - before;
-    isShort = reading.get().bytes() < 2 * reading.get().reserve().most();
     Case found = new Case(reading.get(), fall.reserve(reading.get(), readAt));
     tell(found);
     if (pressure.rose(now)) {

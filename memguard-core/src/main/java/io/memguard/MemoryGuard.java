@@ -112,7 +112,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
     this.events = new MemoryEvents(engine.hints(), victims, options.listener());
-    this.treeWatch = new TreeWatch(memoryWatch, this::headroomIsShort, this::rehearse);
+    this.treeWatch = new TreeWatch(memoryWatch, this::rehearse);
     this.headroom =
         HeadroomGuard.of(
             machine, search, options, treeWatch::refresh, events, memoryWatch, engine.hints());
@@ -446,10 +446,6 @@ public final class MemoryGuard implements AutoCloseable {
     return limits.requirement(Protection.TREE_WATCH) == Requirement.REQUIRE
         || headroomGuard == Requirement.REQUIRE
         || (headroomGuard != Requirement.OFF && headroom.state().active());
-  }
-
-  private boolean headroomIsShort() {
-    return headroom.isShort();
   }
 
   /** Only where everybody dies if it is late: it takes tens of milliseconds. */

@@ -110,35 +110,24 @@ final class Postmortem {
     }
   }
 
-  /**
-   * Notes that memguard is ending the child for its memory, and why; the first reason counts.
-   *
-   * @return true if that is to be told
-   */
-  synchronized boolean endedBy(Preemption reading) {
-    if (ending != Ending.ITS_OWN) {
-      return false;
+  /** Notes that memguard is ending the child for its memory, and why; the first reason counts. */
+  synchronized void endedBy(Preemption reading) {
+    if (ending == Ending.ITS_OWN) {
+      ending = Ending.PREEMPT;
+      preemption = Optional.of(reading);
+      tell(reading);
     }
-    ending = Ending.PREEMPT;
-    preemption = Optional.of(reading);
-    return true;
   }
 
-  /**
-   * Notes that what the child left behind is ended for its memory.
-   *
-   * @return true if that is to be told, which it is once
-   */
-  synchronized boolean leftTooMuch() {
-    if (ending == Ending.PREEMPT || toldOfLeftovers) {
-      return false;
+  /** Tells that what the child left behind is ended for its memory, once. */
+  synchronized void leftTooMuch(Preemption reading) {
+    if (ending != Ending.PREEMPT && !toldOfLeftovers) {
+      toldOfLeftovers = true;
+      tell(reading);
     }
-    toldOfLeftovers = true;
-    return true;
   }
 
-  /** Tells that it is ended for its memory. */
-  void tell(Preemption reading) {
+  private void tell(Preemption reading) {
     listening.ifPresent(to -> to.tell(Kind.PREEMPTED, OptionalLong.of(reading.treeBytes())));
   }
 

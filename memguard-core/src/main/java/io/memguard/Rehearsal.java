@@ -5,6 +5,7 @@ import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.Requirement;
+import io.memguard.outcome.Signal;
 import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Machine;
@@ -46,7 +47,7 @@ final class Rehearsal {
   }
 
   /**
-   * Starts the child, and returns when it was reaped, or after a second at most.
+   * Starts the child, and returns when it was reaped, or after some seconds at most.
    *
    * @param end ends it
    * @return false if none is to be had: where witnesses do not work, nobody would hold the memory
@@ -77,28 +78,38 @@ final class Rehearsal {
 
   private GuardedProcess start(Witnesses.Preload preload, OomCounters counters)
       throws LaunchException {
+    Witnesses.Idle idle;
     long began = System.nanoTime();
     try {
       preload.slot().ifPresent(WitnessPage.Slot::askToHold);
-      Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, OomVictims.unknown());
-      Witnesses.Idle idle = Witnesses.launchIdle(engine, preload, Redirect.PIPE);
-      LaunchPlan plan = idle.plan();
-      Postmortem postmortem =
-          new Postmortem(
-              plan,
-              preload,
-              Leaves.Lease.none(WHOSE),
-              Map.of(),
-              Optional.empty(),
-              idle.child(),
-              Postmortem.Files.of(plan),
-              kernel,
-              began);
-      return new GuardedProcess(idle.child(), postmortem, plan.limits(), Admission.NOTHING);
+      idle = Witnesses.launchIdle(engine, preload, Redirect.PIPE);
     } catch (LaunchException | RuntimeException | Error e) {
       preload.release();
       throw e;
     }
+    try {
+      return guarded(idle, preload, counters, began);
+    } catch (RuntimeException | Error e) {
+      idle.child().signal(Signal.KILL);
+      throw e;
+    }
+  }
+
+  private static GuardedProcess guarded(
+      Witnesses.Idle idle, Witnesses.Preload preload, OomCounters counters, long began) {
+    LaunchPlan plan = idle.plan();
+    Postmortem postmortem =
+        new Postmortem(
+            plan,
+            preload,
+            Leaves.Lease.none(WHOSE),
+            Map.of(),
+            Optional.empty(),
+            idle.child(),
+            Postmortem.Files.of(plan),
+            Postmortem.Kernel.before(counters, OomVictims.unknown()),
+            began);
+    return new GuardedProcess(idle.child(), postmortem, plan.limits(), Admission.NOTHING);
   }
 
   private void await(BooleanSupplier done) {

@@ -9,7 +9,6 @@ import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Preemption;
-import io.memguard.platform.ProcessTree;
 import io.memguard.platform.ThreadCpuTime;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.procfs.PageAllocations;
@@ -30,7 +29,6 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -53,7 +51,6 @@ final class TreeWatch implements MemoryWatch.Client {
   private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
   private final MemoryWatch thread;
-  private final BooleanSupplier hurry;
   private final Predicate<Consumer<GuardedProcess>> rehearsal;
   private final ProtectionState state = state();
   private final Queue<Watched> launched = new ConcurrentLinkedQueue<>();
@@ -122,13 +119,10 @@ final class TreeWatch implements MemoryWatch.Client {
   /**
    * Makes one that watches nobody yet.
    *
-   * @param hurry tells whether the container is about to run out of memory
    * @param rehearsal has a child ended that was started for that; false if none is to be had
    */
-  TreeWatch(
-      MemoryWatch thread, BooleanSupplier hurry, Predicate<Consumer<GuardedProcess>> rehearsal) {
+  TreeWatch(MemoryWatch thread, Predicate<Consumer<GuardedProcess>> rehearsal) {
     this.thread = thread;
-    this.hurry = hurry;
     this.rehearsal = rehearsal;
   }
 
@@ -329,45 +323,10 @@ final class TreeWatch implements MemoryWatch.Client {
       one.gone = true;
     } else {
       one.empty = empty;
-      judgeAndAct(one, givenOut);
-    }
-  }
-
-  /**
-   * To measure takes as long as the kernel, and whoever else wants the CPU, has it take. Where
-   * there is no time for that, the tree is stopped meanwhile.
-   */
-  private void judgeAndAct(Watched one, OptionalLong givenOut) {
-    ProcessTrees.Tree tree = one.tree();
-    Set<ProcessHandle> stopped = new HashSet<>();
-    boolean killed = false;
-    try {
-      TreeGauge.Judgement judgement =
-          one.gauge.look(
-              givenOut,
-              tree.residentBytes(),
-              enough -> {
-                if (hurry.getAsBoolean()) {
-                  stopped.addAll(tree.stop());
-                }
-                return tree.measure(enough);
-              });
+      TreeGauge.Judgement judgement = one.gauge.look(givenOut, tree.residentBytes(), tree::measure);
       judging += judgement.took(); // it waits for that by itself, and the others need not
       act(one, judgement);
-      killed = isKilled(one, judgement.action());
-    } finally {
-      if (!killed) {
-        stopped.forEach(ProcessTree::resume); // also whoever was asked to end, which needs it
-      }
     }
-  }
-
-  private static boolean isKilled(Watched one, TreeGauge.Action action) {
-    return switch (action) {
-      case NONE -> false;
-      case END -> one.grace.isZero();
-      case KILL -> true;
-    };
   }
 
   private static void act(Watched one, TreeGauge.Judgement judgement) {

@@ -18,13 +18,11 @@ import io.memguard.outcome.Preemption;
 import io.memguard.recover.RetryPolicy;
 import io.memguard.support.Children;
 import io.memguard.support.ContainerOfFiles;
-import io.memguard.support.Engines;
 import io.memguard.support.Eventually;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -95,39 +93,6 @@ final class PreemptedForOthersTest {
       assertPreempted(parent.outcome().get(20, TimeUnit.SECONDS), 2);
       container.headroom(LIMIT);
       Eventually.awaitGone(child);
-    }
-  }
-
-  /** Its processes seem to hold 240 MiB, of 128 that they may, and hold some 90. */
-  @Test
-  void whoMayBeTooLargeIsStoppedWhileItIsMeasuredAndGoesOn() throws Exception {
-    String share =
-        """
-        import mmap, os, signal
-        resumed = []
-        signal.signal(signal.SIGCONT, lambda *_: resumed.append(1))
-        held = b"x" * (60 << 20)
-        end, begin = os.pipe()
-        for i in range(3):
-            if os.fork() == 0:
-                os.close(begin)
-                os.read(end, 1)
-                os._exit(0)
-        while len(resumed) < 2: # the machine gives out memory meanwhile, so it may have grown
-            with mmap.mmap(-1, 4 << 20) as given:
-                given.write(b"x" * (4 << 20))
-        os.close(begin)
-        for i in range(3):
-            assert os.wait()[1] == 0
-        print("right")
-        """;
-    Assumptions.assumeTrue(Engines.isNative(), "nobody is stopped without the native library");
-    try (MemoryGuard guard = guard()) {
-      container.headroom(RESERVE + 100 * MIB);
-      MemoryLimits limits = MemoryLimits.none().withTreeMemory("128MiB");
-      GuardedProcess sharing = guard.start(python(share), limits);
-      assertThat(Children.output(sharing)).isEqualTo("right\n");
-      assertThat(sharing.outcome().get(20, TimeUnit.SECONDS).isSuccess()).isTrue();
     }
   }
 

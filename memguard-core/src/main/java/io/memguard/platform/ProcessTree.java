@@ -24,7 +24,6 @@ import java.util.stream.Stream;
  * <p>Not safe to share between threads.
  */
 public final class ProcessTree {
-  private static final Signal CONTINUE = new Signal(18);
   private static final Signal STOP = new Signal(19);
   private static final int MAX_ROUNDS = 100;
 
@@ -141,15 +140,6 @@ public final class ProcessTree {
    * it runs.
    */
   public static void stop(ProcessHandle handle) {
-    signal(handle, STOP);
-  }
-
-  /** Has a process that was {@linkplain #stop stopped} go on. */
-  public static void resume(ProcessHandle handle) {
-    signal(handle, CONTINUE);
-  }
-
-  private static void signal(ProcessHandle handle, Signal signal) {
     if (!Linux.isLoaded()) {
       return;
     }
@@ -157,7 +147,7 @@ public final class ProcessTree {
     if (pidfd >= 0) {
       if (handle
           .isAlive()) { // asked after opening: the pidfd is this process's and not a successor's
-        Linux.guard_pidfd_signal(pidfd, signal.number());
+        Linux.guard_pidfd_signal(pidfd, STOP.number());
       }
       Linux.guard_close(pidfd);
     }

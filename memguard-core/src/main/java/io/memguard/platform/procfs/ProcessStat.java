@@ -25,11 +25,6 @@ record ProcessStat(
   private static final int VSIZE = 23;
   private static final int RSS = 24;
 
-  /** Tells whether it was stopped, by a signal or a debugger. */
-  boolean isStopped() {
-    return state == 'T' || state == 't';
-  }
-
   /** Understands a line, or returns null if it is none. */
   static @Nullable ProcessStat parse(byte[] line, int length) {
     int at = afterName(line, length);

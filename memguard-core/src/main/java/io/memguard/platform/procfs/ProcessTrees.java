@@ -1,7 +1,6 @@
 package io.memguard.platform.procfs;
 
 import io.memguard.platform.Linux;
-import io.memguard.platform.ProcessTree;
 import io.memguard.platform.ThreadCpuTime;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -58,6 +57,11 @@ public final class ProcessTrees implements AutoCloseable {
 
   /** Processes of no tree, with their start times, so that each is looked at once. */
   private final Map<Long, Long> strangers = new HashMap<>();
+
+  /**
+   * Who has ended and whose parent never asks: where that is pid 1, there are ever more of them.
+   */
+  private final Set<Long> zombies = new HashSet<>();
 
   /** Those to whom the kernel may give a tree's orphans: the roots' ancestors, one is init. */
   private final Set<Long> reapers = new HashSet<>(Set.of(INIT));
@@ -172,24 +176,6 @@ public final class ProcessTrees implements AutoCloseable {
     }
 
     /**
-     * Stops those that it had at the last look.
-     *
-     * @return whom it stopped, to be {@linkplain ProcessTree#resume resumed}: not who was stopped
-     *     already
-     */
-    public Set<ProcessHandle> stop() {
-      Set<ProcessHandle> stopped = new HashSet<>();
-      for (Member member : processes) {
-        Optional<ProcessHandle> handle = ProcessHandle.of(member.pid());
-        if (handle.isPresent() && member.refresh(files) && !member.stat().isStopped()) {
-          ProcessTree.stop(handle.get());
-          stopped.add(handle.get());
-        }
-      }
-      return stopped;
-    }
-
-    /**
      * Returns what it had resident at the last look, in bytes: shared pages once for each process,
      * mapped files too. What {@link #measure} would find is no more, but for what is swapped out,
      * and up to 16 MiB that it wrote into files in memory and does not map. (More than that, if
@@ -291,15 +277,20 @@ public final class ProcessTrees implements AutoCloseable {
     Set<Long> listed = new HashSet<>();
     files
         .numbers("")
-        .filter(pid -> listed.add(pid) && !members.containsKey(pid) && !isStranger(pid))
+        .filter(
+            pid ->
+                listed.add(pid) && !members.containsKey(pid) && !isStranger(pid) && !isZombie(pid))
         .forEach(
             pid -> {
               ProcessStat stat = files.stat(statFile(pid));
-              if (stat != null && !stat.hasEnded()) {
+              if (stat != null && stat.hasEnded()) {
+                zombies.add(pid);
+              } else if (stat != null) {
                 newcomers.put(pid, stat);
               }
             });
     strangers.keySet().retainAll(listed);
+    zombies.retainAll(listed);
     Set<Long> unclearBefore = unclear;
     unclear = new HashSet<>();
     newcomers.forEach((pid, stat) -> place(pid, stat, newcomers, unclearBefore));
@@ -311,6 +302,13 @@ public final class ProcessTrees implements AutoCloseable {
       strangers.remove(pid);
     }
     return strangers.containsKey(pid);
+  }
+
+  private boolean isZombie(long pid) {
+    if (zombies.contains(pid) && lastPid.mayBeAnothers(pid)) {
+      zombies.remove(pid);
+    }
+    return zombies.contains(pid);
   }
 
   /** Finds out whose a newcomer is, and first whose its parent is if that is one too. */
@@ -399,5 +397,6 @@ public final class ProcessTrees implements AutoCloseable {
     marked.clear();
     members.clear();
     strangers.clear();
+    zombies.clear();
   }
 }

@@ -240,6 +240,24 @@ final class FakeProcTest {
     assertThat(tree.pids()).containsExactly(101L);
   }
 
+  /** Where pid 1 never asks for anybody's status, there are ever more of them. */
+  @Test
+  void whoHasEndedIsNotReadAgainUntilHisPidMayBeAnothers() throws Exception {
+    process(60, 1, 900, 0);
+    Path stat = proc.resolve("60/stat");
+    Files.writeString(stat, Files.readString(stat).replace("(b) S", "(b) Z"));
+    Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
+    rest();
+    process(60, 1, 2000, 10);
+    marked(60, "MARK=1\0");
+    lastPid(101);
+    rest();
+    assertThat(tree.pids()).containsExactly(ROOT);
+    lastPid(60);
+    rest();
+    assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 60L);
+  }
+
   @Test
   void memoryIsAnonymousAndSharedAndSwappedButNotFilesNorWhatIsFree() throws Exception {
     Files.writeString(
