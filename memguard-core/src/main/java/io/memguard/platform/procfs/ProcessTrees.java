@@ -279,7 +279,10 @@ public final class ProcessTrees implements AutoCloseable {
         .numbers("")
         .filter(
             pid ->
-                listed.add(pid) && !members.containsKey(pid) && !isStranger(pid) && !isZombie(pid))
+                listed.add(pid)
+                    && !members.containsKey(pid)
+                    && !isStill(strangers.keySet(), pid)
+                    && !isStill(zombies, pid))
         .forEach(
             pid -> {
               ProcessStat stat = files.stat(statFile(pid));
@@ -297,18 +300,12 @@ public final class ProcessTrees implements AutoCloseable {
     mustListAgain |= !unclear.isEmpty();
   }
 
-  private boolean isStranger(long pid) {
-    if (strangers.containsKey(pid) && lastPid.mayBeAnothers(pid)) {
-      strangers.remove(pid);
+  /** Tells whether a pid is one of those, and forgets it if it may be another process's by now. */
+  private boolean isStill(Set<Long> known, long pid) {
+    if (known.contains(pid) && lastPid.mayBeAnothers(pid)) {
+      known.remove(pid);
     }
-    return strangers.containsKey(pid);
-  }
-
-  private boolean isZombie(long pid) {
-    if (zombies.contains(pid) && lastPid.mayBeAnothers(pid)) {
-      zombies.remove(pid);
-    }
-    return zombies.contains(pid);
+    return known.contains(pid);
   }
 
   /** Finds out whose a newcomer is, and first whose its parent is if that is one too. */
