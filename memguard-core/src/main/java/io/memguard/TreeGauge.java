@@ -17,9 +17,14 @@ import java.util.function.LongSupplier;
  */
 final class TreeGauge {
   static final long SHORTEST_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
-  static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  /** So often who is in it is looked at, however little it could have grown. */
+  static final long LONGEST_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+  static final long LONGEST_PAUSE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   private static final int PAUSE_PART = 4;
+  private static final int TOGETHER_PART = 4;
 
   /** Who counts for more than he has is measured now and then: he may have come down. */
   private static final long MEASURED_NANOS = TimeUnit.SECONDS.toNanos(10);
@@ -94,18 +99,28 @@ final class TreeGauge {
   }
 
   /**
-   * Tells whether it need not be looked at yet, although it is due.
+   * Tells whether it has to be looked at now; if it cannot have grown that far, its time is put
+   * off.
    *
+   * @param now as {@link System#nanoTime}
    * @param givenOut what the machine has given out until now, to whomever; empty if it cannot tell
    */
-  boolean canWait(OptionalLong givenOut) {
-    long now = nanoClock.getAsLong();
+  boolean isDue(long now, OptionalLong givenOut) {
     long least = leastRoom(givenOut);
-    if (least <= 0 || now - lookedAt >= LONGEST_NANOS) {
-      return false;
+    if (least > 0) {
+      long later = Math.min(now + nanosToFill(least), lookedAt + LONGEST_NANOS);
+      due = later - due > 0 ? later : due;
     }
-    due = Math.min(now + nanosToFill(least), lookedAt + LONGEST_NANOS);
-    return true;
+    return due - now <= 0;
+  }
+
+  /**
+   * Tells whether it may as well be looked at now, with others that are due: the last quarter of
+   * its time has begun. So those that were started one after the other come to be looked at
+   * together.
+   */
+  boolean isNearlyDue(long now) {
+    return due - now <= (due - lookedAt) / TOGETHER_PART;
   }
 
   /** Returns what it lacks at least to the next threshold; 0 or less if that is unknown. */
@@ -154,10 +169,10 @@ final class TreeGauge {
 
   /**
    * Returns how long to look away after something that took so much of a CPU: for four fifths of
-   * the time.
+   * the time, but no longer than a second.
    */
   static long pause(long took) {
-    return Math.min(PAUSE_PART * took, LONGEST_NANOS);
+    return Math.min(PAUSE_PART * took, LONGEST_PAUSE_NANOS);
   }
 
   private Judgement judge(Reading reading, long most, long took) {

@@ -28,7 +28,6 @@ import java.util.OptionalLong;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -46,9 +45,6 @@ import org.slf4j.LoggerFactory;
  */
 final class TreeWatch implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(TreeWatch.class);
-
-  /** What is due within this time is looked at together. */
-  private static final long TOGETHER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
   private final MemoryWatch thread;
   private final Predicate<Consumer<GuardedProcess>> rehearsal;
@@ -281,18 +277,22 @@ final class TreeWatch implements MemoryWatch.Client {
 
   private void look(Sources from, long now) {
     OptionalLong givenOut = from.allocations.bytes();
+    boolean any = false;
+    for (Watched one : watched) {
+      any |= one.gauge.isDue(now, givenOut); // of all of them: it puts off those that can wait
+    }
+    if (!any) {
+      return;
+    }
     Map<ProcessTrees.Tree, Watched> due = new LinkedHashMap<>();
     Set<ProcessTrees.Tree> ended = new HashSet<>();
     for (Watched one : newestFirst()) {
-      if (one.gauge.due() - now <= TOGETHER_NANOS && !one.gauge.canWait(givenOut)) {
+      if (one.gauge.isNearlyDue(now)) {
         due.put(one.tree(), one);
         if (one.tree().processes() <= 1 && one.process.hasEnded()) {
           ended.add(one.tree());
         }
       }
-    }
-    if (due.isEmpty()) {
-      return;
     }
     long began = ThreadCpuTime.nanos();
     judging = 0;

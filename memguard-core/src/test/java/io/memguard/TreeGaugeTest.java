@@ -131,34 +131,49 @@ final class TreeGaugeTest {
 
   @Test
   void howeverLongMeasuringTookItIsLookedAtASecondLater() {
-    measuringTakes = 20 * TreeGauge.LONGEST_NANOS;
+    measuringTakes = 20 * TreeGauge.LONGEST_PAUSE_NANOS;
     look(2 * HARD, HARD - MIB);
-    assertThat(gauge.due() - now).isEqualTo(TreeGauge.LONGEST_NANOS);
+    assertThat(gauge.due() - now).isEqualTo(TreeGauge.LONGEST_PAUSE_NANOS);
   }
 
   @Test
   void itNeedNotBeLookedAtIfTheMachineHasNotGivenOutAsMuch() {
-    assertThat(gauge.canWait(OptionalLong.of(7))).as("nothing is known yet").isFalse();
     look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
     now = gauge.due();
-    assertThat(gauge.canWait(UNKNOWN)).isFalse();
-    assertThat(gauge.canWait(OptionalLong.of(7 + 100 * MIB))).isFalse();
-    assertThat(gauge.canWait(OptionalLong.of(7 + 40 * MIB))).isTrue();
+    assertThat(gauge.isDue(now, UNKNOWN)).isTrue();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 100 * MIB))).isTrue();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 40 * MIB))).isFalse();
     assertThat(gauge.due() - now).isEqualTo(MemoryWatch.nanosToFill(60 * MIB));
     now += TreeGauge.LONGEST_NANOS;
-    assertThat(gauge.canWait(OptionalLong.of(7))).as("who is in it has to be seen").isFalse();
+    assertThat(gauge.isDue(now, OptionalLong.of(7))).as("who is in it has to be seen").isTrue();
+  }
+
+  @Test
+  void whatTheMachineHasGivenOutNeverMakesItDueEarlier() {
+    look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
+    long due = gauge.due();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 99 * MIB))).isFalse();
+    assertThat(gauge.due()).isEqualTo(due);
+  }
+
+  @Test
+  void itIsLookedAtWithOthersInTheLastQuarterOfItsTime() {
+    look(SOFT - 100 * MIB, 0);
+    long interval = gauge.due() - now;
+    assertThat(gauge.isNearlyDue(now + interval * 3 / 4 - 1)).isFalse();
+    assertThat(gauge.isNearlyDue(now + interval * 3 / 4 + 1)).isTrue();
   }
 
   @Test
   void itNeedNotBeMeasuredAgainIfTheMachineHasNotGivenOutAsMuch() {
     look(OptionalLong.of(7), 3 * HARD, SOFT - 100 * MIB);
-    now += 9 * TreeGauge.LONGEST_NANOS;
+    now += 4 * TreeGauge.LONGEST_NANOS;
     look(OptionalLong.of(7 + 40 * MIB), 3 * HARD, 0);
     assertThat(measured).isEqualTo(1);
     assertThat(gauge.due() - now).isEqualTo(MemoryWatch.nanosToFill(60 * MIB));
     look(OptionalLong.of(7 + 100 * MIB), 3 * HARD, SOFT - 100 * MIB);
     assertThat(measured).isEqualTo(2);
-    now += 10 * TreeGauge.LONGEST_NANOS;
+    now += 5 * TreeGauge.LONGEST_NANOS;
     look(OptionalLong.of(7 + 100 * MIB), 3 * HARD, 0);
     assertThat(measured).as("it may have come down").isEqualTo(3);
   }

@@ -132,8 +132,8 @@ public final class Trees {
   private static double cost(String name, Duration interval, Callable<Long> poll) throws Exception {
     for (int i = 0; i < WARM_UP; i++) {
       poll.call();
+      TimeUnit.NANOSECONDS.sleep(interval.toNanos()); // for the watch, which goes on by itself
     }
-    TimeUnit.SECONDS.sleep(2); // the compiler has things to do
     long cpu = cpuNanos();
     long began = System.nanoTime();
     long slept = began;
