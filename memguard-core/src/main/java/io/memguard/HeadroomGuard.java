@@ -328,7 +328,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     VictimPolicy.standard().choose(List.of(one, other));
     weigh();
     headroom.look().ifPresent(reading -> preemption(one, new Case(reading, 0)));
-    new ProcessTree(ProcessHandle.current()).living();
+    new ProcessTree(ProcessHandle.current(), Optional.empty()).look();
     events.rehearse();
   }
 

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class TreeEnder {
   private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
+  private static final int POLLS_PER_LOOK = 10;
   private static final long KILLED_WITHIN_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** Times of {@link System#nanoTime} can be compared if they are less than 292 years apart. */
@@ -29,7 +30,7 @@ final class TreeEnder {
   private final Runnable whenGone;
   private @Nullable CompletableFuture<Void> done;
   private @Nullable Thread thread;
-  private volatile long killAt;
+  private volatile long giveUpAt;
   private boolean killing;
 
   /**
@@ -57,25 +58,17 @@ final class TreeEnder {
    * @param members some of it
    */
   synchronized void end(Duration grace, Set<ProcessHandle> members) {
-    long wanted = System.nanoTime() + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
     boolean politely = !grace.isZero();
-    if (done != null && done.isDone()) { // something is left that was not found, or is new
-      done = null;
-      killing = false;
-    }
-    if (killing || (done != null && killAt - wanted <= 0)) {
-      return;
-    }
-    killAt = wanted;
-    known.addAll(members);
+    known.addAll(members); // also while it is being killed: they may be new
     if (!politely) {
-      for (ProcessHandle member : members) {
-        ProcessTree.stop(member);
-      }
+      members.forEach(ProcessTree::stop);
     }
-    if (done == null) {
+    long wanted = System.nanoTime() + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
+    if (thread == null) { // or something is left that was not found, or is new
+      giveUpAt = wanted;
       begin(politely, members);
-    } else {
+    } else if (!killing && wanted - giveUpAt < 0) {
+      giveUpAt = wanted;
       LockSupport.unpark(thread);
     }
   }
@@ -83,10 +76,9 @@ final class TreeEnder {
   private void begin(boolean politely, Set<ProcessHandle> members) {
     CompletableFuture<Void> ending = new CompletableFuture<>();
     done = ending; // first: whoever hears of the child's end is to wait for the tree's
+    killing = false;
     if (politely) {
-      for (ProcessHandle member : members) {
-        member.destroy();
-      }
+      members.forEach(ProcessHandle::destroy);
     }
     Thread made =
         new Thread(() -> endAndTell(politely, members, ending), "memguard-ending-" + process.pid());
@@ -95,8 +87,8 @@ final class TreeEnder {
     try {
       made.start();
     } catch (OutOfMemoryError e) { // no thread is to be had: then those that are known, at once
-      child.signal(Signal.KILL);
-      members.forEach(ProcessHandle::destroyForcibly); // they are stopped already
+      thread = null;
+      killKnown();
       ending.complete(null);
     }
   }
@@ -108,53 +100,99 @@ final class TreeEnder {
 
   private void endAndTell(
       boolean politely, Set<ProcessHandle> asked, CompletableFuture<Void> ending) {
+    boolean gone = false;
     try {
-      ProcessTree tree = new ProcessTree(process.toHandle());
-      findAll(tree);
-      if (politely) {
-        tree.terminate(asked);
-        awaitEnd(tree);
+      ProcessTree tree = new ProcessTree(process.toHandle(), mark);
+      gone = (politely && terminate(tree, asked)) || kill(tree);
+      while (gone && !finish()) {
+        gone = kill(tree);
       }
-      // What was started in the meantime, and left the tree before anybody looked, has the mark.
-      findAll(tree);
-      if (!tree.living().isEmpty()) {
-        beginKilling();
-        tree.kill();
-        awaitEnd(tree);
-      }
-      if (tree.living().isEmpty()) {
+    } catch (RuntimeException | Error e) {
+      killKnown(); // some are stopped, and nobody else would
+      throw e;
+    } finally {
+      leave();
+      if (gone) {
         whenGone.run();
       }
-    } finally {
       ending.complete(null);
     }
   }
 
-  private void findAll(ProcessTree tree) {
-    tree.add(known);
-    tree.findMarked(mark);
+  /** Returns whether nothing is left of it. */
+  private boolean terminate(ProcessTree tree, Set<ProcessHandle> asked) {
+    isLeft(tree);
+    tree.terminate(asked);
+    awaitEnd(tree);
+    return !isLeft(tree);
   }
 
-  private synchronized void beginKilling() {
-    killing = true;
-    killAt = System.nanoTime() + KILLED_WITHIN_NANOS;
+  /** Returns the same. */
+  private boolean kill(ProcessTree tree) {
+    synchronized (this) {
+      killing = true;
+      giveUpAt = System.nanoTime() + KILLED_WITHIN_NANOS;
+    }
+    tree.add(known);
+    do {
+      tree.kill();
+      awaitEnd(tree);
+    } while (isLeft(tree) && !isTimeToGoOn());
+    return tree.living().isEmpty();
+  }
+
+  /** What was started and left the tree before anybody looked has the mark. */
+  private boolean isLeft(ProcessTree tree) {
+    tree.add(known);
+    tree.look();
+    return !tree.living().isEmpty();
+  }
+
+  /**
+   * Returns false if somebody who lives became known meanwhile. From then on, whoever comes begins
+   * anew.
+   */
+  private synchronized boolean finish() {
+    boolean none = known.stream().allMatch(ProcessTree::hasEnded);
+    if (none) {
+      leave();
+    }
+    return none;
+  }
+
+  private synchronized void leave() {
+    if (thread == Thread.currentThread()) {
+      thread = null;
+      known.clear();
+    }
+  }
+
+  private void killKnown() {
+    child.signal(Signal.KILL);
+    known.forEach(ProcessHandle::destroyForcibly);
   }
 
   /**
    * There is no descriptor to wait on for a process that is not our own child, so this looks again
-   * and again.
+   * and again. What those that live have started is looked for less often: it takes longer.
    */
   private void awaitEnd(ProcessTree tree) {
-    while (!tree.living().isEmpty() && pause()) {
-      tree.refresh();
+    for (int polls = 1; !tree.living().isEmpty() && pause(); polls++) {
+      if (polls % POLLS_PER_LOOK == 0) {
+        tree.look();
+      }
     }
   }
 
   /** Returns false if it is time to go on; less patience may be asked for at any moment. */
   private boolean pause() {
-    if (System.nanoTime() - killAt < 0) {
+    if (!isTimeToGoOn()) {
       LockSupport.parkNanos(this, POLL_NANOS);
     }
-    return System.nanoTime() - killAt < 0 && !Thread.currentThread().isInterrupted();
+    return !isTimeToGoOn();
+  }
+
+  private boolean isTimeToGoOn() {
+    return System.nanoTime() - giveUpAt >= 0 || Thread.currentThread().isInterrupted();
   }
 }

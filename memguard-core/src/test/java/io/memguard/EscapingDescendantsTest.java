@@ -76,6 +76,22 @@ final class EscapingDescendantsTest {
     Eventually.awaitGone(left.pid());
   }
 
+  /** Both watches may choose a child, and the one may know more of it than the other did. */
+  @Test
+  void whatBecomesKnownWhileItIsBeingEndedIsEndedToo(MemoryGuard guard) throws Exception {
+    for (int round = 0; round < 20; round++) {
+      GuardedProcess child = guard.start(sh("exec sleep 3600"), MemoryLimits.none());
+      Process another = new ProcessBuilder("sleep", "3600").start(); // it has no mark
+      try {
+        child.preempt(READING, Set.of(), Duration.ZERO);
+        child.preempt(READING, Set.of(another.toHandle()), Duration.ZERO);
+        Eventually.awaitGone(another.pid());
+      } finally {
+        another.destroyForcibly();
+      }
+    }
+  }
+
   private static void assumeWitness(MemoryGuard guard) {
     Assumptions.assumeTrue(Engines.isNative(), "the end is watched by the native engine");
     assertThat(guard.capabilities().protections().get(Protection.WITNESS).active()).isTrue();

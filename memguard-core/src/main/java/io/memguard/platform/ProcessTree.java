@@ -2,24 +2,18 @@ package io.memguard.platform;
 
 import io.memguard.outcome.Signal;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Deque;
-import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
  * A process and all that descend from it, as {@code /proc} shows them. A descendant that was given
- * to another parent is kept once it has been seen.
+ * to another parent is kept once it has been seen, and is found by its mark if it has one.
  *
  * <p>Not safe to share between threads.
  */
@@ -27,68 +21,49 @@ public final class ProcessTree {
   private static final Signal STOP = new Signal(19);
   private static final int MAX_ROUNDS = 100;
 
+  private final Optional<String> mark;
   private final Set<ProcessHandle> members = new LinkedHashSet<>();
 
-  /** Takes a first look. */
-  public ProcessTree(ProcessHandle root) {
-    members.add(root);
-    refresh();
-  }
-
   /**
-   * Looks for members that were started since.
+   * Begins with its root alone.
    *
-   * @return those that are new
+   * @param mark what all of it has in the environment it was started with, {@link
+   *     WitnessPage#VARIABLE}{@code =VALUE}, and nobody else; or empty
    */
-  public Set<ProcessHandle> refresh() {
-    Map<Long, List<ProcessHandle>> children = new HashMap<>();
-    try (Stream<ProcessHandle> all = ProcessHandle.allProcesses()) {
-      children.putAll(
-          all.collect(
-              Collectors.groupingBy(handle -> handle.parent().map(ProcessHandle::pid).orElse(0L))));
-    }
-    Set<ProcessHandle> fresh = new LinkedHashSet<>();
-    Deque<ProcessHandle> toVisit = new ArrayDeque<>(living());
-    while (!toVisit.isEmpty()) {
-      for (ProcessHandle child : children.getOrDefault(toVisit.pop().pid(), List.of())) {
-        if (!hasEnded(child) && members.add(child)) {
-          fresh.add(child);
-          toVisit.push(child);
-        }
-      }
-    }
-    return fresh;
+  public ProcessTree(ProcessHandle root, Optional<String> mark) {
+    this.mark = mark;
+    members.add(root);
   }
 
   /** Adds processes that are known to belong to it. */
   public void add(Collection<ProcessHandle> known) {
     members.addAll(known);
-    refresh();
   }
 
   /**
-   * Adds the processes that have a text in the environment they were started with: descendants that
-   * were given to another parent before anybody looked.
+   * Looks for members that are not known yet.
    *
-   * @param mark the text, {@code NAME=VALUE}; empty finds nothing
+   * @return those
    */
-  public void findMarked(Optional<String> mark) {
-    if (mark.isEmpty()) {
-      return;
+  public Set<ProcessHandle> look() {
+    ProcessTable table = ProcessTable.now();
+    Set<ProcessHandle> found = new LinkedHashSet<>();
+    Deque<ProcessHandle> toVisit = new ArrayDeque<>(living());
+    mark.ifPresent(text -> addNew(table.orphans(text), found, toVisit));
+    while (!toVisit.isEmpty()) {
+      addNew(table.children(toVisit.pop()), found, toVisit);
     }
-    try (Stream<ProcessHandle> all = ProcessHandle.allProcesses()) {
-      all.filter(handle -> !hasEnded(handle) && hasMark(handle, mark.get())).forEach(members::add);
-    }
-    refresh();
+    return found;
   }
 
-  private static boolean hasMark(ProcessHandle handle, String mark) {
-    Path environment = Path.of("/proc", String.valueOf(handle.pid()), "environ");
-    try {
-      String variables = Files.readString(environment, StandardCharsets.ISO_8859_1);
-      return ("\0" + variables).contains("\0" + mark + "\0");
-    } catch (IOException e) {
-      return false; // it is another user's, or has ended
+  private void addNew(
+      List<ProcessHandle> handles, Set<ProcessHandle> found, Deque<ProcessHandle> toVisit) {
+    for (ProcessHandle handle : handles) {
+      if (!members.contains(handle) && !hasEnded(handle)) {
+        members.add(handle);
+        found.add(handle);
+        toVisit.push(handle);
+      }
     }
   }
 
@@ -123,14 +98,14 @@ public final class ProcessTree {
   }
 
   /**
-   * Ends every member. They are stopped first, from the root down, so that none can start another
-   * behind our back.
+   * Ends every member. They are stopped first, until a look finds no other, so that none can start
+   * another behind our back.
    */
   public void kill() {
     Collection<ProcessHandle> toStop = living();
     for (int round = 0; !toStop.isEmpty() && round < MAX_ROUNDS; round++) {
       toStop.forEach(ProcessTree::stop);
-      toStop = refresh();
+      toStop = look();
     }
     living().forEach(ProcessHandle::destroyForcibly);
   }
