@@ -59,32 +59,33 @@ final class TreeEnder {
    */
   synchronized void end(Duration grace, Set<ProcessHandle> members) {
     boolean politely = !grace.isZero();
-    known.addAll(members); // also while it is being killed: they may be new
-    if (!politely) {
-      members.forEach(ProcessTree::stop);
+    for (ProcessHandle member : members) {
+      boolean isNew = known.add(member); // also while it is being killed
+      if (!politely) {
+        ProcessTree.stop(member);
+      } else if (isNew) {
+        member.destroy();
+      }
     }
     long wanted = System.nanoTime() + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
     if (thread == null) { // or something is left that was not found, or is new
       giveUpAt = wanted;
-      begin(politely, members);
+      begin(politely);
     } else if (!killing && wanted - giveUpAt < 0) {
       giveUpAt = wanted;
       LockSupport.unpark(thread);
     }
   }
 
-  private void begin(boolean politely, Set<ProcessHandle> members) {
+  private void begin(boolean politely) {
     CompletableFuture<Void> ending = new CompletableFuture<>();
     done = ending; // first: whoever hears of the child's end is to wait for the tree's
     killing = false;
-    if (politely) {
-      members.forEach(ProcessHandle::destroy);
-    }
-    Thread made =
-        new Thread(() -> endAndTell(politely, members, ending), "memguard-ending-" + process.pid());
-    made.setDaemon(true);
-    thread = made;
     try {
+      Thread made =
+          new Thread(() -> endAndTell(politely, ending), "memguard-ending-" + process.pid());
+      made.setDaemon(true);
+      thread = made;
       made.start();
     } catch (OutOfMemoryError e) { // no thread is to be had: then those that are known, at once
       thread = null;
@@ -98,47 +99,62 @@ final class TreeEnder {
     return done == null ? CompletableFuture.completedFuture(null) : done.copy();
   }
 
-  private void endAndTell(
-      boolean politely, Set<ProcessHandle> asked, CompletableFuture<Void> ending) {
-    boolean gone = false;
+  private void endAndTell(boolean politely, CompletableFuture<Void> ending) {
     try {
-      ProcessTree tree = new ProcessTree(process.toHandle(), mark);
-      gone = (politely && terminate(tree, asked)) || kill(tree);
-      while (gone && !finish()) {
-        gone = kill(tree);
-      }
-    } catch (RuntimeException | Error e) {
-      killKnown(); // some are stopped, and nobody else would
-      throw e;
-    } finally {
-      leave();
-      if (gone) {
+      if (end(politely)) {
         whenGone.run();
       }
+    } finally {
+      leave();
       ending.complete(null);
     }
   }
 
   /** Returns whether nothing is left of it. */
-  private boolean terminate(ProcessTree tree, Set<ProcessHandle> asked) {
-    isLeft(tree);
-    tree.terminate(asked);
-    awaitEnd(tree);
-    return !isLeft(tree);
+  private boolean end(boolean politely) {
+    ProcessTree tree = new ProcessTree(process.toHandle(), mark);
+    boolean gone = (politely && terminate(tree)) || kill(tree);
+    while (gone && !finish()) {
+      gone = kill(tree);
+    }
+    return gone;
   }
 
-  /** Returns the same. */
+  /**
+   * What they start in answer may take its time, and is asked to end when it alone is left: then
+   * nobody waits for it any more.
+   */
+  private boolean terminate(ProcessTree tree) {
+    isLeft(tree);
+    do {
+      tree.terminate(known);
+      for (int polls = 1; !tree.living().isEmpty() && pause(); polls++) {
+        if (polls % POLLS_PER_LOOK == 0) { // seldom: it takes longer
+          tree.look();
+        }
+      }
+    } while (isLeft(tree) && !isTimeToGoOn());
+    return tree.living().isEmpty();
+  }
+
   private boolean kill(ProcessTree tree) {
     synchronized (this) {
       killing = true;
       giveUpAt = System.nanoTime() + KILLED_WITHIN_NANOS;
     }
-    tree.add(known);
+    boolean left;
     do {
+      tree.add(known);
       tree.kill();
-      awaitEnd(tree);
-    } while (isLeft(tree) && !isTimeToGoOn());
-    return tree.living().isEmpty();
+      while (!tree.living().isEmpty() && !tree.add(known) && pause()) {
+        // there is no descriptor to wait on for a process that is not our own child
+      }
+      left = isLeft(tree);
+    } while (left && !isTimeToGoOn());
+    if (left) {
+      tree.kill(); // somebody does not end, and the others need not wait for him
+    }
+    return !left;
   }
 
   /** What was started and left the tree before anybody looked has the mark. */
@@ -153,35 +169,25 @@ final class TreeEnder {
    * anew.
    */
   private synchronized boolean finish() {
-    boolean none = known.stream().allMatch(ProcessTree::hasEnded);
-    if (none) {
-      leave();
+    known.removeIf(ProcessTree::hasEnded);
+    if (known.isEmpty()) {
+      thread = null;
     }
-    return none;
+    return known.isEmpty();
   }
 
+  /** Gives up, unless it has finished; nobody may stay stopped. */
   private synchronized void leave() {
     if (thread == Thread.currentThread()) {
       thread = null;
-      known.clear();
+      killKnown();
     }
   }
 
   private void killKnown() {
     child.signal(Signal.KILL);
     known.forEach(ProcessHandle::destroyForcibly);
-  }
-
-  /**
-   * There is no descriptor to wait on for a process that is not our own child, so this looks again
-   * and again. What those that live have started is looked for less often: it takes longer.
-   */
-  private void awaitEnd(ProcessTree tree) {
-    for (int polls = 1; !tree.living().isEmpty() && pause(); polls++) {
-      if (polls % POLLS_PER_LOOK == 0) {
-        tree.look();
-      }
-    }
+    known.clear();
   }
 
   /** Returns false if it is time to go on; less patience may be asked for at any moment. */

@@ -24,7 +24,6 @@ final class TreeGauge {
   static final long LONGEST_PAUSE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   private static final int PAUSE_PART = 4;
-  private static final int TOGETHER_PART = 4;
 
   /** Who counts for more than he has is measured now and then: he may have come down. */
   private static final long MEASURED_NANOS = TimeUnit.SECONDS.toNanos(10);
@@ -45,6 +44,7 @@ final class TreeGauge {
 
   private long due;
   private long lookedAt;
+  private long interval;
   private long measuredAt;
   private long measurable;
 
@@ -110,17 +110,19 @@ final class TreeGauge {
     if (least > 0) {
       long later = Math.min(now + nanosToFill(least), lookedAt + LONGEST_NANOS);
       due = later - due > 0 ? later : due;
+      interval = LONGEST_NANOS;
+    } else {
+      interval = due - lookedAt;
     }
     return due - now <= 0;
   }
 
   /**
-   * Tells whether it may as well be looked at now, with others that are due: the last quarter of
-   * its time has begun. So those that were started one after the other come to be looked at
-   * together.
+   * Returns how late it would be to look at it now, as {@link #isDue} has found, as a part of the
+   * time for which it need not be looked at: 0 if it is just due, and less before.
    */
-  boolean isNearlyDue(long now) {
-    return due - now <= (due - lookedAt) / TOGETHER_PART;
+  double lateness(long now) {
+    return (double) (now - lookedAt - interval) / Math.max(interval, 1);
   }
 
   /** Returns what it lacks at least to the next threshold; 0 or less if that is unknown. */

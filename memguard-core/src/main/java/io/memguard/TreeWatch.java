@@ -17,6 +17,7 @@ import io.memguard.platform.procfs.ProcessTrees.Reading;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -45,6 +46,9 @@ import org.slf4j.LoggerFactory;
  */
 final class TreeWatch implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(TreeWatch.class);
+
+  private static final int MOST_TOGETHER = 100;
+  private static final double NEARLY_DUE = -0.25;
 
   private final MemoryWatch thread;
   private final Predicate<Consumer<GuardedProcess>> rehearsal;
@@ -284,29 +288,40 @@ final class TreeWatch implements MemoryWatch.Client {
     if (!any) {
       return;
     }
-    Map<ProcessTrees.Tree, Watched> due = new LinkedHashMap<>();
+    Map<ProcessTrees.Tree, Watched> together = new LinkedHashMap<>();
     Set<ProcessTrees.Tree> ended = new HashSet<>();
-    for (Watched one : newestFirst()) {
-      if (one.gauge.isNearlyDue(now)) {
-        due.put(one.tree(), one);
-        if (one.tree().processes() <= 1 && one.process.hasEnded()) {
-          ended.add(one.tree());
-        }
+    for (Watched one : latest(now)) {
+      together.put(one.tree(), one);
+      if (one.tree().processes() <= 1 && one.process.hasEnded()) {
+        ended.add(one.tree());
       }
     }
     long began = ThreadCpuTime.nanos();
     judging = 0;
     from.trees.look(
-        due.keySet(),
-        tree -> judge(from, Objects.requireNonNull(due.get(tree)), ended.contains(tree), givenOut));
+        together.keySet(),
+        tree ->
+            judge(
+                from, Objects.requireNonNull(together.get(tree)), ended.contains(tree), givenOut));
     affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began - judging);
   }
 
-  /** Who was started last is the most likely to be just filling memory. */
-  private List<Watched> newestFirst() {
-    List<Watched> all = new ArrayList<>(watched);
+  /**
+   * Returns whom to look at together: those that are due, or soon will be, so that those that were
+   * started one after the other come to be looked at together; but no more than so many, lest
+   * others wait long. Of those that are as late, who was started last is the most likely to be just
+   * filling memory.
+   */
+  private List<Watched> latest(long now) {
+    List<Watched> all = new ArrayList<>();
+    for (Watched one : watched) {
+      if (one.gauge.lateness(now) >= NEARLY_DUE) {
+        all.add(one);
+      }
+    }
     Collections.reverse(all);
-    return all;
+    all.sort(Comparator.comparingDouble(one -> -one.gauge.lateness(now)));
+    return all.size() <= MOST_TOGETHER ? all : all.subList(0, MOST_TOGETHER);
   }
 
   /**

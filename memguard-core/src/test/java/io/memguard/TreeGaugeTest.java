@@ -157,11 +157,19 @@ final class TreeGaugeTest {
   }
 
   @Test
-  void itIsLookedAtWithOthersInTheLastQuarterOfItsTime() {
-    look(SOFT - 100 * MIB, 0);
-    long interval = gauge.due() - now;
-    assertThat(gauge.isNearlyDue(now + interval * 3 / 4 - 1)).isFalse();
-    assertThat(gauge.isNearlyDue(now + interval * 3 / 4 + 1)).isTrue();
+  void howLateItIsToLookFollowsFromHowLongItCouldWait() {
+    look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
+    long began = now;
+    long waits = gauge.due() - now;
+    OptionalLong much = OptionalLong.of(7 + 100 * MIB);
+    assertThat(gauge.isDue(now, much)).isFalse();
+    assertThat(gauge.lateness(now)).isEqualTo(-1);
+    now += waits;
+    assertThat(gauge.isDue(now, much)).isTrue();
+    assertThat(gauge.lateness(now)).isZero();
+    assertThat(gauge.lateness(now + waits)).isEqualTo(1);
+    assertThat(gauge.isDue(now, OptionalLong.of(7))).as("it cannot have grown").isFalse();
+    assertThat(gauge.lateness(began + TreeGauge.LONGEST_NANOS / 2)).isEqualTo(-0.5);
   }
 
   @Test

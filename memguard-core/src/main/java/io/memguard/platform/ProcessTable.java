@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Safe to share between threads.
  */
 final class ProcessTable {
+  private static final long HIDDEN = 0;
   private static final long INIT = 1;
   private static final String MARK = WitnessPage.VARIABLE + "=";
 
@@ -38,7 +39,7 @@ final class ProcessTable {
     this.number = number;
     try (Stream<ProcessHandle> all = ProcessHandle.allProcesses()) {
       all.forEach(
-          handle -> add(children, handle.parent().map(ProcessHandle::pid).orElse(0L), handle));
+          handle -> add(children, handle.parent().map(ProcessHandle::pid).orElse(HIDDEN), handle));
     }
   }
 
@@ -82,9 +83,12 @@ final class ProcessTable {
     return marked.getOrDefault(mark, List.of());
   }
 
-  /** An orphan of our descendants goes to one of them, to init, to us or to an ancestor of ours. */
+  /**
+   * An orphan of our descendants goes to one of them, to init, to us or to an ancestor of ours.
+   * That may be one whom we may not see.
+   */
   private static Set<Long> reapers() {
-    Set<Long> reapers = new LinkedHashSet<>(Set.of(INIT));
+    Set<Long> reapers = new LinkedHashSet<>(Set.of(HIDDEN, INIT));
     for (ProcessHandle one = ProcessHandle.current();
         one != null;
         one = one.parent().orElse(null)) {

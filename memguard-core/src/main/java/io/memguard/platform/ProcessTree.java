@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
@@ -23,6 +24,7 @@ public final class ProcessTree {
 
   private final Optional<String> mark;
   private final Set<ProcessHandle> members = new LinkedHashSet<>();
+  private final Set<ProcessHandle> asked = new HashSet<>();
 
   /**
    * Begins with its root alone.
@@ -35,36 +37,60 @@ public final class ProcessTree {
     members.add(root);
   }
 
-  /** Adds processes that are known to belong to it. */
-  public void add(Collection<ProcessHandle> known) {
-    members.addAll(known);
+  /**
+   * Adds processes that are known to belong to it.
+   *
+   * @return whether any of them lives and was not known yet
+   */
+  public boolean add(Collection<ProcessHandle> known) {
+    boolean any = false;
+    for (ProcessHandle handle : known) {
+      any |= !members.contains(handle) && !hasEnded(handle) && members.add(handle);
+    }
+    return any;
   }
 
-  /**
-   * Looks for members that are not known yet.
-   *
-   * @return those
-   */
-  public Set<ProcessHandle> look() {
+  /** Looks for members that are not known yet. */
+  public void look() {
     ProcessTable table = ProcessTable.now();
+    findOrphans(table);
+    findDescendants(table);
+  }
+
+  private Set<ProcessHandle> findDescendants(ProcessTable table) {
+    return descend(table, living());
+  }
+
+  private Set<ProcessHandle> findOrphans(ProcessTable table) {
+    List<ProcessHandle> orphans = mark.map(table::orphans).orElse(List.of());
     Set<ProcessHandle> found = new LinkedHashSet<>();
-    Deque<ProcessHandle> toVisit = new ArrayDeque<>(living());
-    mark.ifPresent(text -> addNew(table.orphans(text), found, toVisit));
-    while (!toVisit.isEmpty()) {
-      addNew(table.children(toVisit.pop()), found, toVisit);
-    }
+    orphans.stream().filter(this::isNew).forEach(found::add);
+    members.addAll(found);
+    found.addAll(descend(table, orphans));
     return found;
   }
 
-  private void addNew(
-      List<ProcessHandle> handles, Set<ProcessHandle> found, Deque<ProcessHandle> toVisit) {
-    for (ProcessHandle handle : handles) {
-      if (!members.contains(handle) && !hasEnded(handle)) {
-        members.add(handle);
-        found.add(handle);
-        toVisit.push(handle);
+  private boolean isNew(ProcessHandle handle) {
+    return !members.contains(handle) && !hasEnded(handle);
+  }
+
+  /** Who has ended since is no member, but his children are. */
+  private Set<ProcessHandle> descend(ProcessTable table, Collection<ProcessHandle> from) {
+    Set<ProcessHandle> found = new LinkedHashSet<>();
+    Set<ProcessHandle> visited = new HashSet<>(from);
+    Deque<ProcessHandle> toVisit = new ArrayDeque<>(from);
+    while (!toVisit.isEmpty()) {
+      for (ProcessHandle child : table.children(toVisit.pop())) {
+        if (isNew(child)) {
+          members.add(child);
+          found.add(child);
+        }
+        if (visited.add(child)) {
+          toVisit.push(child);
+        }
       }
     }
+    return found;
   }
 
   /** Returns the members that have not ended. */
@@ -89,25 +115,39 @@ public final class ProcessTree {
   }
 
   /**
-   * Asks every member to end.
+   * Asks every member to end that was not asked yet.
    *
-   * @param but those that were asked already
+   * @param but those that somebody else has asked
    */
-  public void terminate(Set<ProcessHandle> but) {
-    living().stream().filter(member -> !but.contains(member)).forEach(ProcessHandle::destroy);
+  public void terminate(Collection<ProcessHandle> but) {
+    asked.addAll(but);
+    living().stream().filter(asked::add).forEach(ProcessHandle::destroy);
   }
 
   /**
-   * Ends every member. They are stopped first, until a look finds no other, so that none can start
-   * another behind our back.
+   * Ends every member. They are stopped first, until no descendant is found any more, so that none
+   * can start another behind our back. Orphans are looked for when those are killed: that takes
+   * longer, and memory may be short.
    */
   public void kill() {
+    try {
+      boolean more = true;
+      for (int round = 0; more && round < MAX_ROUNDS; round++) {
+        stopAll();
+        members.forEach(ProcessHandle::destroyForcibly);
+        more = !findOrphans(ProcessTable.now()).isEmpty();
+      }
+    } finally {
+      members.forEach(ProcessHandle::destroyForcibly); // or they would stay stopped
+    }
+  }
+
+  private void stopAll() {
     Collection<ProcessHandle> toStop = living();
     for (int round = 0; !toStop.isEmpty() && round < MAX_ROUNDS; round++) {
       toStop.forEach(ProcessTree::stop);
-      toStop = look();
+      toStop = findDescendants(ProcessTable.now());
     }
-    living().forEach(ProcessHandle::destroyForcibly);
   }
 
   /**
