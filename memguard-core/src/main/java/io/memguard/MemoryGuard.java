@@ -403,6 +403,7 @@ public final class MemoryGuard implements AutoCloseable {
     try {
       lease.leaf().ifPresent(leaf -> counters.leafWasMade());
       preload = witnesses.arm(asked.limits());
+      preload = isLookedAt(plan.limits()) ? preload.marking() : preload;
       if (mustBeWatched(plan.limits())) {
         watched(plan.limits(), lease, listened); // refused before anything is started
       }
@@ -438,6 +439,14 @@ public final class MemoryGuard implements AutoCloseable {
     }
     headroom.arm(limits).ifPresent(state -> states.put(Protection.HEADROOM_GUARD, state));
     return states;
+  }
+
+  /** Tells whether its tree may have to be known: then those who leave it need a mark. */
+  private boolean isLookedAt(MemoryLimits limits) {
+    boolean watched = limits.treeMemoryMax().isPresent() || limits.memoryHigh().isPresent();
+    return (watched && limits.requirement(Protection.TREE_WATCH) != Requirement.OFF)
+        || (headroom.state().active()
+            && limits.requirement(Protection.HEADROOM_GUARD) != Requirement.OFF);
   }
 
   /** Also where it may fill the container at once: all is to be ready for that. */

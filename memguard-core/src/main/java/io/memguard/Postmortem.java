@@ -16,7 +16,6 @@ import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.Elsewhere;
 import io.memguard.platform.FileTail;
-import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.Leaf;
 import io.memguard.platform.kernellog.OomKillLog;
 import io.memguard.platform.kernellog.OomVictims;
@@ -159,7 +158,7 @@ final class Postmortem {
 
   /** Returns what every descendant of the child has in its environment, or empty. */
   Optional<String> mark() {
-    return preload.slot().map(slot -> WitnessPage.VARIABLE + "=" + slot.address());
+    return preload.mark();
   }
 
   /**

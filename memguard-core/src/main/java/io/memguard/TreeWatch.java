@@ -245,7 +245,12 @@ final class TreeWatch implements MemoryWatch.Client {
     Sources from = sources();
     adopt(from.trees);
     if (!watched.isEmpty() && due(now) - now <= 0) {
+      // What only asks the machine counts as well: whoever uses up his share of a busy CPU for that
+      // has to wait for it when it matters.
+      long began = ThreadCpuTime.nanos();
+      judging = 0;
       look(from, now);
+      affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began - judging);
     }
     long after = System.nanoTime();
     return watched.isEmpty() ? NEVER : Math.max(0, due(after) - after);
@@ -296,14 +301,11 @@ final class TreeWatch implements MemoryWatch.Client {
         ended.add(one.tree());
       }
     }
-    long began = ThreadCpuTime.nanos();
-    judging = 0;
     from.trees.look(
         together.keySet(),
         tree ->
             judge(
                 from, Objects.requireNonNull(together.get(tree)), ended.contains(tree), givenOut));
-    affordable = System.nanoTime() + TreeGauge.pause(ThreadCpuTime.nanos() - began - judging);
   }
 
   /**

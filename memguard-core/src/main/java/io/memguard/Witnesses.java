@@ -13,6 +13,7 @@ import io.memguard.outcome.Signal;
 import io.memguard.outcome.WitnessRecord;
 import io.memguard.platform.LimitTrial;
 import io.memguard.platform.NativeFiles;
+import io.memguard.platform.ProcessTree;
 import io.memguard.platform.WitnessPage;
 import java.io.File;
 import java.io.IOException;
@@ -20,6 +21,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +33,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class Witnesses implements AutoCloseable {
   private static final String PRELOAD = "LD_PRELOAD";
+
+  /** By it alone the descendants of a child are known that has no witness. */
+  private static final String TREE = ProcessTree.MARK + "TREE";
+
   private static final long PROBE_SECONDS = 10;
   private static final File NULL = new File("/dev/null");
 
@@ -39,10 +45,40 @@ final class Witnesses implements AutoCloseable {
   private final ProtectionState state;
   private LimitTrial trial = LimitTrial.NONE;
 
-  /** A witness for one launch, or the reason why there is none. */
-  record Preload(Optional<WitnessPage.Slot> slot, ProtectionState state, String library) {
+  /**
+   * A witness for one launch, or the reason why there is none.
+   *
+   * @param tree where there is none, what marks the child and its descendants all the same: the
+   *     value of {@link #TREE}
+   */
+  record Preload(
+      Optional<WitnessPage.Slot> slot,
+      ProtectionState state,
+      String library,
+      Optional<String> tree) {
     static Preload none(String why) {
-      return new Preload(Optional.empty(), ProtectionState.inactive(why), "");
+      return none(ProtectionState.inactive(why));
+    }
+
+    static Preload none(ProtectionState why) {
+      return new Preload(Optional.empty(), why, "", Optional.empty());
+    }
+
+    /** Returns one that marks the tree in any case. */
+    Preload marking() {
+      String value =
+          ProcessHandle.current().pid()
+              + "-"
+              + Long.toHexString(ThreadLocalRandom.current().nextLong());
+      return slot.isPresent() ? this : new Preload(slot, state, library, Optional.of(value));
+    }
+
+    /**
+     * Returns {@code NAME=VALUE}, which nobody else has in his environment, if it marks the tree.
+     */
+    Optional<String> mark() {
+      return slot.map(one -> WitnessPage.VARIABLE + "=" + one.address())
+          .or(() -> tree.map(value -> TREE + "=" + value));
     }
 
     /**
@@ -51,7 +87,7 @@ final class Witnesses implements AutoCloseable {
      */
     Map<String, String> variables(Map<String, String> environment) {
       if (slot.isEmpty()) {
-        return Map.of();
+        return tree.map(value -> Map.of(TREE, value)).orElse(Map.of());
       }
       String before = environment.getOrDefault(PRELOAD, "");
       return Map.of(
@@ -193,7 +229,7 @@ final class Witnesses implements AutoCloseable {
     if (wanted == Requirement.PREFER && !memoryLimited) {
       return Preload.none("not needed: no memory limit is set");
     }
-    Preload preload = state.active() ? take() : new Preload(Optional.empty(), state, "");
+    Preload preload = state.active() ? take() : Preload.none(state);
     if (wanted == Requirement.REQUIRE && preload.slot().isEmpty()) {
       throw new LaunchException(
           LaunchStep.PREPARE,
@@ -210,7 +246,7 @@ final class Witnesses implements AutoCloseable {
     }
     String library = files.witness().toString();
     return page.acquire()
-        .map(slot -> new Preload(Optional.of(slot), state, library))
+        .map(slot -> new Preload(Optional.of(slot), state, library, Optional.empty()))
         .orElseGet(
             () -> Preload.none("all slots for witnesses are taken: too many children at a time"));
   }

@@ -96,7 +96,7 @@ final class PreemptedForOthersTest {
     }
   }
 
-  /** The child itself has ended well long before. */
+  /** The child itself has ended well long before; nobody had set a limit. */
   @Test
   void whatAChildLeftBehindIsEndedToo() throws Exception {
     String leave =
@@ -111,7 +111,7 @@ final class PreemptedForOthersTest {
         print(pid, flush=True)
         """;
     try (MemoryGuard guard = guard()) {
-      GuardedProcess parent = guard.start(python(leave), MemoryLimits.of("512MiB"));
+      GuardedProcess parent = guard.start(python(leave), MemoryLimits.none());
       long left = Long.parseLong(Children.line(parent.getInputStream()));
       assertThat(parent.outcome().get(20, TimeUnit.SECONDS).isSuccess()).isTrue();
       GuardedProcess bystander = hold(guard, 2, MemoryLimits.none());

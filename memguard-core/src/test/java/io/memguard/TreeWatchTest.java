@@ -72,6 +72,14 @@ final class TreeWatchTest {
   /** Each may have 64 MiB, and all together are ended above 128. */
   private static final MemoryLimits LIMITS = MemoryLimits.of("64MiB").withTreeMemory("96MiB");
 
+  private static final String THREE_LEAVE =
+      """
+      daemon()
+      daemon()
+      daemon()
+      time.sleep(3600)
+      """;
+
   private static final LaunchOptions PATIENT =
       LaunchOptions.defaults().withGrace(Duration.ofHours(1));
 
@@ -120,15 +128,13 @@ final class TreeWatchTest {
 
   @Test
   void whoeverLeftTheTreeBelongsToItAllTheSame(MemoryGuard guard) throws Exception {
-    preempted(
-        guard,
-        """
-        daemon()
-        daemon()
-        daemon()
-        time.sleep(3600)
-        """,
-        LIMITS);
+    preempted(guard, THREE_LEAVE, LIMITS);
+  }
+
+  /** Without a resource limit there is no witness, but there is a mark. */
+  @Test
+  void soDoesWhoeverLeftATreeWithoutResourceLimits(MemoryGuard guard) throws Exception {
+    preempted(guard, THREE_LEAVE, MemoryLimits.none().withTreeMemory("96MiB"));
   }
 
   /** The outcome was told long before. */

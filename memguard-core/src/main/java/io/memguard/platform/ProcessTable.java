@@ -25,7 +25,6 @@ import org.jspecify.annotations.Nullable;
 final class ProcessTable {
   private static final long HIDDEN = 0;
   private static final long INIT = 1;
-  private static final String MARK = WitnessPage.VARIABLE + "=";
 
   private static final AtomicLong BEGUN = new AtomicLong();
   private static final Object LISTING = new Object();
@@ -69,7 +68,7 @@ final class ProcessTable {
    * Returns who has a mark in the environment he was started with, of those whom the kernel gave to
    * another parent.
    *
-   * @param mark {@code MEMGUARD_WITNESS=} and a value that nobody else has
+   * @param mark see {@link ProcessTree}
    */
   synchronized List<ProcessHandle> orphans(String mark) {
     if (marked == null) {
@@ -102,7 +101,7 @@ final class ProcessTable {
     try {
       String variables = Files.readString(environment, StandardCharsets.ISO_8859_1);
       for (String variable : variables.split("\0", -1)) {
-        if (variable.startsWith(MARK)) {
+        if (variable.startsWith(ProcessTree.MARK)) {
           add(marked, variable, handle);
         }
       }

@@ -19,6 +19,9 @@ import java.util.Set;
  * <p>Not safe to share between threads.
  */
 public final class ProcessTree {
+  /** What the name of each variable begins with that marks a tree. */
+  public static final String MARK = "MEMGUARD_";
+
   private static final Signal STOP = new Signal(19);
   private static final int MAX_ROUNDS = 100;
 
@@ -29,8 +32,8 @@ public final class ProcessTree {
   /**
    * Begins with its root alone.
    *
-   * @param mark what all of it has in the environment it was started with, {@link
-   *     WitnessPage#VARIABLE}{@code =VALUE}, and nobody else; or empty
+   * @param mark a variable {@code MEMGUARD_…=VALUE} that all of it have in the environment they
+   *     were started with, and nobody else has; or empty
    */
   public ProcessTree(ProcessHandle root, Optional<String> mark) {
     this.mark = mark;

@@ -34,7 +34,7 @@ import java.util.stream.Stream;
  */
 public final class WitnessPage implements AutoCloseable {
   /** Tells the witness in a child where its slot is. */
-  public static final String VARIABLE = "MEMGUARD_WITNESS";
+  public static final String VARIABLE = ProcessTree.MARK + "WITNESS";
 
   private static final int SLOT_BYTES = 64;
   private static final int SLOTS = 4096;
