@@ -156,7 +156,7 @@ GUARD_API int32_t guard_zombie(void) {
   return answer < 0 ? (int32_t)answer : info.si_pid;
 }
 
-/* Reaps one child by its pid. For a pid 1 and its orphans only: guarded children go through guard_reap. */
+/* Reaps one child by its pid, if it has ended. For orphans that were given to us only: guarded children go through guard_reap. */
 GUARD_API int32_t guard_bury(int32_t pid) {
   siginfo_t info = {0};
   return (int32_t)sys5(SYS_waitid, P_PID, pid, (long)&info, WEXITED | WNOHANG | __WALL, 0);

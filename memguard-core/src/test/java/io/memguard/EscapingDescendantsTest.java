@@ -4,6 +4,8 @@ import static io.memguard.support.Children.line;
 import static io.memguard.support.Children.sh;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.jna.Function;
+import com.sun.jna.NativeLibrary;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.outcome.Preemption;
@@ -29,6 +31,8 @@ final class EscapingDescendantsTest {
 
   private static final Preemption READING =
       new Preemption(Preemption.Limit.HEAD_ROOM, 3, 2, 2, 1, 1, Preemption.Source.STAT);
+
+  private static final int PR_SET_CHILD_SUBREAPER = 36;
 
   @TempDir private Path directory;
 
@@ -90,6 +94,31 @@ final class EscapingDescendantsTest {
         another.destroyForcibly();
       }
     }
+  }
+
+  /** As where the JVM is pid 1 of its container. */
+  @Test
+  void whatWasGivenToThisProcessAndEndedDoesNotStayAZombie(MemoryGuard guard) throws Exception {
+    assumeWitness(guard);
+    Path pid = directory.resolve("pid");
+    subreaper(1);
+    try {
+      GuardedProcess child =
+          guard.start(
+              sh("(" + LEAVES_ONE + "); echo ready; exec sleep 3600", pid.toString()),
+              MemoryLimits.of("1GiB"));
+      line(child.getInputStream());
+      child.destroyTree(Duration.ZERO).get();
+      child.awaitSettled();
+      assertThat(Path.of("/proc", Proc.read(pid).strip())).doesNotExist();
+    } finally {
+      subreaper(0);
+    }
+  }
+
+  private static void subreaper(long on) {
+    Function prctl = NativeLibrary.getInstance("c").getFunction("prctl");
+    assertThat(prctl.invokeInt(new Object[] {PR_SET_CHILD_SUBREAPER, on, 0L, 0L, 0L})).isZero();
   }
 
   private static void assumeWitness(MemoryGuard guard) {

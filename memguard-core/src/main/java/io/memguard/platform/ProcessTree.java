@@ -25,6 +25,7 @@ public final class ProcessTree {
   private static final Signal STOP = new Signal(19);
   private static final int MAX_ROUNDS = 100;
 
+  private final ProcessHandle root;
   private final Optional<String> mark;
   private final Set<ProcessHandle> members = new LinkedHashSet<>();
   private final Set<ProcessHandle> asked = new HashSet<>();
@@ -36,6 +37,7 @@ public final class ProcessTree {
    *     were started with, and nobody else has; or empty
    */
   public ProcessTree(ProcessHandle root, Optional<String> mark) {
+    this.root = root;
     this.mark = mark;
     members.add(root);
   }
@@ -98,8 +100,27 @@ public final class ProcessTree {
 
   /** Returns the members that have not ended. */
   public Collection<ProcessHandle> living() {
-    members.removeIf(ProcessTree::hasEnded);
+    members.removeIf(this::isOver);
     return List.copyOf(members);
+  }
+
+  private boolean isOver(ProcessHandle member) {
+    boolean ended = hasEnded(member);
+    if (ended && !member.equals(root)) {
+      bury(member);
+    }
+    return ended;
+  }
+
+  /**
+   * Asks for the status of one that was given to this process, as all orphans are where it is pid
+   * 1: nobody else does, and each listing of {@code /proc} would take longer. Of others' children,
+   * and of who lives, nothing is asked. The root is the engine's.
+   */
+  private static void bury(ProcessHandle member) {
+    if (Linux.isLoaded() && member.isAlive()) { // a zombie is, and its pid is still its own
+      Linux.guard_bury((int) member.pid());
+    }
   }
 
   /**

@@ -62,6 +62,12 @@ final class FakeProcTest {
     Files.writeString(directory.resolve("environ"), "HOME=/\0");
   }
 
+  private void zombie(long pid, long ppid) throws IOException {
+    process(pid, ppid, 900, 0);
+    Path stat = proc.resolve(pid + "/stat");
+    Files.writeString(stat, Files.readString(stat).replace("(b) S", "(b) Z"));
+  }
+
   private void marked(long pid, String environment) throws IOException {
     Files.writeString(proc.resolve(pid + "/environ"), environment);
   }
@@ -203,6 +209,19 @@ final class FakeProcTest {
     assertThat(tree.processes()).isEqualTo(2);
   }
 
+  /** As long as nobody has asked how the one in between ended, its child is shown as its child. */
+  @Test
+  void theChildOfWhoHasEndedIsKnownByItsMark() throws Exception {
+    Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
+    rest();
+    zombie(101, ROOT);
+    process(102, 101, 1001, 10);
+    marked(102, "MARK=1\0");
+    lastPid(102);
+    rest();
+    assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 102L);
+  }
+
   @Test
   void onlySomeTreesAreReadIfOnlySomeAreDue() throws Exception {
     process(200, JVM, 1200, 10);
@@ -243,9 +262,7 @@ final class FakeProcTest {
   /** Where pid 1 never asks for anybody's status, there are ever more of them. */
   @Test
   void whoHasEndedIsNotReadAgainUntilHisPidMayBeAnothers() throws Exception {
-    process(60, 1, 900, 0);
-    Path stat = proc.resolve("60/stat");
-    Files.writeString(stat, Files.readString(stat).replace("(b) S", "(b) Z"));
+    zombie(60, 1);
     Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
     rest();
     process(60, 1, 2000, 10);
