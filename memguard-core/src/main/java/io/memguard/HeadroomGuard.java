@@ -113,7 +113,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     /** Tells whether it has ended, and so have its descendants if they were ended too. */
     boolean isGone();
 
-    /** Tells whether nothing of it lives any more, which may be noticed a second later. */
+    /** Tells whether nothing of it lives any more, which may be noticed some seconds later. */
     boolean isForgotten();
   }
 

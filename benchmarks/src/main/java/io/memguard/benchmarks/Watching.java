@@ -4,6 +4,8 @@ import com.sun.management.OperatingSystemMXBean;
 import io.memguard.GuardedProcess;
 import io.memguard.MemoryGuard;
 import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.Requirement;
 import io.memguard.outcome.Outcome;
 import java.io.File;
 import java.lang.ProcessBuilder.Redirect;
@@ -24,7 +26,8 @@ public final class Watching {
   private static final double CPU_TARGET_PERCENT = 1;
   private static final double KILL_TARGET_MILLIS = 10;
   private static final double PERCENT = 100;
-  private static final MemoryLimits LIMITS = MemoryLimits.of("512MiB");
+  private static final MemoryLimits LIMITS =
+      MemoryLimits.of("512MiB").with(Protection.TREE_WATCH, Requirement.OFF); // see Trees
   private static final File NOTHING = new File("/dev/null");
 
   /** No pipes: it is the watch for the end that is measured. */

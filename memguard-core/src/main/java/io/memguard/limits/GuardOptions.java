@@ -126,8 +126,8 @@ public record GuardOptions(
   /**
    * Has somebody told what happens to the memory of all children, and of the container around them.
    * A child's own listener is told as well, before. It runs as those do: see {@link
-   * LaunchOptions#withMemoryListener}. Of the container it is told while children live, and where
-   * the head-room guard is on.
+   * LaunchOptions#withMemoryListener}. Of the container it is told only where the head-room guard
+   * is on, and while a child lives that may be ended, or until it was told {@code HEADROOM_BACK}.
    *
    * @param value who is told
    * @return the new options

@@ -8,12 +8,13 @@ import java.util.OptionalLong;
 
 /**
  * Chooses whom the head-room guard ends when the container is about to run out of memory: one child
- * at a time, and the next only when the memory of the last one is back.
+ * at a time, and the next only when nothing of the last one is left, or after 10 seconds.
  *
  * <p>It is called while memory runs out, so it has to answer at once and from what it is given. One
  * that fails, or has not answered after {@value #PATIENCE_MILLIS} milliseconds, is logged, and the
- * {@linkplain #standard standard policy} decides in its place. It is called on a thread of the
- * common pool, and again only when it has answered or was given up.
+ * {@linkplain #standard standard policy} decides in its place; so it does until a policy that was
+ * given up has answered after all. It is called on a thread of the common pool. One that always
+ * chooses nobody makes a guard that only tells its listener.
  */
 @FunctionalInterface
 public interface VictimPolicy {
@@ -24,7 +25,7 @@ public interface VictimPolicy {
    * Chooses one.
    *
    * @param candidates the children that may be ended and hold memory worth the while, largest
-   *     first; at least one
+   *     first; at least one. If some hold what is lacking, only those
    * @return one of them, or empty to have none ended now: the kernel may then have to choose
    */
   Optional<Candidate> choose(List<Candidate> candidates);
