@@ -71,15 +71,18 @@ enum Greed {
   }
 
   /**
-   * Returns what {@link StockPodSupervisor} is to say of the child, a regular expression. Which of
-   * two limits is seen to be passed first is a matter of time, and either saves the others.
+   * Returns what {@link StockPodSupervisor} is to say of the child, a regular expression. Where it
+   * fills the container as fast as the supervisor gets to look, which of two limits is seen to be
+   * passed first is a matter of time, and either saves the others.
    */
   String right() {
     return switch (this) {
       case ANONYMOUS, THREADS -> "ALLOCATION_DENIED CERTAIN";
+      case ANONYMOUS_NO_RLIMIT, TMPFS_MAPPED, TMPFS_WRITTEN -> "PREEMPTED CERTAIN TREE_MEMORY";
+      case SHARED, WORKERS, DOUBLE_FORK, THREADS_NO_RLIMIT ->
+          "PREEMPTED CERTAIN (TREE_MEMORY|HEAD_ROOM)";
       case DOUBLE_FORK_GONE -> "Exited 0, told PREEMPTED";
       case NO_LIMIT -> "PREEMPTED CERTAIN HEAD_ROOM";
-      default -> "PREEMPTED CERTAIN (TREE_MEMORY|HEAD_ROOM)";
     };
   }
 }

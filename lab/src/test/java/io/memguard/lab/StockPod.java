@@ -10,14 +10,18 @@ import java.util.regex.Pattern;
  * its children, in run after run, and one whose supervisor does not.
  *
  * <p>Arguments: the children's program, how many runs, and the names of kinds; all if there is
- * none. Fails if somebody guarded did not live, if a victim was not told as it should have been, or
- * if somebody survived without memguard.
+ * none. Fails if somebody guarded did not live, if a victim was not told as it should have been or
+ * was ended late, or if somebody survived without memguard.
  */
 final class StockPod {
   private static final LabContainer POD =
       LabContainer.withMemory("200M").with("--oom-group", "1", "--cgroup", "ro");
   private static final int RUN_SECONDS = 120;
   private static final int KILLED = 137;
+
+  /** Who has a limit is to be ended from 64 MiB on, before he has twice as much. */
+  private static final long MOST_MIB = 128;
+
   private static final Pattern RUN =
       Pattern.compile("run: (.*); (\\d+) MiB; (\\d+) bystanders right; (\\d+) left");
 
@@ -97,7 +101,8 @@ final class StockPod {
             && verdicts.right()
             && bystanders == runs * StockPodSupervisor.BYSTANDERS
             && left == 0
-            && kills == 0;
+            && kills == 0
+            && ended <= MOST_MIB;
     boolean dies = unguarded.exitStatus() == KILLED && unguardedKills > 0;
     show(guarded, saved);
     show(unguarded, dies);

@@ -33,6 +33,10 @@ final class StockPodSupervisor {
   static final int BYSTANDERS = 3;
 
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(60);
+
+  /** Thrice what a tree that is being ended may take to end itself. */
+  private static final long ENDING_NANOS = TimeUnit.SECONDS.toNanos(15);
+
   private static final MemoryLimits HONEST = MemoryLimits.of("16MiB");
   private static final int HONEST_WORDS = 1 << 20;
 
@@ -154,7 +158,7 @@ final class StockPodSupervisor {
 
   /** Returns how many of the greedy child's processes did not end; they are ended then. */
   private int awaitEndOfTheGreedy() throws InterruptedException {
-    long deadline = System.nanoTime() + PATIENCE_NANOS;
+    long deadline = System.nanoTime() + ENDING_NANOS;
     List<ProcessHandle> left = greedyProcesses();
     while (!left.isEmpty() && System.nanoTime() - deadline < 0) {
       TimeUnit.MILLISECONDS.sleep(20);
