@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Not safe to share between threads.
  */
-final class ProcFiles {
+class ProcFiles {
   private static final int LARGEST = 64 * 1024;
   private static final int LONGEST_PATH = 4096;
 

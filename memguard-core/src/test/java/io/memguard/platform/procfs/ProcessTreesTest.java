@@ -17,6 +17,7 @@ import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -36,6 +37,9 @@ final class ProcessTreesTest {
 
   @TempDir private static Path directory;
   private static Path program;
+
+  /** How often all processes were listed. */
+  private int listings;
 
   @BeforeAll
   static void prepare() throws Exception {
@@ -270,24 +274,23 @@ final class ProcessTreesTest {
     }
   }
 
-  /**
-   * What is started between two looks is found by the second, with every look before it at rest.
-   */
+  /** What is started between two looks is found by the second, with the one before it at rest. */
   @Test
   void whatIsStartedLaterIsFound() throws Exception {
     try (TreeActor shell =
             TreeActor.start(
                 List.of("sh", "-c", "echo ready; read x; sleep 1000 & echo $!; read x; kill $!"),
                 Map.of());
-        ProcessTrees trees = trees(true)) {
+        ProcessTrees trees =
+            new ProcessTrees(countingListings(), System::nanoTime, System::nanoTime)) {
       shell.isReady();
       Tree tree = follow(trees, shell);
-      long began = System.nanoTime();
-      Eventually.await(
-          "nobody lists",
+      Eventually.await( // not at once: others may start something too
+          "a look that lists nothing",
           () -> {
+            int before = listings;
             trees.look();
-            return System.nanoTime() - began > 300_000_000;
+            return listings == before;
           });
       assertThat(tree.processes()).isEqualTo(1);
       shell.go();
@@ -295,6 +298,16 @@ final class ProcessTreesTest {
       trees.look();
       assertThat(tree.pids()).containsExactlyInAnyOrder(shell.pid(), sleep);
     }
+  }
+
+  private ProcFiles countingListings() {
+    return new ProcFiles(Path.of("/proc"), true) {
+      @Override
+      LongStream numbers(String below) {
+        listings += below.isEmpty() ? 1 : 0;
+        return super.numbers(below);
+      }
+    };
   }
 
   /** However the forks, the execs and the ends fall between the readings of single processes. */
