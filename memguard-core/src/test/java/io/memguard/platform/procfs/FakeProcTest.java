@@ -10,6 +10,7 @@ import java.io.UncheckedIOException;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -32,6 +33,9 @@ final class FakeProcTest {
   private long nanos;
   private ProcessTrees trees;
 
+  /** How often the process with pid 60 was read. */
+  private int readings;
+
   @BeforeEach
   void prepare() throws IOException {
     process(1, 0, 1, 10);
@@ -40,7 +44,19 @@ final class FakeProcTest {
     lastPid(ROOT);
     Files.createDirectories(proc.resolve("sys/kernel"));
     Files.writeString(proc.resolve("sys/kernel/pid_max"), "4194304\n");
-    trees = new ProcessTrees(new ProcFiles(proc, false), () -> nanos, () -> nanos);
+    trees = new ProcessTrees(countingReadings(), () -> nanos, () -> nanos);
+  }
+
+  private ProcFiles countingReadings() {
+    return new ProcFiles(proc, false) {
+      private final byte[] counted = name("60/stat");
+
+      @Override
+      boolean read(byte[] file) {
+        readings += Arrays.equals(file, counted) ? 1 : 0;
+        return super.read(file);
+      }
+    };
   }
 
   private void lastPid(long pid) throws IOException {
@@ -265,12 +281,31 @@ final class FakeProcTest {
     zombie(60, 1);
     Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
     rest();
+    assertThat(readings).isEqualTo(1);
     process(60, 1, 2000, 10);
     marked(60, "MARK=1\0");
     lastPid(101);
     rest();
+    assertThat(readings).isEqualTo(1);
     assertThat(tree.pids()).containsExactly(ROOT);
     lastPid(60);
+    rest();
+    assertThat(readings).isGreaterThan(1);
+    assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 60L);
+  }
+
+  /** His pid may be another's then, even if the last pid that was given out does not tell. */
+  @Test
+  void whoHasEndedAndIsGoneIsForgotten() throws Exception {
+    zombie(60, 1);
+    Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
+    rest();
+    ends(60);
+    lastPid(101);
+    rest();
+    process(60, 1, 2000, 10);
+    marked(60, "MARK=1\0");
+    lastPid(102);
     rest();
     assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 60L);
   }
