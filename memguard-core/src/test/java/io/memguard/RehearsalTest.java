@@ -3,6 +3,8 @@ package io.memguard;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
+import io.memguard.outcome.Cause;
+import io.memguard.outcome.Outcome;
 import io.memguard.platform.Linux;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.Machine;
@@ -12,7 +14,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -50,10 +56,14 @@ final class RehearsalTest {
         rehearsal.with(
             child -> {
               Path process = Path.of("/proc", Long.toString(child.pid()));
-              assertThat(links(process.resolve("fd")))
-                  .anyMatch(link -> link.contains("memfd:") || link.startsWith("/dev/shm/"));
-              assertThat(Proc.read(process.resolve("smaps_rollup")))
-                  .containsPattern("Pss_Shmem: +[1-9]");
+              Optional<String> held =
+                  links(process.resolve("fd")).stream()
+                      .filter(link -> link.contains("memfd:") || link.startsWith("/dev/shm/"))
+                      .findFirst();
+              assertThat(held).isPresent();
+              // The witness's own page is mapped as well, from another file.
+              assertThat(Proc.read(process.resolve("maps")).lines())
+                  .anyMatch(line -> line.contains(" rw-s ") && line.endsWith(held.orElseThrow()));
               child.destroyTree(Duration.ZERO).join();
             });
     assertThat(had).isTrue();
@@ -61,10 +71,10 @@ final class RehearsalTest {
 
   @Test
   void nothingOfItIsLeft() {
-    rehearsal.with(child -> child.destroyTree(Duration.ZERO).join());
+    assertThat(rehearsal.with(child -> child.destroyTree(Duration.ZERO).join())).isTrue();
     List<String> before = Proc.openFiles();
     for (int i = 0; i < 5; i++) {
-      rehearsal.with(child -> child.destroyTree(Duration.ZERO).join());
+      assertThat(rehearsal.with(child -> child.destroyTree(Duration.ZERO).join())).isTrue();
     }
     Eventually.await("no file is left open", () -> Proc.openFiles().size() == before.size());
     assertThat(Proc.childrenOf(ProcessHandle.current().pid())).isEmpty();
@@ -83,15 +93,39 @@ final class RehearsalTest {
   /** So it does when the JVM dies, which closes the pipe. */
   @Test
   void itEndsByItselfWhenItsStdinDoes() {
-    rehearsal.with(
-        child -> {
-          try {
-            child.getOutputStream().close();
-            child.waitFor();
-          } catch (Exception e) {
-            throw new AssertionError(e);
-          }
-        });
+    boolean had =
+        rehearsal.with(
+            child -> {
+              try {
+                child.getOutputStream().close();
+                child.waitFor();
+              } catch (Exception e) {
+                throw new AssertionError(e);
+              }
+            });
+    assertThat(had).isTrue();
+    assertThat(Proc.childrenOf(ProcessHandle.current().pid())).isEmpty();
+  }
+
+  /** As any other child is that is too large. */
+  @Test
+  void theTreeWatchEndsItForItsMemory() {
+    AtomicReference<Outcome> ended = new AtomicReference<>();
+    Predicate<Consumer<GuardedProcess>> observed =
+        end ->
+            rehearsal.with(
+                child -> {
+                  end.accept(child);
+                  ended.set(child.outcome().orTimeout(10, TimeUnit.SECONDS).join());
+                });
+    try (MemoryWatch thread = new MemoryWatch();
+        TreeWatch watch = new TreeWatch(thread, observed)) {
+      watch.rehearse();
+    }
+    assertThat(ended.get())
+        .isInstanceOfSatisfying(
+            Outcome.OutOfMemory.class,
+            outcome -> assertThat(outcome.cause()).isEqualTo(Cause.PREEMPTED));
     assertThat(Proc.childrenOf(ProcessHandle.current().pid())).isEmpty();
   }
 
