@@ -16,6 +16,7 @@ import io.memguard.platform.procfs.ProcessTrees;
 import io.memguard.platform.procfs.ProcessTrees.Reading;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashSet;
@@ -31,6 +32,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -295,7 +297,7 @@ final class TreeWatch implements MemoryWatch.Client {
     }
     Map<ProcessTrees.Tree, Watched> together = new LinkedHashMap<>();
     Set<ProcessTrees.Tree> ended = new HashSet<>();
-    for (Watched one : latest(now)) {
+    for (Watched one : latest(watched, each -> each.gauge.lateness(now))) {
       together.put(one.tree(), one);
       if (one.tree().processes() <= 1 && one.process.hasEnded()) {
         ended.add(one.tree());
@@ -313,16 +315,19 @@ final class TreeWatch implements MemoryWatch.Client {
    * started one after the other come to be looked at together; but no more than so many, lest
    * others wait long. Of those that are as late, who was started last is the most likely to be just
    * filling memory.
+   *
+   * @param trees in the order in which they were started
+   * @param lateness as {@link TreeGauge#lateness} tells it
    */
-  private List<Watched> latest(long now) {
-    List<Watched> all = new ArrayList<>();
-    for (Watched one : watched) {
-      if (one.gauge.lateness(now) >= NEARLY_DUE) {
+  static <T> List<T> latest(Collection<T> trees, ToDoubleFunction<T> lateness) {
+    List<T> all = new ArrayList<>();
+    for (T one : trees) {
+      if (lateness.applyAsDouble(one) >= NEARLY_DUE) {
         all.add(one);
       }
     }
     Collections.reverse(all);
-    all.sort(Comparator.comparingDouble(one -> -one.gauge.lateness(now)));
+    all.sort(Comparator.comparingDouble(one -> -lateness.applyAsDouble(one)));
     return all.size() <= MOST_TOGETHER ? all : all.subList(0, MOST_TOGETHER);
   }
 
