@@ -57,7 +57,7 @@ public final class GuardedProcess extends Process {
     this.postmortem = postmortem;
     this.limits = limits;
     this.memory = memory;
-    this.treeEnder = new TreeEnder(this, child, postmortem.mark(), this::giveBack);
+    this.treeEnder = new TreeEnder(this, postmortem.mark(), this::giveBack);
     this.ended = child.end().thenCompose(postmortem::examine).whenComplete(this::giveBackAtTheEnd);
   }
 

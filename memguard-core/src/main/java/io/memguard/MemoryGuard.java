@@ -403,7 +403,8 @@ public final class MemoryGuard implements AutoCloseable {
     try {
       lease.leaf().ifPresent(leaf -> counters.leafWasMade());
       preload = witnesses.arm(asked.limits());
-      preload = isLookedAt(plan.limits()) ? preload.marking() : preload;
+      boolean lookedAt = isLookedAt(plan.limits(), lease.leaf().isPresent(), listened);
+      preload = lookedAt ? preload.marking() : preload;
       if (mustBeWatched(plan.limits())) {
         watched(plan.limits(), lease, listened); // refused before anything is started
       }
@@ -442,9 +443,11 @@ public final class MemoryGuard implements AutoCloseable {
   }
 
   /** Tells whether its tree may have to be known: then those who leave it need a mark. */
-  private boolean isLookedAt(MemoryLimits limits) {
-    boolean watched = limits.treeMemoryMax().isPresent() || limits.memoryHigh().isPresent();
-    return (watched && limits.requirement(Protection.TREE_WATCH) != Requirement.OFF)
+  private boolean isLookedAt(MemoryLimits limits, boolean inLeaf, boolean listened) {
+    Requirement watch = limits.requirement(Protection.TREE_WATCH);
+    boolean any =
+        limits.treeMemoryMax().isPresent() || (listened && limits.memoryHigh().isPresent());
+    return (any && (watch == Requirement.REQUIRE || (watch == Requirement.PREFER && !inLeaf)))
         || (headroom.state().active()
             && limits.requirement(Protection.HEADROOM_GUARD) != Requirement.OFF);
   }

@@ -1,6 +1,5 @@
 package io.memguard;
 
-import io.memguard.outcome.Signal;
 import io.memguard.platform.ProcessTree;
 import java.time.Duration;
 import java.util.Optional;
@@ -24,7 +23,6 @@ final class TreeEnder {
   private static final long LONGEST_NANOS = Long.MAX_VALUE / 2;
 
   private final GuardedProcess process;
-  private final Child child;
   private final Optional<String> mark;
   private final Set<ProcessHandle> known = ConcurrentHashMap.newKeySet();
   private final Runnable whenGone;
@@ -39,9 +37,8 @@ final class TreeEnder {
    * @param mark what all of it has in its environment, or empty if it has none
    * @param whenGone called when nothing of it is left, before others are told; must not wait
    */
-  TreeEnder(GuardedProcess process, Child child, Optional<String> mark, Runnable whenGone) {
+  TreeEnder(GuardedProcess process, Optional<String> mark, Runnable whenGone) {
     this.process = process;
-    this.child = child;
     this.mark = mark;
     this.whenGone = whenGone;
   }
@@ -58,28 +55,26 @@ final class TreeEnder {
    * @param members some of it
    */
   synchronized void end(Duration grace, Set<ProcessHandle> members) {
+    CompletableFuture<Void> ending = new CompletableFuture<>(); // while nobody is stopped yet
     boolean politely = !grace.isZero();
-    for (ProcessHandle member : members) {
-      boolean isNew = known.add(member); // also while it is being killed
-      if (!politely) {
-        ProcessTree.stop(member);
-      } else if (isNew) {
-        member.destroy();
-      }
+    if (politely) {
+      members.stream().filter(known::add).forEach(ProcessHandle::destroy);
+    } else {
+      known.addAll(members); // also while it is being killed: they may be new
+      members.forEach(ProcessTree::stop);
     }
     long wanted = System.nanoTime() + Math.min(TimeUnit.NANOSECONDS.convert(grace), LONGEST_NANOS);
     if (thread == null) { // or something is left that was not found, or is new
       giveUpAt = wanted;
-      begin(politely);
+      done = ending; // first: whoever hears of the child's end is to wait for the tree's
+      begin(politely, ending);
     } else if (!killing && wanted - giveUpAt < 0) {
       giveUpAt = wanted;
       LockSupport.unpark(thread);
     }
   }
 
-  private void begin(boolean politely) {
-    CompletableFuture<Void> ending = new CompletableFuture<>();
-    done = ending; // first: whoever hears of the child's end is to wait for the tree's
+  private void begin(boolean politely, CompletableFuture<Void> ending) {
     killing = false;
     try {
       Thread made =
@@ -105,8 +100,11 @@ final class TreeEnder {
         whenGone.run();
       }
     } finally {
-      leave();
-      ending.complete(null);
+      try {
+        leave();
+      } finally {
+        ending.complete(null);
+      }
     }
   }
 
@@ -117,24 +115,28 @@ final class TreeEnder {
     while (gone && !finish()) {
       gone = kill(tree);
     }
+    tree.bury();
     return gone;
   }
 
   /**
-   * What they start in answer may take its time, and is asked to end when it alone is left: then
-   * nobody waits for it any more.
+   * Returns whether nothing is left of it. What they start in answer may take its time, and is
+   * asked to end when it alone is left: then nobody waits for it any more.
    */
   private boolean terminate(ProcessTree tree) {
     isLeft(tree);
     do {
       tree.terminate(known);
-      for (int polls = 1; !tree.living().isEmpty() && pause(); polls++) {
+      for (int polls = 1; tree.isAnyAskedLeft() && pause(); polls++) {
         if (polls % POLLS_PER_LOOK == 0) { // seldom: it takes longer
           tree.look();
         }
       }
-    } while (isLeft(tree) && !isTimeToGoOn());
-    return tree.living().isEmpty();
+      if (isTimeToGoOn()) {
+        return false;
+      }
+    } while (isLeft(tree));
+    return true;
   }
 
   private boolean kill(ProcessTree tree) {
@@ -185,7 +187,7 @@ final class TreeEnder {
   }
 
   private void killKnown() {
-    child.signal(Signal.KILL);
+    process.toHandle().destroyForcibly();
     known.forEach(ProcessHandle::destroyForcibly);
     known.clear();
   }

@@ -119,10 +119,12 @@ final class TreeGauge {
 
   /**
    * Returns how late it would be to look at it now, as {@link #isDue} has found, as a part of the
-   * time for which it need not be looked at: 0 if it is just due, and less before.
+   * time for which it need not be looked at: 0 if it is just due, and less before. Who has waited
+   * much too long is later than anybody else, however long he could wait.
    */
   double lateness(long now) {
-    return (double) (now - lookedAt - interval) / Math.max(interval, 1);
+    long overdue = now - lookedAt - interval;
+    return overdue > LONGEST_NANOS ? overdue : (double) overdue / Math.max(interval, 1);
   }
 
   /** Returns what it lacks at least to the next threshold; 0 or less if that is unknown. */

@@ -34,8 +34,13 @@ import org.jspecify.annotations.Nullable;
 final class Witnesses implements AutoCloseable {
   private static final String PRELOAD = "LD_PRELOAD";
 
-  /** By it alone the descendants of a child are known that has no witness. */
-  private static final String TREE = ProcessTree.MARK + "TREE";
+  /**
+   * With a number behind it, by which alone the descendants of a child are known that has no
+   * witness. Each has a name of its own: a guarded child may guard others.
+   */
+  private static final String TREE = ProcessTree.MARK + "TREE_";
+
+  private static final String SET = "1";
 
   private static final long PROBE_SECONDS = 10;
   private static final File NULL = new File("/dev/null");
@@ -48,8 +53,8 @@ final class Witnesses implements AutoCloseable {
   /**
    * A witness for one launch, or the reason why there is none.
    *
-   * @param tree where there is none, what marks the child and its descendants all the same: the
-   *     value of {@link #TREE}
+   * @param tree where there is none, the variable that marks the child and its descendants all the
+   *     same
    */
   record Preload(
       Optional<WitnessPage.Slot> slot,
@@ -66,11 +71,9 @@ final class Witnesses implements AutoCloseable {
 
     /** Returns one that marks the tree in any case. */
     Preload marking() {
-      String value =
-          ProcessHandle.current().pid()
-              + "-"
-              + Long.toHexString(ThreadLocalRandom.current().nextLong());
-      return slot.isPresent() ? this : new Preload(slot, state, library, Optional.of(value));
+      long number = ThreadLocalRandom.current().nextLong();
+      String name = TREE + ProcessHandle.current().pid() + "_" + Long.toHexString(number);
+      return slot.isPresent() ? this : new Preload(slot, state, library, Optional.of(name));
     }
 
     /**
@@ -78,7 +81,7 @@ final class Witnesses implements AutoCloseable {
      */
     Optional<String> mark() {
       return slot.map(one -> WitnessPage.VARIABLE + "=" + one.address())
-          .or(() -> tree.map(value -> TREE + "=" + value));
+          .or(() -> tree.map(name -> name + "=" + SET));
     }
 
     /**
@@ -87,7 +90,7 @@ final class Witnesses implements AutoCloseable {
      */
     Map<String, String> variables(Map<String, String> environment) {
       if (slot.isEmpty()) {
-        return tree.map(value -> Map.of(TREE, value)).orElse(Map.of());
+        return tree.map(name -> Map.of(name, SET)).orElse(Map.of());
       }
       String before = environment.getOrDefault(PRELOAD, "");
       return Map.of(

@@ -168,6 +168,7 @@ final class TreeGaugeTest {
     assertThat(gauge.isDue(now, much)).isTrue();
     assertThat(gauge.lateness(now)).isZero();
     assertThat(gauge.lateness(now + waits)).isEqualTo(1);
+    assertThat(gauge.lateness(now + waits + TreeGauge.LONGEST_NANOS)).isGreaterThan(1e9);
     assertThat(gauge.isDue(now, OptionalLong.of(7))).as("it cannot have grown").isFalse();
     assertThat(gauge.lateness(began + TreeGauge.LONGEST_NANOS / 2)).isEqualTo(-0.5);
   }

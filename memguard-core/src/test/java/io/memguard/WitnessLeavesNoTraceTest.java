@@ -45,9 +45,24 @@ final class WitnessLeavesNoTraceTest {
   @Test
   void withoutAMemoryLimitOrSwitchedOffThereIsNone(MemoryGuard guard) throws Exception {
     ProcessBuilder env = new ProcessBuilder("env", "-0");
-    assertThat(output(guard.start(env, MemoryLimits.none()))).doesNotContain("MEMGUARD_WITNESS");
+    assertThat(output(guard.start(env, MemoryLimits.none()))).doesNotContain("MEMGUARD_");
     MemoryLimits off = MemoryLimits.of("1GiB").with(Protection.WITNESS, Requirement.OFF);
     assertThat(output(guard.start(env, off))).doesNotContain("MEMGUARD_WITNESS", "LD_PRELOAD");
+    MemoryLimits neither = off.with(Protection.TREE_WATCH, Requirement.OFF);
+    assertThat(output(guard.start(env, neither))).doesNotContain("MEMGUARD_");
+  }
+
+  @Test
+  void whoseTreeIsLookedAtHasAMarkOfItsOwnInsteadOfIt(MemoryGuard guard) throws Exception {
+    ProcessBuilder env = new ProcessBuilder("env", "-0");
+    List<String> plain = variables(output(env.start()));
+    MemoryLimits limits = MemoryLimits.of("1GiB").with(Protection.WITNESS, Requirement.OFF);
+    List<String> one = variables(output(guard.start(env, limits)));
+    List<String> other = variables(output(guard.start(env, limits)));
+    one.removeAll(plain);
+    other.removeAll(plain);
+    assertThat(one).singleElement().asString().matches("MEMGUARD_TREE_\\d+_[0-9a-f]+=1");
+    assertThat(other).singleElement().isNotEqualTo(one.get(0));
   }
 
   @Test

@@ -101,7 +101,7 @@ final class ProcessTable {
     try {
       String variables = Files.readString(environment, StandardCharsets.ISO_8859_1);
       for (String variable : variables.split("\0", -1)) {
-        if (variable.startsWith(ProcessTree.MARK)) {
+        if (variable.startsWith(ProcessTree.MARK) && handle.isAlive()) { // its own, then
           add(marked, variable, handle);
         }
       }

@@ -28,6 +28,7 @@ public final class ProcessTree {
   private final ProcessHandle root;
   private final Optional<String> mark;
   private final Set<ProcessHandle> members = new LinkedHashSet<>();
+  private final Set<ProcessHandle> ended = new HashSet<>();
   private final Set<ProcessHandle> asked = new HashSet<>();
 
   /**
@@ -50,7 +51,8 @@ public final class ProcessTree {
   public boolean add(Collection<ProcessHandle> known) {
     boolean any = false;
     for (ProcessHandle handle : known) {
-      any |= !members.contains(handle) && !hasEnded(handle) && members.add(handle);
+      boolean lives = !hasEnded(handle);
+      any |= (lives ? members : ended).add(handle) && lives;
     }
     return any;
   }
@@ -100,26 +102,26 @@ public final class ProcessTree {
 
   /** Returns the members that have not ended. */
   public Collection<ProcessHandle> living() {
-    members.removeIf(this::isOver);
+    for (ProcessHandle member : List.copyOf(members)) {
+      if (hasEnded(member)) {
+        members.remove(member);
+        ended.add(member);
+      }
+    }
     return List.copyOf(members);
   }
 
-  private boolean isOver(ProcessHandle member) {
-    boolean ended = hasEnded(member);
-    if (ended && !member.equals(root)) {
-      bury(member);
-    }
-    return ended;
-  }
-
   /**
-   * Asks for the status of one that was given to this process, as all orphans are where it is pid
-   * 1: nobody else does, and each listing of {@code /proc} would take longer. Of others' children,
-   * and of who lives, nothing is asked. The root is the engine's.
+   * Asks for the status of those that have ended and were given to this process, as all orphans are
+   * where it is pid 1: nobody else does, and each listing of {@code /proc} would take longer. To be
+   * called when all have ended: before, some are others' children. The root is the engine's.
    */
-  private static void bury(ProcessHandle member) {
-    if (Linux.isLoaded() && member.isAlive()) { // a zombie is, and its pid is still its own
-      Linux.guard_bury((int) member.pid());
+  public void bury() {
+    for (ProcessHandle one : ended) {
+      // To the JDK a zombie is alive, and as long as it is, its pid is nobody else's.
+      if (Linux.isLoaded() && !one.equals(root) && one.isAlive()) {
+        Linux.guard_bury((int) one.pid());
+      }
     }
   }
 
@@ -146,6 +148,11 @@ public final class ProcessTree {
   public void terminate(Collection<ProcessHandle> but) {
     asked.addAll(but);
     living().stream().filter(asked::add).forEach(ProcessHandle::destroy);
+  }
+
+  /** Tells whether anybody lives who was asked to end. */
+  public boolean isAnyAskedLeft() {
+    return living().stream().anyMatch(asked::contains);
   }
 
   /**

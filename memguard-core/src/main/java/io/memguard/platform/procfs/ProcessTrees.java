@@ -327,7 +327,7 @@ public final class ProcessTrees implements AutoCloseable {
     }
     if (seat != null) {
       join(seat.tree, pid, stat);
-    } else if (reapers.contains(stat.ppid()) || zombies.contains(stat.ppid())) {
+    } else if (reapers.contains(stat.ppid())) {
       placeOrphan(pid, stat, unclearBefore);
     } else if (stat.ppid() == 0
         || strangers.containsKey(stat.ppid())

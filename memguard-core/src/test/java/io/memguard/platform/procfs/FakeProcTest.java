@@ -225,19 +225,6 @@ final class FakeProcTest {
     assertThat(tree.processes()).isEqualTo(2);
   }
 
-  /** As long as nobody has asked how the one in between ended, its child is shown as its child. */
-  @Test
-  void theChildOfWhoHasEndedIsKnownByItsMark() throws Exception {
-    Tree tree = trees.follow(ROOT, Optional.of("MARK=1"));
-    rest();
-    zombie(101, ROOT);
-    process(102, 101, 1001, 10);
-    marked(102, "MARK=1\0");
-    lastPid(102);
-    rest();
-    assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 102L);
-  }
-
   @Test
   void onlySomeTreesAreReadIfOnlySomeAreDue() throws Exception {
     process(200, JVM, 1200, 10);
