@@ -19,9 +19,9 @@ import java.util.stream.Collectors;
  * them is in nobody's resident memory unless it is mapped as well.
  *
  * <p>To go through a process's descriptors is dear. Between measurements that is done only where
- * the machine's shared memory has grown since it was done last, and once a minute; and for no more
- * than a tenth of the time, but for those that are known to hold such files: they can grow as fast
- * as memory can be copied.
+ * the machine's shared memory has changed since it was done last, and once a minute; and for no
+ * more than a tenth of the time, but for those that are known to hold such files: they can grow as
+ * fast as memory can be copied.
  *
  * <p>A file of tmpfs that was there before the tree began does not count: it is somebody else's
  * data, or a log that all append to. Where the kernel does not tell the time of birth (of tmpfs
@@ -44,7 +44,7 @@ final class HeldFiles {
   private static final int MEMFD = 40;
   private static final int LINKS = 44;
 
-  private static final long GROWTH = 16L << 20;
+  private static final long CHANGE = 16L << 20;
   private static final long AT_LEAST = TimeUnit.MINUTES.toNanos(1);
 
   /** At most a tenth of the time goes into this. */
@@ -104,9 +104,10 @@ final class HeldFiles {
 
   /** Looks at a process's descriptors if it may have written something since. */
   void lookIfDue(Member member) {
-    boolean grown = shmem - member.shmemThen() >= GROWTH;
+    // Less than then may be more as well: somebody else has given back what he had.
+    boolean changed = Math.abs(shmem - member.shmemThen()) >= CHANGE;
     boolean allowed = !resting || !member.held().isEmpty();
-    if (allowed && (grown || now - member.heldAt() >= AT_LEAST)) {
+    if (allowed && (changed || now - member.heldAt() >= AT_LEAST)) {
       long began = cpuClock.getAsLong();
       look(member);
       spent += cpuClock.getAsLong() - began;

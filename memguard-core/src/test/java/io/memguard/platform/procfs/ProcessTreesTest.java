@@ -144,6 +144,28 @@ final class ProcessTreesTest {
     }
   }
 
+  /** What all have together says nothing then. */
+  @Test
+  void soIsWhatIsWrittenWhileOthersGiveBackMore() throws Exception {
+    try (TreeActor other = TreeActor.start(program, "memfd", 128, "");
+        TreeActor actor = TreeActor.start(program, "memfd_later", 64, "");
+        ProcessTrees trees = trees(true)) {
+      other.isReady();
+      actor.isReady();
+      Tree tree = follow(trees, actor);
+      trees.look(); // with what the other has
+      other.kill();
+      actor.go();
+      assertThat(actor.says()).isEqualTo("written");
+      Eventually.await(
+          "it is seen",
+          () -> {
+            trees.look();
+            return tree.residentBytes() > 64 * MIB;
+          });
+    }
+  }
+
   /** Nobody measures a tree that seems to be far from its limit. */
   @Test
   void whatIsWrittenIntoFilesInMemoryIsResidentToo() throws Exception {
