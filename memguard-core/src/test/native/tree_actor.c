@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,16 +139,19 @@ static void away(void) {
   await_end();
 }
 
-static void *with_a_stack(void *unused) {
+static void *with_a_stack(void *touched_stacks) {
   volatile char stack[64 * 1024];
   for (size_t i = 0; i < sizeof stack; i += 4096) stack[i] = 1;
+  sem_post(touched_stacks);
   for (;;) pause();
-  return unused;
+  return 0;
 }
 
 static void threads(int count) {
+  static sem_t touched_stacks;
   pthread_t thread;
-  for (int i = 0; i < count; i++) check(pthread_create(&thread, 0, with_a_stack, 0) == 0, "pthread_create");
+  for (int i = 0; i < count; i++) check(pthread_create(&thread, 0, with_a_stack, &touched_stacks) == 0, "pthread_create");
+  for (int i = 0; i < count; i++) check(sem_wait(&touched_stacks) == 0, "sem_wait");
   touched(memory(MAP_PRIVATE | MAP_ANONYMOUS, -1));
   say("ready\n");
   await_end();
