@@ -34,7 +34,7 @@ public final class Trees {
   private static final int TREES = 1000;
   private static final int PROCESSES = 3;
   private static final int SECONDS = 20;
-  private static final int WARM_UP = 30;
+  private static final int WARM_UP = 15;
   private static final double TARGET_PERCENT = 5;
   private static final double PERCENT = 100;
   private static final long NANOS_PER_TICK = TimeUnit.MILLISECONDS.toNanos(10);
