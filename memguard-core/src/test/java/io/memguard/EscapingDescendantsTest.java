@@ -55,11 +55,7 @@ final class EscapingDescendantsTest {
   void whatLeftBeforeItWasAskedToEndIsEndedToo(MemoryGuard guard) throws Exception {
     assumeWitness(guard);
     Path pid = directory.resolve("pid");
-    GuardedProcess child =
-        guard.start(
-            sh("(" + LEAVES_ONE + "); echo ready; exec sleep 3600", pid.toString()),
-            MemoryLimits.of("1GiB"));
-    line(child.getInputStream());
+    GuardedProcess child = hasLeftOne(guard, pid, MemoryLimits.of("1GiB"));
     child.destroyTree(Duration.ZERO).get();
     assertGone(pid);
   }
@@ -68,11 +64,7 @@ final class EscapingDescendantsTest {
   @Test
   void whatWasLeftByAnEndCanBeEndedAfterwards(MemoryGuard guard) throws Exception {
     Path pid = directory.resolve("pid");
-    GuardedProcess child =
-        guard.start(
-            sh("(" + LEAVES_ONE + "); echo ready; exec sleep 3600", pid.toString()),
-            MemoryLimits.none());
-    line(child.getInputStream());
+    GuardedProcess child = hasLeftOne(guard, pid, MemoryLimits.none());
     child.destroyTree(Duration.ofHours(1)).get();
     ProcessHandle left = ProcessHandle.of(Long.parseLong(Proc.read(pid).strip())).orElseThrow();
     assertThat(left.isAlive()).isTrue();
@@ -103,11 +95,7 @@ final class EscapingDescendantsTest {
     Path pid = directory.resolve("pid");
     subreaper(1);
     try {
-      GuardedProcess child =
-          guard.start(
-              sh("(" + LEAVES_ONE + "); echo ready; exec sleep 3600", pid.toString()),
-              MemoryLimits.of("1GiB"));
-      line(child.getInputStream());
+      GuardedProcess child = hasLeftOne(guard, pid, MemoryLimits.of("1GiB"));
       child.destroyTree(Duration.ZERO).get();
       child.awaitSettled();
       assertThat(Path.of("/proc", Proc.read(pid).strip())).doesNotExist();
@@ -119,6 +107,16 @@ final class EscapingDescendantsTest {
   private static void subreaper(long on) {
     Function prctl = NativeLibrary.getInstance("c").getFunction("prctl");
     assertThat(prctl.invokeInt(new Object[] {PR_SET_CHILD_SUBREAPER, on, 0L, 0L, 0L})).isZero();
+  }
+
+  /** Starts a child that has left one behind already, and goes on. */
+  private static GuardedProcess hasLeftOne(MemoryGuard guard, Path pid, MemoryLimits limits)
+      throws Exception {
+    GuardedProcess child =
+        guard.start(
+            sh("(" + LEAVES_ONE + "); echo ready; exec sleep 3600", pid.toString()), limits);
+    line(child.getInputStream());
+    return child;
   }
 
   private static void assumeWitness(MemoryGuard guard) {

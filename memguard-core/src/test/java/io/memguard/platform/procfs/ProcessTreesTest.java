@@ -52,6 +52,16 @@ final class ProcessTreesTest {
         new ProcFiles(Path.of("/proc"), nativeCalls), System::nanoTime, System::nanoTime);
   }
 
+  private static void awaitWritten(TreeActor actor, ProcessTrees trees, Tree tree) {
+    assertThat(actor.says()).isEqualTo("written");
+    Eventually.await(
+        "it is seen",
+        () -> {
+          trees.look();
+          return tree.residentBytes() > 64 * MIB;
+        });
+  }
+
   private static Tree follow(ProcessTrees trees, TreeActor actor) {
     Tree tree = trees.follow(actor.pid(), Optional.empty());
     trees.look();
@@ -156,13 +166,7 @@ final class ProcessTreesTest {
       trees.look(); // with what the other has
       other.kill();
       actor.go();
-      assertThat(actor.says()).isEqualTo("written");
-      Eventually.await(
-          "it is seen",
-          () -> {
-            trees.look();
-            return tree.residentBytes() > 64 * MIB;
-          });
+      awaitWritten(actor, trees, tree);
     }
   }
 
@@ -175,13 +179,7 @@ final class ProcessTreesTest {
       Tree tree = follow(trees, actor);
       assertThat(tree.residentBytes()).isLessThan(16 * MIB);
       actor.go();
-      assertThat(actor.says()).isEqualTo("written");
-      Eventually.await(
-          "it is seen",
-          () -> {
-            trees.look();
-            return tree.residentBytes() > 64 * MIB;
-          });
+      awaitWritten(actor, trees, tree);
     }
   }
 
