@@ -448,16 +448,19 @@ public final class MemoryGuard implements AutoCloseable {
     boolean any =
         limits.treeMemoryMax().isPresent() || (listened && limits.memoryHigh().isPresent());
     return (any && (watch == Requirement.REQUIRE || (watch == Requirement.PREFER && !inLeaf)))
-        || (headroom.state().active()
-            && limits.requirement(Protection.HEADROOM_GUARD) != Requirement.OFF);
+        || mayBeEndedForOthers(limits);
+  }
+
+  private boolean mayBeEndedForOthers(MemoryLimits limits) {
+    return headroom.state().active()
+        && limits.requirement(Protection.HEADROOM_GUARD) != Requirement.OFF;
   }
 
   /** Also where it may fill the container at once: all is to be ready for that. */
   private boolean mustBeWatched(MemoryLimits limits) {
-    Requirement headroomGuard = limits.requirement(Protection.HEADROOM_GUARD);
     return limits.requirement(Protection.TREE_WATCH) == Requirement.REQUIRE
-        || headroomGuard == Requirement.REQUIRE
-        || (headroomGuard != Requirement.OFF && headroom.state().active());
+        || limits.requirement(Protection.HEADROOM_GUARD) == Requirement.REQUIRE
+        || mayBeEndedForOthers(limits);
   }
 
   /** Only where everybody dies if it is late: it takes tens of milliseconds. */
