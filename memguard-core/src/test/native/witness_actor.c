@@ -15,7 +15,9 @@
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
@@ -38,6 +41,8 @@
 #define SENTINEL 77
 
 static unsigned long refused;
+
+static void *act_nothing(void *unused) { return unused; }
 
 /* The compiler must not know that an allocation is unused, or what its size is. */
 static void *volatile sink;
@@ -127,6 +132,20 @@ static void act_mremap(void) {
   expect_map_refused(mremap(small, MIB, big, MREMAP_MAYMOVE));
 }
 
+#ifdef __GLIBC__
+static void act_sbrk(void) {
+  errno = SENTINEL;
+  expect(sbrk((intptr_t)big) == (void *)-1 && errno == ENOMEM, "sbrk should have been refused");
+  refused++;
+}
+
+static void act_brk(void) {
+  char *end = sbrk(0);
+  expect(brk(end + big) == -1 && errno == ENOMEM && sbrk(0) == end, "brk should have been refused");
+  refused++;
+}
+#endif
+
 static void act_mprotect(void) {
   void *reserved = map(big, PROT_NONE, 0);
   expect(reserved != MAP_FAILED, "mmap");
@@ -205,7 +224,18 @@ static void act_succeed(void) {
   expect(mapped != MAP_FAILED && mapped[0] == 42, "mremap");
   char *place = map(MIB, PROT_NONE, 0);
   expect(mremap(mapped, MIB, MIB, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place && place[0] == 42, "mremap to a place");
+#ifdef __GLIBC__
+  char *end = sbrk((intptr_t)MIB);
+  expect(sbrk(0) == end + MIB && brk(end) == 0 && sbrk(0) == end, "brk and sbrk");
+#endif
   expect(errno == SENTINEL, "success leaves errno alone");
+}
+
+/* musl's refuse everything, whatever there is. */
+static void act_no_brk(void) {
+#ifndef __GLIBC__
+  expect(sbrk(1) == (void *)-1 && errno == ENOMEM && brk(NULL) == -1 && errno == ENOMEM, "brk");
+#endif
 }
 
 /* What errno is after each refusal, to be compared with a run that nobody watches. */
@@ -227,6 +257,112 @@ static void act_errnos(void) {
   SHOW(mremap(NULL, MIB, big, MREMAP_MAYMOVE));
   SHOW(mprotect((void *)MIB, MIB, PROT_WRITE));
   SHOW(mprotect((void *)1, MIB, PROT_WRITE));
+}
+
+/* ---- Threads and processes ---- */
+
+static void *idle(void *unused) {
+  (void)unused;
+  pause();
+  return NULL;
+}
+
+/* A stack that no room is left for. */
+static void act_thread(void) {
+  pthread_t thread;
+  pthread_attr_t vast;
+  expect(pthread_attr_init(&vast) == 0 && pthread_attr_setstacksize(&vast, big) == 0, "pthread_attr");
+  errno = SENTINEL;
+  expect(pthread_create(&thread, &vast, idle, NULL) == EAGAIN, "should have been refused with EAGAIN");
+}
+
+/* Stacks of the usual size until no room is left; prints how many bytes one has. */
+static void act_usual_threads(void) {
+  pthread_t thread;
+  pthread_attr_t usual;
+  size_t size;
+  expect(pthread_attr_init(&usual) == 0 && pthread_attr_getstacksize(&usual, &size) == 0, "pthread_attr");
+  int error = 0;
+  while (error == 0) error = pthread_create(&thread, NULL, idle, NULL);
+  expect(error == EAGAIN, "should have been refused with EAGAIN");
+  printf("stack=%zu\n", size);
+}
+
+static int end_child(void *shared) {
+  *(int *)shared = 5;
+  return 6;
+}
+
+/* Threads and processes made in every way: right answers, and errno as it was. */
+static void act_offspring(void) {
+  int status;
+  pthread_t thread;
+  errno = SENTINEL;
+  expect(pthread_create(&thread, NULL, act_nothing, NULL) == 0 && pthread_join(thread, NULL) == 0, "pthread_create");
+  pid_t child = fork();
+  if (child == 0) _exit(3);
+  expect(child > 0 && waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3, "fork");
+  child = vfork();
+  if (child == 0) _exit(4);
+  expect(child > 0 && waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 4, "vfork");
+
+  static char stack[65536] __attribute__((aligned(16)));
+  int shared = 0;
+  pid_t parent_tid = 0;
+  pid_t child_tid = 0;
+  child = clone(end_child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD,
+                &shared, &parent_tid, NULL, &child_tid);
+  expect(child > 0 && waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 6 && shared == 5, "clone");
+  expect(parent_tid == child && child_tid == child, "clone passes all of its arguments");
+  expect(errno == SENTINEL, "success leaves errno alone");
+
+  char *command[] = {"true", NULL};
+  char *environment[] = {NULL};
+  expect(posix_spawn(&child, "/bin/true", NULL, NULL, command, environment) == 0, "posix_spawn");
+  expect(waitpid(child, &status, 0) == child && status == 0, "posix_spawn");
+  expect(posix_spawnp(&child, "true", NULL, NULL, command, environment) == 0, "posix_spawnp");
+  expect(waitpid(child, &status, 0) == child && status == 0, "posix_spawnp");
+  expect(posix_spawn(&child, "/no/such/program", NULL, NULL, command, environment) == ENOENT, "posix_spawn");
+}
+
+/* As a user who may have no further process, and lock hardly any memory: nothing here is for want of memory. */
+static void become_poor(void) {
+  struct rlimit one = {1, 1};
+  struct rlimit little = {65536, 65536};
+  if (getuid() == 0) expect(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0, "setresuid");
+  expect(setrlimit(RLIMIT_NPROC, &one) == 0 && setrlimit(RLIMIT_MEMLOCK, &little) == 0, "setrlimit");
+}
+
+static void act_too_many_threads(void) {
+  become_poor();
+  pthread_t thread;
+  expect(pthread_create(&thread, NULL, act_nothing, NULL) == EAGAIN, "should have been refused with EAGAIN");
+}
+
+static void act_too_many_forks(void) {
+  become_poor();
+  expect(fork() == -1 && errno == EAGAIN, "fork should have been refused with EAGAIN");
+  static char stack[4096];
+  expect(clone(end_child, stack + sizeof stack, SIGCHLD, NULL) == -1 && errno == EAGAIN, "clone should have been refused");
+}
+
+static void act_too_many_spawns(void) {
+  become_poor();
+  pid_t child;
+  char *command[] = {"true", NULL};
+  expect(posix_spawn(&child, "/bin/true", NULL, NULL, command, environ) == EAGAIN, "posix_spawn should have been refused");
+  expect(posix_spawnp(&child, "true", NULL, NULL, command, environ) == EAGAIN, "posix_spawnp should have been refused");
+}
+
+static void act_locked(void) {
+  become_poor();
+  expect(map(MIB, PROT_READ | PROT_WRITE, MAP_LOCKED) == MAP_FAILED && errno == EAGAIN, "MAP_LOCKED should have been refused");
+}
+
+/* What was refused for want of memory is not forgotten for what comes after. */
+static void act_memory_then_forks(void) {
+  act_malloc();
+  act_too_many_forks();
 }
 
 /* ---- Many at once ---- */
@@ -323,11 +459,13 @@ static void act_memory(void) {
   act_malloc();
 }
 
-/* Grows by 32 MiB between the first refusal and the N others. */
-static void act_grow_and_repeat(const char *times) {
+/* Grows by 32 MiB after its first refusal, and is refused again when so much time has gone by that it is looked at again. */
+static void act_later(void) {
   act_malloc();
   touch(32 * MIB);
-  for (long n = strtol(times, NULL, 10); n > 0; n--) act_malloc();
+  struct timespec tenth = {0, 110 * 1000000};
+  expect(nanosleep(&tenth, NULL) == 0, "nanosleep");
+  act_malloc();
 }
 
 /* Is refused memory itself, and then its grandchild, which prints its pid. */
@@ -387,6 +525,23 @@ static void act_denied(char **arguments) {
   fail(arguments[1]);
 }
 
+/* Locks itself in, with a filter that kills for whatever else the witness might ask: it must live. */
+static void act_locked_in(void) {
+  static const int deadly[] = {SYS_openat, SYS_open, SYS_prlimit64, SYS_gettid, SYS_getpid, SYS_kill, SYS_clock_gettime};
+  struct sock_filter filter[2 * sizeof deadly / sizeof deadly[0] + 2] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+  unsigned short n = 1;
+  for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
+    filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)deadly[i], 0, 1);
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+  }
+  filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  struct sock_fprog program = {n, filter};
+  expect(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+  expect(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
+  act_malloc();
+}
+
 /* A preloaded jemalloc is the allocator: its own count of this thread's bytes grows. */
 extern int mallctl(const char *, void *, size_t *, void *, size_t) __attribute__((weak));
 
@@ -423,19 +578,17 @@ static const struct {
     PLAIN(mremap),   PLAIN(mmap_file),     PLAIN(mprotect), PLAIN(unsatisfiable),  PLAIN(huge_pages),
     PLAIN(holes),    PLAIN(succeed),       PLAIN(invalid),  PLAIN(errnos),         PLAIN(threads),
     PLAIN(forks),    PLAIN(handler),       PLAIN(memory),   PLAIN(grandchild),     PLAIN(wait),
-    PLAIN(closed),   PLAIN(descriptors),   PLAIN(jemalloc),
+    PLAIN(closed),   PLAIN(descriptors),   PLAIN(jemalloc), PLAIN(thread),         PLAIN(usual_threads),
+    PLAIN(later),    PLAIN(offspring),     PLAIN(locked),   PLAIN(locked_in),      PLAIN(too_many_threads),
+    PLAIN(no_brk),   PLAIN(too_many_forks), PLAIN(too_many_spawns), PLAIN(memory_then_forks),
 #ifdef __GLIBC__
-    PLAIN(pvalloc),  PLAIN(mmap64),
+    PLAIN(pvalloc),  PLAIN(mmap64),        PLAIN(brk),      PLAIN(sbrk),
 #endif
 };
 
 int main(int argc, char **argv) {
   if (argc < 3) return 2;
   set_limit(argv[1]);
-  if (argc == 4 && strcmp(argv[2], "grow_and_repeat") == 0) {
-    act_grow_and_repeat(argv[3]);
-    return 0;
-  }
   if (argc > 4 && strcmp(argv[2], "denied") == 0) act_denied(&argv[3]);
   for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
     if (strcmp(argv[2], acts[i].name) == 0) {

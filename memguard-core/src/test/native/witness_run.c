@@ -1,21 +1,27 @@
 /*
- * Runs COMMAND with the witness preloaded, as memguard would, and prints what the shared slot then says, in one line on
- * the file RESULT:
+ * Runs COMMAND with the witness preloaded, as memguard would, and prints what the shared slot then says: in one line on the
+ * file RESULT, what is true of all processes and of the last refusal,
  *
- *   status=0 attached=1 refusals=1 largest=… last=… pid=child|NUMBER kind=1 rss=… peak=… stray=0
+ *   status=0 attached=1 refusals=1 largest=… last=… pid=child|NUMBER kind=1 errno=12 rss=… peak=… room=0 stray=0
  *
- * stray counts bytes of the file that changed and do not belong to the slot; with --ask, " answer=…" follows. Options, before
- * COMMAND:
+ * and then a line for each process, with the bytes it had and might have in its own memory:
+ *
+ *   pid=child name=sh programs=1 refusals=1 threads=0 spawns=0 largest=… bytes=… kind=1 errno=12 thread=main|other|none
+ *     after=<milliseconds> data=… address=… data-limit=… address-limit=…
+ *
+ * room is the number of refusals without a record; stray counts bytes of the file that changed and do not belong to the slot;
+ * with --ask, " answer=…" follows. Options, before COMMAND:
  *   --preload LIST     LD_PRELOAD; without it nothing is preloaded
  *   --setting TEXT     MEMGUARD_WITNESS, where %p is this process and %f the descriptor; default /proc/%p/fd/%f:1:7
  *   --slot N           the slot that is handed out (default 1); --setting must agree
- *   --size BYTES       of the file (default 1 MiB, the whole page table of slots)
+ *   --size BYTES       of the file (default 1 MiB, 512 slots)
  *   --ask              has the witness try what limits stop here
  *   --retire           when the child has attached, hands the slot to another launch, then closes the child's stdin
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -32,12 +38,21 @@
 
 extern char **environ;
 
+struct record {
+  volatile uint32_t pid, programs;
+  char name[16];
+  volatile uint32_t refusals, threads, spawns, version;
+  volatile uint64_t largest, bytes;
+  volatile uint32_t tid;
+  volatile uint16_t kind, error;
+  volatile uint64_t at, data, address, rss, peak, data_limit, address_limit, read_at;
+};
+
 struct slot {
   volatile uint32_t generation, attached;
-  volatile uint64_t refusals, largest, last;
-  volatile uint32_t pid, kind;
-  volatile uint64_t rss, peak;
-  volatile uint32_t question, answer;
+  volatile uint64_t refusals, largest, began;
+  volatile uint32_t room, question, answer, unused[21];
+  struct record records[15];
 };
 
 static void fail(const char *what) {
@@ -70,6 +85,36 @@ static void await_attached(pid_t child, const struct slot *slot) {
     if (waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) != 0) fail("waitid");
     sched_yield();
   }
+}
+
+static const struct record nothing;
+
+/* The record of the last refusal, or one of zeros. */
+static const struct record *latest(const struct slot *slot) {
+  const struct record *last = &nothing;
+  for (size_t i = 0; i < 15; i++) {
+    const struct record *record = &slot->records[i];
+    if (record->kind != 0 && record->at >= last->at) last = record;
+  }
+  return last;
+}
+
+static const char *name_of(const struct record *record, pid_t child) {
+  static char number[16];
+  if (record->pid == (uint32_t)child) return "child";
+  snprintf(number, sizeof number, "%u", record->pid);
+  return number;
+}
+
+static void print(FILE *result, const struct slot *slot, const struct record *record, pid_t child) {
+  const char *thread = record->tid == 0 ? "none" : record->tid == record->pid ? "main" : "other";
+  uint64_t after = record->at == 0 ? 0 : (record->at - slot->began) / 1000000;
+  fprintf(result, "pid=%s name=%.16s programs=%u refusals=%u threads=%u spawns=%u largest=%" PRIu64, name_of(record, child),
+          record->name, record->programs, record->refusals, record->threads, record->spawns, record->largest);
+  fprintf(result, " bytes=%" PRIu64 " kind=%u errno=%u thread=%s after=%" PRIu64, record->bytes, record->kind, record->error,
+          thread, after);
+  fprintf(result, " data=%" PRIu64 " address=%" PRIu64 " data-limit=%" PRId64 " address-limit=%" PRId64 "%s\n", record->data,
+          record->address, (int64_t)record->data_limit, (int64_t)record->address_limit, record->version % 2 ? " torn" : "");
 }
 
 int main(int argc, char **argv) {
@@ -126,17 +171,18 @@ int main(int argc, char **argv) {
   if (waitpid(child, &status, 0) != child) fail("waitpid");
 
   if (bytes < ALL_BYTES && ftruncate(fd, ALL_BYTES) != 0) fail("ftruncate");
-  struct slot seen = *slot;
+  struct slot seen;
+  memcpy(&seen, (void *)slot, sizeof seen);
   memset((void *)slot, 0, sizeof *slot);
   size_t stray = seen.question != (uint32_t)ask;
   for (size_t i = 0; i < ALL_BYTES; i++) stray += file[i] != 0;
-  char pid[16] = "child";
-  if (seen.pid != (uint32_t)child) snprintf(pid, sizeof pid, "%u", seen.pid);
   if (!ask) stray += seen.answer != 0;
-  fprintf(result, "status=%d attached=%u refusals=%llu largest=%llu last=%llu pid=%s kind=%u rss=%llu peak=%llu stray=%zu",
-          status, seen.attached, (unsigned long long)seen.refusals, (unsigned long long)seen.largest,
-          (unsigned long long)seen.last, pid, seen.kind, (unsigned long long)seen.rss, (unsigned long long)seen.peak, stray);
+  const struct record *last = latest(&seen);
+  fprintf(result, "status=%d attached=%u refusals=%" PRIu64 " largest=%" PRIu64 " last=%" PRIu64 " pid=%s kind=%u errno=%u", status,
+          seen.attached, seen.refusals, seen.largest, last->bytes, name_of(last, child), last->kind, last->error);
+  fprintf(result, " rss=%" PRIu64 " peak=%" PRIu64 " room=%u stray=%zu", last->rss, last->peak, seen.room, stray);
   if (ask) fprintf(result, " answer=%u", seen.answer);
   fputc('\n', result);
+  for (size_t i = 0; i < 15 && seen.records[i].pid != 0; i++) print(result, &seen, &seen.records[i], child);
   return fclose(result) == 0 ? 0 : 125;
 }

@@ -2,6 +2,7 @@ package io.memguard;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.ResourceLimit;
@@ -12,6 +13,7 @@ import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
+import io.memguard.outcome.WitnessedProcess;
 import io.memguard.support.Children;
 import io.memguard.support.WithGuard;
 import org.junit.jupiter.api.Test;
@@ -128,6 +130,72 @@ final class WitnessVerdictsTest {
     WitnessRecord record = outcome.evidence().witness().orElseThrow();
     assertThat(record.lastPid().orElseThrow()).isNotEqualTo((int) outcome.evidence().pid());
     assertThat(record.programs()).isGreaterThanOrEqualTo(2);
+  }
+
+  @Test
+  void theWorkerThatWasRefusedIsNamed(MemoryGuard guard) throws Exception {
+    String workers =
+        """
+        import os, sys
+        pids = []
+        for size in (1 << 20, 3 << 30, 2 << 30):
+          pid = os.fork()
+          if pid == 0:
+            with open('/proc/self/comm', 'w') as name: name.write('worker-%d' % len(pids))
+            try: bytearray(size)
+            except MemoryError: os._exit(4)
+            os._exit(0)
+          pids.append(pid)
+          os.waitpid(pid, 0)
+        print(*pids)
+        sys.exit(5)
+        """;
+    Outcome.OutOfMemory outcome = denied(guard, Children.python(workers));
+    String[] pids = outcome.evidence().outputTail().strip().split(" ", 0);
+    WitnessRecord record = outcome.evidence().witness().orElseThrow();
+    assertThat(record.processes())
+        .extracting(WitnessedProcess::name, WitnessedProcess::refusals)
+        .contains(tuple("worker-1", 1L), tuple("worker-2", 1L))
+        .noneMatch(process -> process.toList().get(0).equals("worker-0"));
+    assertThat(record.lastPid()).hasValue(Integer.parseInt(pids[2]));
+    assertThat(outcome.explanation())
+        .startsWith("Its process " + pids[1] + " (worker-1) asked for 3.0GiB")
+        .contains("was refused under RLIMIT_DATA 128MiB, then the child ended (exit");
+  }
+
+  @Test
+  void aThreadWithoutRoomForItsStackIsARefusal(MemoryGuard guard) throws Exception {
+    String threads =
+        """
+        import threading
+        threading.stack_size(48 << 20)
+        stop = threading.Event()
+        for i in range(9): threading.Thread(target=stop.wait, daemon=True).start()
+        """;
+    Outcome.OutOfMemory outcome = denied(guard, Children.python(threads));
+    assertThat(outcome.refusedBytes()).hasValue(48L << 20);
+    assertThat(outcome.explanation())
+        .startsWith("It could not start a thread, for whose stack of 48MiB there was no room");
+    WitnessedProcess process =
+        outcome.evidence().witness().orElseThrow().threadWithoutRoom().orElseThrow();
+    assertThat(process.threadRefusals()).isEqualTo(1);
+    assertThat(process.last().orElseThrow().errno()).isEqualTo(11);
+  }
+
+  @Test
+  void aThreadTooManyIsNone(MemoryGuard guard) throws Exception {
+    String threads =
+        """
+        import os, resource, threading
+        if os.getuid() == 0: os.setresuid(65534, 65534, 65534)
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        threading.Thread(target=print).start()
+        """;
+    Outcome outcome = guard.run(Children.python(threads), LIMITS);
+    assertThat(outcome).isEqualTo(new Outcome.Exited(1, outcome.evidence()));
+    WitnessRecord record = outcome.evidence().witness().orElseThrow();
+    assertThat(record.processes().get(0).threadRefusals()).isEqualTo(1);
+    assertThat(record.sawRefusal()).isFalse();
   }
 
   @Test

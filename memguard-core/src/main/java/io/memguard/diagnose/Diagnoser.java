@@ -11,6 +11,7 @@ import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
+import io.memguard.outcome.WitnessedProcess;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -145,21 +146,56 @@ public final class Diagnoser {
     }
     return evidence
         .witness()
-        .filter(WitnessRecord::sawRefusal)
-        .map(record -> refused(evidence, record));
+        .flatMap(
+            record ->
+                record.sawRefusal()
+                    ? Optional.of(refused(evidence, record))
+                    : record.threadWithoutRoom().map(process -> noThread(evidence, process)));
   }
 
   private static Outcome refused(Evidence evidence, WitnessRecord record) {
     OptionalLong size = record.largestRefusedBytes();
     String explanation =
-        "It asked for "
+        record.mostRefused().map(process -> who(evidence, process)).orElse("It")
+            + " asked for "
             + MemorySize.format(size.orElse(0))
             + " and was refused"
             + under(evidence)
-            + ", then ended ("
+            + ", then "
+            + (record.mostRefused().filter(process -> isAnother(evidence, process)).isPresent()
+                ? "the child "
+                : "")
+            + "ended ("
             + evidence.status()
             + ").";
     return outOfMemory(Cause.ALLOCATION_DENIED, Confidence.CERTAIN, size, explanation, evidence);
+  }
+
+  private static Outcome noThread(Evidence evidence, WitnessedProcess process) {
+    OptionalLong stack = OptionalLong.of(process.last().orElseThrow().bytes());
+    String explanation =
+        who(evidence, process)
+            + " could not start a thread, for whose stack of "
+            + MemorySize.format(stack.getAsLong())
+            + " there was no room"
+            + under(evidence)
+            + ", then "
+            + (isAnother(evidence, process) ? "the child " : "")
+            + "ended ("
+            + evidence.status()
+            + ").";
+    return outOfMemory(Cause.ALLOCATION_DENIED, Confidence.CERTAIN, stack, explanation, evidence);
+  }
+
+  /** Names a descendant; the child itself, or what it was before it became another, is "it". */
+  private static String who(Evidence evidence, WitnessedProcess process) {
+    return isAnother(evidence, process)
+        ? "Its process " + process.pid() + " (" + process.name() + ")"
+        : "It";
+  }
+
+  private static boolean isAnother(Evidence evidence, WitnessedProcess process) {
+    return process.pid() != evidence.pid();
   }
 
   /**

@@ -2,7 +2,7 @@ package io.memguard.platform;
 
 /**
  * What the resource limits on memory really stop on this machine, as a witness tried in a child
- * that does nothing else: {@code try_limits} of {@code guard_witness.c}.
+ * that does nothing else: {@code try_limits} of {@code witness_trial.c}.
  *
  * @param data what {@code RLIMIT_DATA} stops
  * @param addressSpace what {@code RLIMIT_AS} stops

@@ -3,10 +3,7 @@ package io.memguard.platform;
 import io.memguard.outcome.WitnessRecord;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -16,13 +13,11 @@ import java.security.SecureRandom;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Optional;
-import java.util.OptionalInt;
-import java.util.OptionalLong;
 import java.util.stream.Stream;
 
 /**
- * Memory shared with the witnesses of all children: one slot of 64 bytes a launch. {@code
- * guard_witness.c} has the layout.
+ * Memory shared with the witnesses of all children: one slot a launch. It begins with {@value
+ * #CHUNK_SLOTS} slots, and grows by as many when all are taken.
  *
  * <p>It is a file without a name, which children open through {@code /proc/<this JVM>/fd}: nothing
  * of it is left when the JVM is killed. A slot is handed out with a new generation each time, and a
@@ -36,40 +31,27 @@ public final class WitnessPage implements AutoCloseable {
   /** Tells the witness in a child where its slot is. */
   public static final String VARIABLE = ProcessTree.MARK + "WITNESS";
 
-  private static final int SLOT_BYTES = 64;
-  private static final int SLOTS = 4096;
-  private static final int GENERATION = 0;
-  private static final int ATTACHED = 4;
-  private static final int REFUSALS = 8;
-  private static final int LARGEST = 16;
-  private static final int LAST = 24;
-  private static final int LAST_PID = 32;
-  private static final int PEAK_RSS = 48;
-  private static final int QUESTION = 56;
-  private static final int ANSWER = 60;
+  private static final int CHUNK_SLOTS = 32;
+  private static final int CHUNK_BYTES = CHUNK_SLOTS * WitnessSlot.BYTES;
+  private static final int CHUNKS = 128;
 
   private static final int TRY_LIMITS = 1;
   private static final int HOLD = 2;
 
-  private static final VarHandle INT =
-      MethodHandles.byteBufferViewVarHandle(int[].class, ByteOrder.nativeOrder());
-  private static final VarHandle LONG =
-      MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
-
   private final FileChannel channel;
-  private final MappedByteBuffer memory;
   private final String path;
-  private final Deque<Integer> free = new ArrayDeque<>();
+  private final SecureRandom random = new SecureRandom();
 
-  private WitnessPage(FileChannel channel, MappedByteBuffer memory, String path) {
+  /** The slots that nobody has; also guards the growth. */
+  private final Deque<Place> free = new ArrayDeque<>();
+
+  private int chunks;
+
+  private record Place(int number, WitnessSlot slot) {}
+
+  private WitnessPage(FileChannel channel, String path) {
     this.channel = channel;
-    this.memory = memory;
     this.path = path;
-    SecureRandom random = new SecureRandom();
-    for (int slot = 1; slot < SLOTS; slot++) {
-      INT.setVolatile(memory, slot * SLOT_BYTES + GENERATION, random.nextInt());
-      free.add(slot);
-    }
   }
 
   /**
@@ -83,14 +65,9 @@ public final class WitnessPage implements AutoCloseable {
     Path file = Files.createTempFile(directory, "memguard", null);
     FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
     try {
-      // Written, not only extended: touching a hole of a full tmpfs would be a SIGBUS, in the child
-      // too.
-      ByteBuffer zeros = ByteBuffer.allocate(SLOTS * SLOT_BYTES);
-      while (zeros.hasRemaining()) {
-        channel.write(zeros);
-      }
-      MappedByteBuffer memory = channel.map(FileChannel.MapMode.READ_WRITE, 0, SLOTS * SLOT_BYTES);
-      return new WitnessPage(channel, memory, descriptorOf(file));
+      WitnessPage page = new WitnessPage(channel, descriptorOf(file));
+      page.grow();
+      return page;
     } catch (IOException | UncheckedIOException e) {
       channel.close();
       throw e;
@@ -122,13 +99,41 @@ public final class WitnessPage implements AutoCloseable {
     }
   }
 
-  /** Takes a slot for one launch, or empty if {@code SLOTS} launches are under way. */
-  public Optional<Slot> acquire() {
-    Integer number;
-    synchronized (free) {
-      number = free.poll();
+  /**
+   * Written, not only extended: touching a hole of a full tmpfs would be a SIGBUS, in children too.
+   */
+  private void grow() throws IOException {
+    long start = (long) chunks * CHUNK_BYTES;
+    ByteBuffer zeros = ByteBuffer.allocate(CHUNK_BYTES);
+    while (zeros.hasRemaining()) {
+      channel.write(zeros, start + zeros.position());
     }
-    return Optional.ofNullable(number).map(Slot::new);
+    MappedByteBuffer memory = channel.map(FileChannel.MapMode.READ_WRITE, start, CHUNK_BYTES);
+    synchronized (free) {
+      for (int i = 0; i < CHUNK_SLOTS; i++) {
+        WitnessSlot slot = new WitnessSlot(memory, i * WitnessSlot.BYTES);
+        slot.set(WitnessSlot.GENERATION, random.nextInt());
+        free.add(new Place(chunks * CHUNK_SLOTS + i, slot));
+      }
+      chunks++;
+    }
+  }
+
+  /**
+   * Takes a slot for one launch, or empty if {@code CHUNKS * CHUNK_SLOTS} launches are under way,
+   * or there is no room for more of them.
+   */
+  public Optional<Slot> acquire() {
+    synchronized (free) {
+      if (free.isEmpty() && chunks < CHUNKS) {
+        try {
+          grow();
+        } catch (IOException full) {
+          return Optional.empty();
+        }
+      }
+      return Optional.ofNullable(free.poll()).map(Slot::new);
+    }
   }
 
   @Override
@@ -142,72 +147,61 @@ public final class WitnessPage implements AutoCloseable {
 
   /** One launch's part of the memory. */
   public final class Slot {
-    private final int number;
-    private final int offset;
+    private final Place place;
+    private final WitnessSlot slot;
     private final int generation;
 
-    private Slot(int number) {
-      this.number = number;
-      this.offset = number * SLOT_BYTES;
-      for (int field = ATTACHED; field < SLOT_BYTES; field += Integer.BYTES) {
-        INT.setVolatile(memory, offset + field, 0);
-      }
-      this.generation = (int) INT.getVolatile(memory, offset + GENERATION) + 1;
-      INT.setVolatile(memory, offset + GENERATION, generation);
+    private Slot(Place place) {
+      this.place = place;
+      this.slot = place.slot();
+      slot.clear();
+      this.generation = slot.number(WitnessSlot.GENERATION) + 1;
+      slot.set(WitnessSlot.GENERATION, generation);
     }
 
     /** Returns the value of {@link #VARIABLE} for the child. */
     public String address() {
-      return "/proc/" + path + ":" + number + ":" + Integer.toUnsignedString(generation);
+      return "/proc/" + path + ":" + place.number() + ":" + Integer.toUnsignedString(generation);
     }
 
     /** Has the witness try what limits stop here, before the program begins. */
     public void askForTrial() {
-      INT.setVolatile(memory, offset + QUESTION, TRY_LIMITS);
+      slot.set(WitnessSlot.QUESTION, TRY_LIMITS);
     }
 
     /**
      * Has the witness hold memory until it is killed, or its stdin ends, before the program begins.
      */
     public void askToHold() {
-      INT.setVolatile(memory, offset + QUESTION, HOLD);
+      slot.set(WitnessSlot.QUESTION, HOLD);
     }
 
     /** Tells whether it has done so, or tried. */
     public boolean hasAnswered() {
-      return (int) INT.getVolatile(memory, offset + ANSWER) != 0;
+      return slot.number(WitnessSlot.ANSWER) != 0;
     }
 
     /** Returns what it found, as far as it did. */
     public LimitTrial trial() {
-      return LimitTrial.of((int) INT.getVolatile(memory, offset + ANSWER));
+      return LimitTrial.of(slot.number(WitnessSlot.ANSWER));
     }
 
     /** Reads what was noted so far. */
     public WitnessRecord read() {
-      long refusals = (long) LONG.getVolatile(memory, offset + REFUSALS);
-      long peak = (long) LONG.getVolatile(memory, offset + PEAK_RSS);
-      boolean any = refusals > 0;
-      return new WitnessRecord(
-          (int) INT.getVolatile(memory, offset + ATTACHED),
-          refusals,
-          any
-              ? OptionalLong.of((long) LONG.getVolatile(memory, offset + LARGEST))
-              : OptionalLong.empty(),
-          any
-              ? OptionalLong.of((long) LONG.getVolatile(memory, offset + LAST))
-              : OptionalLong.empty(),
-          any
-              ? OptionalInt.of((int) INT.getVolatile(memory, offset + LAST_PID))
-              : OptionalInt.empty(),
-          peak > 0 ? OptionalLong.of(peak) : OptionalLong.empty());
+      return slot.read();
+    }
+
+    /** Counts the requests for memory that were refused so far; 0 once the slot is given back. */
+    public long refusals() {
+      long refusals = slot.size(WitnessSlot.REFUSALS);
+      return slot.number(WitnessSlot.GENERATION) == generation ? refusals : 0;
     }
 
     /** Gives the slot back; descendants that still live write into it no more. */
     public void release() {
-      INT.setVolatile(memory, offset + GENERATION, generation + 1);
+      slot.set(WitnessSlot.GENERATION, generation + 1);
       synchronized (free) {
-        free.add(number);
+        free.add(place);
       }
     }
   }

@@ -7,7 +7,11 @@ import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
+import io.memguard.outcome.Refusal;
+import io.memguard.outcome.WitnessedProcess;
+import java.time.Duration;
 import java.util.List;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -99,6 +103,49 @@ final class DiagnoserTest {
     assertThat(outcome.explanation())
         .isEqualTo(
             "It asked for 600MiB and was refused under RLIMIT_DATA 500MiB, then ended (exit 1).");
+  }
+
+  @Test
+  void theProcessThatWasRefusedIsNamedUnlessItIsTheChild() {
+    WitnessedProcess child =
+        Played.process("sh", Played.CHILD, 1, Played.refusal(Refusal.Kind.MALLOC, 12, MIB));
+    WitnessedProcess worker =
+        Played.process("worker", 77, 2, Played.refusal(Refusal.Kind.MMAP, 12, 600 * MIB));
+    Played exit = Played.exit(1).under(LIMIT);
+    assertThat(exit.watched(child, worker).diagnosed().explanation())
+        .startsWith("Its process 77 (worker) asked for 600MiB and was refused under RLIMIT_DATA")
+        .endsWith(", then the child ended (exit 1).");
+    assertThat(exit.watched(child).diagnosed().explanation())
+        .startsWith("It asked for 1MiB and was refused under RLIMIT_DATA")
+        .endsWith(", then ended (exit 1).");
+  }
+
+  @Test
+  void aThreadIsRefusedForMemoryWhereItsStackHadNoRoom() {
+    Outcome.OutOfMemory full =
+        memory(Played.exit(1).under(LIMIT).watched(refusedAThread(509 * MIB)).diagnosed());
+    assertThat(full.cause()).isEqualTo(Cause.ALLOCATION_DENIED);
+    assertThat(full.refusedBytes()).hasValue(8 * MIB);
+    assertThat(full.explanation()).contains("could not start a thread", "stack of 8MiB");
+    assertThat(Played.exit(1).under(LIMIT).watched(refusedAThread(100 * MIB)).diagnosed())
+        .isInstanceOf(Outcome.Exited.class);
+  }
+
+  /** Under RLIMIT_DATA 512MiB. */
+  private static WitnessedProcess refusedAThread(long had) {
+    Refusal refusal =
+        new Refusal(
+            Refusal.Kind.THREAD,
+            11,
+            8 * MIB,
+            3,
+            Duration.ZERO,
+            OptionalLong.of(had),
+            OptionalLong.of(4096 * MIB),
+            OptionalLong.of(MIB),
+            OptionalLong.of(512 * MIB),
+            OptionalLong.empty());
+    return Played.process("python3", Played.CHILD, 0, refusal);
   }
 
   @Test

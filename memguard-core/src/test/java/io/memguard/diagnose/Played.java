@@ -10,16 +10,18 @@ import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
+import io.memguard.outcome.Refusal;
 import io.memguard.outcome.ResourceUsage;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
+import io.memguard.outcome.WitnessedProcess;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.stream.Stream;
 
 /** Evidence that is put together piece by piece. */
 record Played(
@@ -33,6 +35,7 @@ record Played(
     OptionalLong peak,
     String out,
     String err) {
+  static final int CHILD = 1;
 
   static Played exit(int code) {
     return new Played(
@@ -86,31 +89,66 @@ record Played(
 
   /** A witness was loaded into a program, and saw so many refusals of one size. */
   Played watched(int refusals, long bytes) {
-    boolean any = refusals > 0;
+    return refusals > 0
+        ? watched(process("python3", CHILD, refusals, refusal(Refusal.Kind.MALLOC, 12, bytes)))
+        : watched();
+  }
+
+  /** A witness was loaded into these processes. */
+  Played watched(WitnessedProcess... processes) {
     WitnessRecord record =
         new WitnessRecord(
-            1,
-            refusals,
-            any ? OptionalLong.of(bytes) : OptionalLong.empty(),
-            any ? OptionalLong.of(bytes) : OptionalLong.empty(),
-            any ? OptionalInt.of(7) : OptionalInt.empty(),
-            OptionalLong.empty());
+            Math.max(1, processes.length),
+            Stream.of(processes).mapToLong(WitnessedProcess::refusals).sum(),
+            Stream.of(processes).flatMapToLong(one -> one.largestBytes().stream()).max(),
+            0,
+            List.of(processes));
     return new Played(
         status, ending, limit, Optional.of(record), cgroups, log, preemption, peak, out, err);
   }
 
+  /** A process that was refused memory so many times, and this the last time. */
+  static WitnessedProcess process(String name, int pid, int refusals, Refusal last) {
+    return new WitnessedProcess(
+        pid,
+        name,
+        1,
+        refusals,
+        last.kind() == Refusal.Kind.THREAD ? 1 : 0,
+        0,
+        refusals > 0 ? OptionalLong.of(last.bytes()) : OptionalLong.empty(),
+        Optional.of(last),
+        OptionalLong.empty());
+  }
+
+  /** Something that was refused; nothing is known of what the process had. */
+  static Refusal refusal(Refusal.Kind kind, int errno, long bytes) {
+    return new Refusal(
+        kind,
+        errno,
+        bytes,
+        CHILD,
+        Duration.ofMillis(900),
+        OptionalLong.empty(),
+        OptionalLong.empty(),
+        OptionalLong.empty(),
+        OptionalLong.empty(),
+        OptionalLong.empty());
+  }
+
   /** A witness was handed to the child, and never loaded. */
   Played withAnIdleWitness() {
-    WitnessRecord idle =
-        new WitnessRecord(
-            0,
-            0,
-            OptionalLong.empty(),
-            OptionalLong.empty(),
-            OptionalInt.empty(),
-            OptionalLong.empty());
     return new Played(
-        status, ending, limit, Optional.of(idle), cgroups, log, preemption, peak, out, err);
+        status,
+        ending,
+        limit,
+        Optional.of(WitnessRecord.NONE),
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        err);
   }
 
   /** What the kernel counted. */
@@ -141,7 +179,7 @@ record Played(
     Protection protection = limit.startsWith("as") ? Protection.RLIMIT_AS : Protection.RLIMIT_DATA;
     return Diagnoser.diagnose(
         new Evidence(
-            1,
+            CHILD,
             status,
             ending,
             Optional.of(Duration.ofSeconds(3)),

@@ -2,8 +2,13 @@ package io.memguard.platform;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.outcome.Refusal;
 import io.memguard.outcome.WitnessRecord;
+import io.memguard.outcome.WitnessedProcess;
 import io.memguard.support.Children;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -68,6 +73,7 @@ final class WitnessPageTest {
       assertThat(record.programs()).isZero();
       assertThat(record.largestRefusedBytes()).isEmpty();
       assertThat(record.lastPid()).isEmpty();
+      assertThat(record.processes()).isEmpty();
     }
   }
 
@@ -86,6 +92,65 @@ final class WitnessPageTest {
       assertThat(page.acquire()).isPresent();
       assertThat(page.acquire()).isEmpty();
     }
+  }
+
+  @Test
+  void theFileGrowsWithTheLaunchesAtATime() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      WitnessPage.Slot first = page.acquire().orElseThrow();
+      assertThat(bytesBehind(first)).isEqualTo(64 << 10);
+      WitnessPage.Slot last = first;
+      for (int i = 0; i < 32; i++) {
+        last = page.acquire().orElseThrow();
+      }
+      assertThat(bytesBehind(last)).isEqualTo(128 << 10);
+      refuseTo(last.address());
+      assertThat(last.read().refusals()).isEqualTo(1);
+      assertThat(first.read().attached()).isFalse();
+    }
+  }
+
+  @Test
+  void whatWasRefusedIsToldByProcess() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      WitnessPage.Slot slot = page.acquire().orElseThrow();
+      refuseTo(slot.address());
+      WitnessedProcess process = slot.read().processes().get(0);
+      assertThat(process.name()).startsWith("python");
+      assertThat(process.refusals()).isEqualTo(1);
+      assertThat(process.threadRefusals()).isZero();
+      assertThat(process.spawnRefusals()).isZero();
+      assertThat(process.largestBytes()).isEqualTo(slot.read().largestRefusedBytes());
+      assertThat(process.peakRssBytes().orElseThrow()).isBetween(1L << 20, 1L << 28);
+      Refusal last = process.last().orElseThrow();
+      assertThat(last.kind()).isIn(Refusal.Kind.MALLOC, Refusal.Kind.MMAP);
+      assertThat(last.errno()).isEqualTo(12);
+      assertThat(last.tid()).isEqualTo(process.pid());
+      assertThat(last.at()).isBetween(Duration.ofNanos(1), Duration.ofMinutes(1));
+      assertThat(last.dataBytes().orElseThrow()).isBetween(1L << 20, 1L << 27);
+      assertThat(last.addressBytes().orElseThrow()).isGreaterThan(last.dataBytes().getAsLong());
+      assertThat(last.rssBytes().orElseThrow()).isPositive();
+      assertThat(last.dataLimit()).hasValue(1 << 27);
+      assertThat(last.addressLimit()).isEmpty();
+      assertThat(last.exceedsLimit()).isTrue();
+    }
+  }
+
+  @Test
+  void aSlotThatWasGivenBackHasNothingToTellOfItsNext() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      WitnessPage.Slot first = page.acquire().orElseThrow();
+      refuseTo(first.address());
+      assertThat(first.refusals()).isEqualTo(1);
+      first.release();
+      assertThat(first.refusals()).isZero();
+      refuseTo(nextOfTheSamePlace(page, first.address()).address());
+      assertThat(first.refusals()).isZero();
+    }
+  }
+
+  private static long bytesBehind(WitnessPage.Slot slot) throws Exception {
+    return Files.size(Path.of(slot.address().split(":", 2)[0]));
   }
 
   /** Slots are handed out in turn: this takes all before it. */

@@ -1,0 +1,40 @@
+package io.memguard.outcome;
+
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * What the preloaded observer noted of one process.
+ *
+ * @param pid the process, as it sees itself: in a pid namespace of its own that is another number
+ * @param name what it is called, the first 15 bytes of its program's file name as a rule
+ * @param programs how many programs it has been one after the other, each watched; 0 for the fork
+ *     of one that never became another program
+ * @param refusals how many of its requests for memory failed with ENOMEM
+ * @param threadRefusals how many threads it could not start, for memory or for their number
+ * @param spawnRefusals how many processes it could not start
+ * @param largestBytes the largest request for memory that was refused, or empty if none was
+ * @param last what it was refused last: of memory, or a thread; if there is no such thing, anything
+ *     else; empty if nothing, or nothing that could be read
+ * @param peakRssBytes the largest resident set that was seen, or empty if nobody looked
+ */
+public record WitnessedProcess(
+    int pid,
+    String name,
+    int programs,
+    long refusals,
+    long threadRefusals,
+    long spawnRefusals,
+    OptionalLong largestBytes,
+    Optional<Refusal> last,
+    OptionalLong peakRssBytes) {
+
+  /**
+   * Tells whether it was refused anything.
+   *
+   * @return true if it was
+   */
+  public boolean sawRefusal() {
+    return refusals > 0 || threadRefusals > 0 || spawnRefusals > 0 || last.isPresent();
+  }
+}
