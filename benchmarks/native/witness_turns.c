@@ -4,6 +4,8 @@
  * the plain run of the same turn, which is the steadier figure.
  *
  *   witness-turns TURNS LIBRARY... -- COMMAND [ARGUMENT...]
+ *
+ * BESIDE=library is preloaded in all of them, after LIBRARY.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #define GENERATION 7
+#define SLOT_WORDS 512 /* of four bytes */
 
 enum measure { WALL, CPU, MEASURES };
 static const char *const measure_names[MEASURES] = {"launch to exit", "CPU time"};
@@ -82,19 +85,19 @@ static void make_slot(char *setting, size_t size) {
   if (fd < 0 || ftruncate(fd, 4096) != 0) fail("memfd_create");
   uint32_t *slots = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (slots == MAP_FAILED) fail("mmap");
-  slots[16] = GENERATION;
+  slots[SLOT_WORDS] = GENERATION;
   snprintf(setting, size, "MEMGUARD_WITNESS=/proc/%d/fd/%d:1:%d", getpid(), fd, GENERATION);
-  attached = &slots[17];
+  attached = &slots[SLOT_WORDS + 1];
 }
 
 static void prepare(struct way *way, const char *library, char *setting, size_t turns) {
   size_t n = 0;
   way->name = library == NULL ? "plain" : library;
   way->environment[n++] = "PATH=/usr/local/bin:/usr/bin:/bin";
-  if (library != NULL) {
-    if (asprintf(&way->environment[n++], "LD_PRELOAD=%s", library) < 0) fail("asprintf");
-    way->environment[n++] = setting;
-  }
+  const char *beside = getenv("BESIDE");
+  if (beside == NULL) beside = "";
+  if (asprintf(&way->environment[n++], "LD_PRELOAD=%s:%s", library == NULL ? "" : library, beside) < 0) fail("asprintf");
+  if (library != NULL) way->environment[n++] = setting;
   way->environment[n] = NULL;
   for (int m = 0; m < MEASURES; m++) {
     way->times[m] = calloc(turns, sizeof(double));
