@@ -123,10 +123,13 @@ EXPORT void *mremap(void *old, size_t old_length, size_t length, int flags, void
   return result;
 }
 
-/* Only making pages writable asks for memory, and ENOMEM is also the answer for a hole in the range, as msync's is. */
+/*
+ * Only making pages writable asks for memory, and ENOMEM is also the answer for a hole in the range, as msync's is. Where that
+ * cannot be asked, nothing is noted.
+ */
 EXPORT int mprotect(void *address, size_t length, int protection) {
   int result = NEXT(mprotect)(address, length, protection);
-  if (UNLIKELY(result != 0) && (protection & PROT_WRITE) != 0 && refusal() == ENOMEM &&
+  if (UNLIKELY(result != 0) && (protection & PROT_WRITE) != 0 && refusal() == ENOMEM && may_ask() &&
       sys3(SYS_msync, (long)address, (long)length, 1 /* MS_ASYNC */) != -ENOMEM) {
     note(KIND_MPROTECT, ENOMEM, length);
   }

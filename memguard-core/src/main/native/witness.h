@@ -38,6 +38,9 @@ enum kind {
 /* Reads the setting and attaches to the slot, once per program image. */
 void attach(void);
 
+/* Whether a refusal would be noted, and the kernel may be asked about it before. */
+COLD int may_ask(void);
+
 /* Writes one refusal. For threads the size is that of the stack, for processes it is 0. */
 COLD void note(enum kind kind, int error, uint64_t size);
 

@@ -345,9 +345,19 @@ static void tell(struct record *record, enum kind kind, int error, uint64_t size
 }
 
 /*
+ * A program that has locked itself into a seccomp filter since it began may be killed for a system call that it does not make
+ * itself. Whether it has, only the kernel can say: that one question is asked.
+ */
+static int is_confined(void) { return unconfined && sys1(SYS_prctl, PR_GET_SECCOMP) != 0; }
+
+COLD int may_ask(void) {
+  if (atomic_load(&tried) == 0) attach();
+  return own_slot() != NULL && !is_confined();
+}
+
+/*
  * A size that no memory at all could satisfy is no refusal: libc turns down an overflowing calloc, or more than
- * PTRDIFF_MAX, before it asks anybody. A program that has locked itself into a seccomp filter since it began may be killed
- * for a system call that it does not make itself: of that one only numbers are kept.
+ * PTRDIFF_MAX, before it asks anybody. Of a program that is confined only numbers are kept.
  */
 COLD void note(enum kind kind, int error, uint64_t size) {
   if (kind <= KIND_BRK && (size == 0 || size > PTRDIFF_MAX)) return;
@@ -355,7 +365,7 @@ COLD void note(enum kind kind, int error, uint64_t size) {
   struct slot *mine = own_slot();
   if (mine == NULL) return;
 
-  int confined = unconfined && sys1(SYS_prctl, PR_GET_SECCOMP) != 0;
+  int confined = is_confined();
   /* Asked each time: this may be a fork of the process that attached. */
   uint32_t pid = confined ? attached_pid : (uint32_t)sys0(SYS_getpid);
   struct record *record = own_record(mine, pid, confined);

@@ -527,7 +527,13 @@ static void act_denied(char **arguments) {
 
 /* Locks itself in, with a filter that kills for whatever else the witness might ask: it must live. */
 static void act_locked_in(void) {
-  static const int deadly[] = {SYS_openat, SYS_open, SYS_prlimit64, SYS_gettid, SYS_getpid, SYS_kill, SYS_clock_gettime};
+  static const int deadly[] = {
+#ifdef SYS_open
+      SYS_open,
+#endif
+      SYS_openat, SYS_prlimit64, SYS_gettid, SYS_getpid, SYS_kill, SYS_clock_gettime, SYS_msync};
+  void *reserved = map(big, PROT_NONE, 0);
+  expect(reserved != MAP_FAILED, "mmap");
   struct sock_filter filter[2 * sizeof deadly / sizeof deadly[0] + 2] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
   unsigned short n = 1;
@@ -539,6 +545,7 @@ static void act_locked_in(void) {
   struct sock_fprog program = {n, filter};
   expect(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
   expect(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
+  expect(mprotect(reserved, big, PROT_READ | PROT_WRITE) == -1 && errno == ENOMEM, "mprotect should have been refused");
   act_malloc();
 }
 

@@ -242,11 +242,13 @@ static void whoever_locked_itself_in_is_asked_nothing(void) {
   kernel.pid = 101; /* what a system call would say */
   note(KIND_MALLOC, ENOMEM, 2);
   EXPECT(kernel.opened == 0 && record(0)->refusals == 1 && record(0)->tid == 0 && record(0)->at == 0 && record(0)->bytes == 2);
+  EXPECT(!may_ask());
   kernel.denied = 0;
   begin_launch(); /* one that was so from the start is asked, as in containers */
   kernel.denied = 1;
   note(KIND_MALLOC, ENOMEM, 2);
   EXPECT(record(0)->pid == 101 && record(0)->tid == 100 && record(0)->at == kernel.clock && record(0)->memory.data == 0);
+  EXPECT(may_ask());
   kernel.pid = 100;
   kernel.seccomp = kernel.denied = 0;
 }
