@@ -177,15 +177,15 @@ static struct record *claim(struct slot *mine, uint32_t pid) {
 }
 
 /*
- * Takes over the record of a process that is gone and has nothing to tell. Never the first one, of the child itself. A process
- * in another pid namespace may seem gone: then it claims another when it is refused something.
+ * Takes over the record of a process that is gone and has nothing to tell, not even half of something. Never the first one, of
+ * the child itself. A process in another pid namespace may seem gone: then it claims another when it is refused something.
  */
 static struct record *take_over(struct slot *mine, uint32_t pid) {
   for (size_t i = 1; i < RECORDS; i++) {
     struct record *record = &mine->records[i];
     uint32_t seen = atomic_load(&record->pid);
     if (seen == pid) return record;
-    if (atomic_load(&record->kind) != 0 || sys2(SYS_kill, (long)seen, 0) != -ESRCH) continue;
+    if (atomic_load(&record->version) != 0 || sys2(SYS_kill, (long)seen, 0) != -ESRCH) continue;
     if (atomic_compare_exchange_strong(&record->pid, &seen, pid)) {
       atomic_store(&record->programs, 0);
       return record;
@@ -209,7 +209,10 @@ static struct record *own_record(struct slot *mine, uint32_t pid, int confined) 
 
 /* ---- Attaching -------------------------------------------------------------------------------------------------- */
 
-/* Notes that this process runs another program. Threads of the one before are gone, one of them perhaps while it wrote. */
+/*
+ * Notes that this process runs another program. What the one before had in memory is gone; so are its threads, one of them perhaps
+ * while it told of a refusal, which is then told of no more.
+ */
 static void enter(struct slot *mine, uint32_t pid) {
   uint64_t never = 0;
   (void)atomic_compare_exchange_strong(&mine->began, &never, now());
@@ -217,10 +220,11 @@ static void enter(struct slot *mine, uint32_t pid) {
   if (record == NULL) return;
   atomic_fetch_add(&record->programs, 1);
   set_name(record, pid);
+  atomic_store(&record->read_at, 0);
   uint32_t version = atomic_load(&record->version);
   if ((version & 1) != 0) {
-    atomic_store(&record->bytes, 0);
-    atomic_store(&record->read_at, 0);
+    atomic_store(&record->kind, 0);
+    atomic_store(&record->error, 0);
     atomic_store(&record->version, version + 1);
   }
 }

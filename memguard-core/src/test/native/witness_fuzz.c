@@ -166,6 +166,10 @@ static void a_loop_of_refusals_reads_proc_seldom(void) {
   kernel.clock += 1;
   for (int i = 0; i < 10000; i++) note(KIND_MALLOC, ENOMEM, 1);
   EXPECT(kernel.opened == 2 && record(0)->memory.data == 321 << 10);
+  tried = 0;
+  attach(); /* as another program, which has other memory */
+  note(KIND_MALLOC, ENOMEM, 1);
+  EXPECT(kernel.opened == 3);
 }
 
 static void what_is_being_written_is_left_to_the_writer(void) {
@@ -179,6 +183,9 @@ static void what_is_being_written_is_left_to_the_writer(void) {
   record(0)->version++; /* and that thread is gone, because another executed a program */
   tried = 0;
   attach();
+  EXPECT(record(0)->kind == 0 && record(0)->version % 2 == 0);
+  note(KIND_FORK, EAGAIN, 0);
+  EXPECT(record(0)->kind == KIND_FORK);
   note(KIND_MALLOC, ENOMEM, 9);
   EXPECT(record(0)->bytes == 9 && record(0)->version % 2 == 0 && record(0)->programs == 2);
 }
@@ -223,13 +230,15 @@ static void whoever_is_gone_makes_room_if_it_has_nothing_to_tell(void) {
   kernel.gone = 205;
   note(KIND_MALLOC, ENOMEM, 2);
   EXPECT(record(6)->pid == 229 && record(6)->programs == 0 && strcmp((const char *)record(6)->name, "p229") == 0);
+  record(2)->version = 1; /* killed while it told of its first */
   kernel.gone = UINT32_MAX; /* all of them */
   for (uint32_t i = 0; i < 30; i++) {
     kernel.pid = kernel.tid = 300 + i;
     note(KIND_MALLOC, ENOMEM, 3);
   }
-  EXPECT(record(0)->pid == 100 && record(4)->pid == 203 && record(6)->pid == 229 && record(1)->pid == 300 && record(14)->pid == 311);
-  EXPECT(memory[1].without_room == 18 && memory[1].refusals == 32);
+  EXPECT(record(0)->pid == 100 && record(2)->pid == 201 && record(4)->pid == 203 && record(6)->pid == 229);
+  EXPECT(record(1)->pid == 300 && record(14)->pid == 310);
+  EXPECT(memory[1].without_room == 19 && memory[1].refusals == 32);
   kernel.pid = kernel.tid = 100;
   kernel.gone = 0;
 }
