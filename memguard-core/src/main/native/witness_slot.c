@@ -314,12 +314,12 @@ static uint64_t soft_limit(int resource) {
 static void read_memory(struct memory *memory) {
   uint64_t sizes[SIZES] = {0};
   read_sizes(sizes);
-  atomic_store_explicit(&memory->data, sizes[VM_DATA], memory_order_relaxed);
-  atomic_store_explicit(&memory->address, sizes[VM_SIZE], memory_order_relaxed);
-  atomic_store_explicit(&memory->rss, sizes[VM_RSS], memory_order_relaxed);
+  atomic_store_explicit(&memory->data, sizes[VM_DATA], memory_order_release);
+  atomic_store_explicit(&memory->address, sizes[VM_SIZE], memory_order_release);
+  atomic_store_explicit(&memory->rss, sizes[VM_RSS], memory_order_release);
   raise_to(&memory->peak, sizes[VM_HWM]);
-  atomic_store_explicit(&memory->data_limit, soft_limit(RLIMIT_DATA), memory_order_relaxed);
-  atomic_store_explicit(&memory->address_limit, soft_limit(RLIMIT_AS), memory_order_relaxed);
+  atomic_store_explicit(&memory->data_limit, soft_limit(RLIMIT_DATA), memory_order_release);
+  atomic_store_explicit(&memory->address_limit, soft_limit(RLIMIT_AS), memory_order_release);
 }
 
 /* Memory that was refused, or might have been: a thread is refused for its stack, or for the number of threads. */
@@ -328,6 +328,8 @@ static int is_of_memory(uint32_t kind, int error) { return kind == KIND_THREAD |
 /*
  * Tells of the last refusal. One that was not of memory is told of only as long as there is nothing better. A program that
  * runs into refusals in a loop must not be slowed down by it, so /proc is read for a process' first one, and then seldom.
+ *
+ * What is written is released each time: whoever reads one word of it and then the version must not see the version before.
  */
 static void tell(struct record *record, enum kind kind, int error, uint64_t size, int confined) {
   uint32_t version = atomic_load(&record->version);
@@ -337,13 +339,13 @@ static void tell(struct record *record, enum kind kind, int error, uint64_t size
     uint64_t read_at = atomic_load(&record->read_at);
     if (!confined && (read_at == 0 || time - read_at >= READ_MEMORY_EVERY)) {
       read_memory(&record->memory);
-      atomic_store_explicit(&record->read_at, time, memory_order_relaxed);
+      atomic_store_explicit(&record->read_at, time, memory_order_release);
     }
-    atomic_store_explicit(&record->bytes, size, memory_order_relaxed);
-    atomic_store_explicit(&record->tid, confined ? 0 : (uint32_t)sys0(SYS_gettid), memory_order_relaxed);
-    atomic_store_explicit(&record->kind, (uint16_t)kind, memory_order_relaxed);
-    atomic_store_explicit(&record->error, (uint16_t)error, memory_order_relaxed);
-    atomic_store_explicit(&record->at, time, memory_order_relaxed);
+    atomic_store_explicit(&record->bytes, size, memory_order_release);
+    atomic_store_explicit(&record->tid, confined ? 0 : (uint32_t)sys0(SYS_gettid), memory_order_release);
+    atomic_store_explicit(&record->kind, (uint16_t)kind, memory_order_release);
+    atomic_store_explicit(&record->error, (uint16_t)error, memory_order_release);
+    atomic_store_explicit(&record->at, time, memory_order_release);
   }
   atomic_store(&record->version, version + 2);
 }
