@@ -7,8 +7,10 @@ import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
+import io.memguard.outcome.Refusal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
+import io.memguard.outcome.WitnessedProcess;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -29,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * @param preemption why memguard ended it for its memory
  * @param step the step of the launch that failed
  * @param errno the kernel's reason for that
+ * @param refusals the processes that were refused memory, a thread or a process
  * @param attempts every attempt, this one last; absent in the attempts themselves
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -44,11 +47,13 @@ record Report(
     @Nullable Long suggestedLimitBytes,
     @Nullable String confidence,
     String explanation,
+    @Nullable List<Refused> refusals,
     @Nullable Preempted preemption,
     @Nullable Map<String, String> protections,
     @Nullable String step,
     @Nullable String errno,
     @Nullable List<Report> attempts) {
+  private static final int ENOMEM = 12;
 
   /**
    * The reading that decided.
@@ -73,6 +78,70 @@ record Report(
           reading.treeBytes(),
           reading.processes(),
           reading.source().label());
+    }
+  }
+
+  /**
+   * A process that was refused something.
+   *
+   * @param pid the process, as it sees itself
+   * @param memory how many of its requests for memory were refused
+   * @param threads how many threads it could not start
+   * @param processes how many processes it could not start
+   * @param last what it was refused last
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  record Refused(
+      int pid,
+      String name,
+      long memory,
+      long threads,
+      long processes,
+      @Nullable Long largestBytes,
+      @Nullable Last last) {
+
+    /**
+     * The last of it.
+     *
+     * @param kind {@code malloc}, {@code mmap}, {@code mremap}, {@code mprotect}, {@code brk},
+     *     {@code thread}, {@code fork} or {@code spawn}
+     * @param errno {@code ENOMEM} or {@code EAGAIN}
+     * @param bytes how much it had asked for
+     * @param thread the thread that asked
+     * @param afterMillis when, since the first program began
+     * @param dataBytes what it had of what RLIMIT_DATA counts
+     * @param addressBytes what it had of what RLIMIT_AS counts
+     */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    record Last(
+        String kind,
+        String errno,
+        long bytes,
+        @Nullable Integer thread,
+        long afterMillis,
+        @Nullable Long dataBytes,
+        @Nullable Long addressBytes) {
+      static Last of(Refusal refusal) {
+        return new Last(
+            refusal.kind().label(),
+            refusal.errno() == ENOMEM ? "ENOMEM" : "EAGAIN",
+            refusal.bytes(),
+            refusal.tid() == 0 ? null : refusal.tid(),
+            refusal.at().toMillis(),
+            orNull(refusal.dataBytes()),
+            orNull(refusal.addressBytes()));
+      }
+    }
+
+    static Refused of(WitnessedProcess process) {
+      return new Refused(
+          process.pid(),
+          process.name(),
+          process.refusals(),
+          process.threadRefusals(),
+          process.spawnRefusals(),
+          orNull(process.largestBytes()),
+          process.last().map(Last::of).orElse(null));
     }
   }
 
@@ -109,6 +178,7 @@ record Report(
         explanation,
         null,
         null,
+        null,
         step,
         errno,
         null);
@@ -134,11 +204,22 @@ record Report(
         orNull(memory.map(Outcome.OutOfMemory::suggestedLimitBytes).orElse(OptionalLong.empty())),
         memory.map(ran -> ran.confidence().label()).orElse(null),
         outcome.explanation(),
+        refusals(evidence),
         evidence.preemption().map(Preempted::of).orElse(null),
         labelled(evidence.protections()),
         null,
         null,
         null);
+  }
+
+  private static @Nullable List<Refused> refusals(Evidence evidence) {
+    List<Refused> all =
+        evidence.witness().stream()
+            .flatMap(record -> record.processes().stream())
+            .filter(WitnessedProcess::sawRefusal)
+            .map(Refused::of)
+            .toList();
+    return all.isEmpty() ? null : all;
   }
 
   private Report after(List<Outcome> earlier) {
@@ -156,6 +237,7 @@ record Report(
         suggestedLimitBytes,
         confidence,
         explanation,
+        refusals,
         preemption,
         protections,
         step,

@@ -36,6 +36,7 @@ class ReportTest {
         "limitBytes",
         "refusedBytes",
         "suggestedLimitBytes",
+        "refusals",
         "confidence");
     assertThat(report.get("attempts")).hasSize(1);
     assertThat(report.get("attempts").get(0).get("exitCode").asInt()).isEqualTo(3);
@@ -67,6 +68,16 @@ class ReportTest {
     assertThat(report.get("peakRssBytes").asLong()).isPositive();
     assertThat(report.get("protections").get("rlimit-data").asText()).isEqualTo("active");
     assertThat(report.get("protections").get("witness").asText()).isEqualTo("active");
+    JsonNode refused = report.get("refusals").get(0);
+    assertThat(refused.get("name").asText()).startsWith("python");
+    assertThat(refused.get("memory").asInt()).isEqualTo(1);
+    assertThat(refused.get("threads").asInt()).isZero();
+    assertThat(refused.get("largestBytes")).isEqualTo(report.get("refusedBytes"));
+    JsonNode last = refused.get("last");
+    assertThat(last.get("errno").asText()).isEqualTo("ENOMEM");
+    assertThat(last.get("bytes")).isEqualTo(report.get("refusedBytes"));
+    assertThat(last.get("thread")).isEqualTo(refused.get("pid"));
+    assertThat(last.get("dataBytes").asLong()).isBetween(1L << 20, 64L << 20);
     assertAbsent(report, "signal");
   }
 
