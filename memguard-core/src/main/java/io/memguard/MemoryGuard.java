@@ -402,7 +402,7 @@ public final class MemoryGuard implements AutoCloseable {
     Optional<MemoryEvents.Listening> listening = Optional.empty();
     try {
       lease.leaf().ifPresent(leaf -> counters.leafWasMade());
-      preload = witnesses.arm(asked.limits());
+      preload = witnesses.arm(asked);
       boolean lookedAt = isLookedAt(plan.limits(), lease.leaf().isPresent(), listened);
       preload = lookedAt ? preload.marking() : preload;
       if (mustBeWatched(plan.limits())) {

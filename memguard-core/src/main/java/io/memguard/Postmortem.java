@@ -14,6 +14,7 @@ import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
+import io.memguard.outcome.WitnessRecord;
 import io.memguard.platform.Elsewhere;
 import io.memguard.platform.FileTail;
 import io.memguard.platform.cgroup.Leaf;
@@ -221,6 +222,9 @@ final class Postmortem {
   private Outcome judge(
       Child.End end, Optional<CgroupRecord> cgroups, Optional<KernelLogRecord> log) {
     boolean success = end.status().isSuccess();
+    Optional<WitnessRecord> noted = preload.read();
+    Map<Protection, ProtectionState> states = protections();
+    states.computeIfPresent(Protection.WITNESS, (it, then) -> preload.stateAtTheEnd(noted));
     Evidence evidence =
         new Evidence(
             child.pid(),
@@ -229,9 +233,9 @@ final class Postmortem {
             plan.options().timeout(),
             Duration.ofNanos(System.nanoTime() - began),
             plan.limits(),
-            protections(),
+            states,
             end.usage(),
-            preload.read(),
+            noted,
             cgroups,
             log,
             preemption(),

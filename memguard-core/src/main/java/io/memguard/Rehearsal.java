@@ -2,9 +2,6 @@ package io.memguard;
 
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.engine.LaunchPlan;
-import io.memguard.limits.MemoryLimits;
-import io.memguard.limits.Protection;
-import io.memguard.limits.Requirement;
 import io.memguard.outcome.Signal;
 import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.CgroupSearch;
@@ -53,12 +50,11 @@ final class Rehearsal {
    * @return false if none is to be had: where witnesses do not work, nobody would hold the memory
    */
   boolean with(Consumer<GuardedProcess> end) {
-    if (!witnesses.state().active()) {
-      return false;
-    }
     try (OomCounters counters = new OomCounters(machine, search)) { // its end is nobody's evidence
-      Witnesses.Preload preload =
-          witnesses.arm(MemoryLimits.none().with(Protection.WITNESS, Requirement.REQUIRE));
+      Witnesses.Preload preload = witnesses.take();
+      if (preload.slot().isEmpty()) {
+        return false;
+      }
       GuardedProcess process = start(preload, counters);
       try {
         WitnessPage.Slot slot = preload.slot().orElseThrow();

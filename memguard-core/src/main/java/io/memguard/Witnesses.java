@@ -14,6 +14,8 @@ import io.memguard.outcome.WitnessRecord;
 import io.memguard.platform.LimitTrial;
 import io.memguard.platform.NativeFiles;
 import io.memguard.platform.ProcessTree;
+import io.memguard.platform.ProgramFile;
+import io.memguard.platform.ProgramFiles;
 import io.memguard.platform.WitnessPage;
 import java.io.File;
 import java.io.IOException;
@@ -48,11 +50,13 @@ final class Witnesses implements AutoCloseable {
   private final @Nullable NativeFiles files;
   private final @Nullable WitnessPage page;
   private final ProtectionState state;
+  private final ProgramFiles programs = new ProgramFiles();
   private LimitTrial trial = LimitTrial.NONE;
 
   /**
    * A witness for one launch, or the reason why there is none.
    *
+   * @param program the file that the child runs, where it was looked at
    * @param tree where there is none, the variable that marks the child and its descendants all the
    *     same
    */
@@ -60,20 +64,25 @@ final class Witnesses implements AutoCloseable {
       Optional<WitnessPage.Slot> slot,
       ProtectionState state,
       String library,
+      Optional<ProgramFile> program,
       Optional<String> tree) {
     static Preload none(String why) {
       return none(ProtectionState.inactive(why));
     }
 
     static Preload none(ProtectionState why) {
-      return new Preload(Optional.empty(), why, "", Optional.empty());
+      return new Preload(Optional.empty(), why, "", Optional.empty(), Optional.empty());
+    }
+
+    private Preload into(ProgramFile file) {
+      return new Preload(slot, state, library, Optional.of(file), tree);
     }
 
     /** Returns one that marks the tree in any case. */
     Preload marking() {
       long number = ThreadLocalRandom.current().nextLong();
       String name = TREE + ProcessHandle.current().pid() + "_" + Long.toHexString(number);
-      return slot.isPresent() ? this : new Preload(slot, state, library, Optional.of(name));
+      return slot.isPresent() ? this : new Preload(slot, state, library, program, Optional.of(name));
     }
 
     /**
@@ -102,6 +111,14 @@ final class Witnesses implements AutoCloseable {
 
     Optional<WitnessRecord> read() {
       return slot.map(WitnessPage.Slot::read);
+    }
+
+    /** Says after the end whether there really was a witness, or why not. */
+    ProtectionState stateAtTheEnd(Optional<WitnessRecord> noted) {
+      boolean unwatched = noted.filter(record -> !record.attached()).isPresent();
+      return unwatched && program.isPresent()
+          ? ProtectionState.inactive("no witness: " + program.get().whyUnwatched())
+          : state;
     }
 
     void release() {
@@ -219,11 +236,12 @@ final class Witnesses implements AutoCloseable {
   }
 
   /**
-   * Prepares the witness of one launch.
+   * Prepares the witness of one launch. It steps aside where it would break the program.
    *
    * @throws LaunchException if it is required and cannot be had
    */
-  Preload arm(MemoryLimits limits) throws LaunchException {
+  Preload arm(LaunchPlan plan) throws LaunchException {
+    MemoryLimits limits = plan.limits();
     Requirement wanted = limits.requirement(Protection.WITNESS);
     boolean memoryLimited = limits.armed(Rlimit.DATA) || limits.armed(Rlimit.AS);
     if (wanted == Requirement.OFF) {
@@ -232,7 +250,7 @@ final class Witnesses implements AutoCloseable {
     if (wanted == Requirement.PREFER && !memoryLimited) {
       return Preload.none("not needed: no memory limit is set");
     }
-    Preload preload = state.active() ? take() : Preload.none(state);
+    Preload preload = state.active() ? takeFor(plan) : Preload.none(state);
     if (wanted == Requirement.REQUIRE && preload.slot().isEmpty()) {
       throw new LaunchException(
           LaunchStep.PREPARE,
@@ -243,13 +261,27 @@ final class Witnesses implements AutoCloseable {
     return preload;
   }
 
-  private Preload take() {
+  private Preload takeFor(LaunchPlan plan) {
+    if (ProgramFile.isSanitized(plan.environment().getOrDefault(PRELOAD, ""))) {
+      return Preload.none("no witness: LD_PRELOAD has a sanitizer, which must come first");
+    }
+    ProgramFile file = programs.of(plan.program(), plan.directory());
+    return file.forbidsPreloading()
+        ? Preload.none("no witness: " + file.whyUnwatched())
+        : take().into(file);
+  }
+
+  /** Takes a witness for a child of memguard's own, or none where there are none. */
+  Preload take() {
     if (files == null || page == null) {
       return Preload.none("there is no witness");
     }
     String library = files.witness().toString();
     return page.acquire()
-        .map(slot -> new Preload(Optional.of(slot), state, library, Optional.empty()))
+        .map(
+            slot ->
+                new Preload(
+                    Optional.of(slot), state, library, Optional.empty(), Optional.empty()))
         .orElseGet(
             () -> Preload.none("all slots for witnesses are taken: too many children at a time"));
   }

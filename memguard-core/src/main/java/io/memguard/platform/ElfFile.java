@@ -1,0 +1,137 @@
+package io.memguard.platform;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The parts of a program's file that say how it is loaded; for programs of this machine's own kind.
+ *
+ * @param hasInterpreter whether a dynamic loader is asked for
+ * @param needed the libraries that it is linked with
+ */
+record ElfFile(boolean hasInterpreter, List<String> needed) {
+  private static final byte[] MAGIC = {0x7f, 'E', 'L', 'F'};
+
+  // Places in the file's header, and what they hold.
+  private static final int CLASS = 4;
+  private static final int MACHINE = 18;
+  private static final int SEGMENTS_AT = 32;
+  private static final int SEGMENT_SIZE = 54;
+  private static final int SEGMENT_COUNT = 56;
+  private static final int HEADER_BYTES = 64;
+
+  // Kinds of segments, and of entries in the dynamic one.
+  private static final int LOAD = 1;
+  private static final int DYNAMIC = 2;
+  private static final int INTERPRETER = 3;
+  private static final int NEEDED = 1;
+  private static final int STRINGS = 5;
+
+  private static final int MOST_BYTES = 1 << 16;
+  private static final int LONGEST_NAME = 256;
+
+  private record Segment(int type, long offset, long address, long size) {
+    boolean holds(long place) {
+      return type == LOAD && place >= address && place - address < size;
+    }
+  }
+
+  /** Tells whether a file that begins so is an ELF file. */
+  static boolean isOne(ByteBuffer start) {
+    return start.remaining() >= HEADER_BYTES
+        && start.slice(0, MAGIC.length).equals(ByteBuffer.wrap(MAGIC));
+  }
+
+  /** Tells whether one that begins so is for the same CPU and pointers of the same size. */
+  static boolean isOfThisMachine(ByteBuffer start) throws IOException {
+    try (FileChannel own = FileChannel.open(Path.of("/proc/self/exe"), StandardOpenOption.READ)) {
+      ByteBuffer ours = readAt(own, 0, HEADER_BYTES);
+      return ours.get(CLASS) == start.get(CLASS)
+          && ours.get(MACHINE) == start.get(MACHINE)
+          && ours.get(MACHINE + 1) == start.get(MACHINE + 1);
+    }
+  }
+
+  /** Reads one of this machine's kind. */
+  static ElfFile read(FileChannel file) throws IOException {
+    ByteBuffer header = readAt(file, 0, HEADER_BYTES);
+    int size = header.getShort(SEGMENT_SIZE);
+    int count = header.getShort(SEGMENT_COUNT);
+    ByteBuffer table = readAt(file, header.getLong(SEGMENTS_AT), size * count);
+    List<Segment> segments = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      int at = i * size;
+      segments.add(
+          new Segment(
+              table.getInt(at),
+              table.getLong(at + 8),
+              table.getLong(at + 16),
+              table.getLong(at + 32)));
+    }
+    boolean interpreted = segments.stream().anyMatch(one -> one.type() == INTERPRETER);
+    Optional<Segment> dynamic = segments.stream().filter(one -> one.type() == DYNAMIC).findFirst();
+    return new ElfFile(
+        interpreted,
+        interpreted && dynamic.isPresent() ? needed(file, segments, dynamic.get()) : List.of());
+  }
+
+  private static List<String> needed(FileChannel file, List<Segment> segments, Segment dynamic)
+      throws IOException {
+    ByteBuffer entries = readAt(file, dynamic.offset(), (int) Math.min(dynamic.size(), MOST_BYTES));
+    long strings = 0;
+    List<Long> names = new ArrayList<>();
+    while (entries.remaining() >= 2 * Long.BYTES) {
+      long tag = entries.getLong();
+      long value = entries.getLong();
+      if (tag == NEEDED) {
+        names.add(value);
+      } else if (tag == STRINGS) {
+        strings = value;
+      }
+    }
+    long address = strings;
+    Segment holder =
+        segments.stream()
+            .filter(one -> one.holds(address))
+            .findFirst()
+            .orElseThrow(EOFException::new);
+    List<String> libraries = new ArrayList<>();
+    for (long name : names) {
+      libraries.add(text(file, holder.offset() + address - holder.address() + name));
+    }
+    return libraries;
+  }
+
+  private static String text(FileChannel file, long at) throws IOException {
+    ByteBuffer bytes = ByteBuffer.allocate(LONGEST_NAME);
+    file.read(bytes, at);
+    int length = 0;
+    while (length < bytes.position() && bytes.get(length) != 0) {
+      length++;
+    }
+    return new String(bytes.array(), 0, length, StandardCharsets.UTF_8);
+  }
+
+  /** Both kinds of machines that there are witnesses for put the lowest byte first. */
+  private static ByteBuffer readAt(FileChannel file, long offset, int length) throws IOException {
+    if (offset < 0 || length < 0 || length > MOST_BYTES) {
+      throw new EOFException();
+    }
+    ByteBuffer bytes = ByteBuffer.allocate(length).order(ByteOrder.LITTLE_ENDIAN);
+    while (bytes.hasRemaining()) {
+      if (file.read(bytes, offset + bytes.position()) < 0) {
+        throw new EOFException();
+      }
+    }
+    return bytes.flip();
+  }
+}
