@@ -1,0 +1,1 @@
+BEGIN { for (i = 0; i < 5000000; i++) held[i] = "a text that takes some memory, number " i }

@@ -1,0 +1,5 @@
+<?php
+$held = [];
+for ($i = 0; $i < 1024; $i++) {
+    $held[] = str_repeat('x', 1 << 20);
+}

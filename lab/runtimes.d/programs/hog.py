@@ -1,0 +1,3 @@
+held = []
+for i in range(1024):
+    held.append(bytearray(1 << 20))

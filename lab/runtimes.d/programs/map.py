@@ -1,0 +1,4 @@
+import mmap
+held = []
+for i in range(1024):
+    held.append(mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE))

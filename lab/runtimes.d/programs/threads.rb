@@ -1,0 +1,1 @@
+1000.times { Thread.new { sleep } }

@@ -1,0 +1,93 @@
+package io.memguard.lab;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** The file of jobs that {@code lab/runtimes} runs; its head says what is in it. */
+final class RuntimeJobs {
+  private RuntimeJobs() {}
+
+  /** A program, or what else is on a system under one name. */
+  record Program(
+      String name, List<String> words, List<String> builds, List<Job> hellos, List<Job> jobs) {
+    boolean unwatched() {
+      return words.contains("unwatched");
+    }
+
+    Job hello() {
+      return hellos.get(0);
+    }
+
+    /** Returns the packages that its programs come from, with their versions. */
+    String versions() throws IOException, InterruptedException {
+      Process query =
+          new ProcessBuilder("sh", "/lab/runtimes.d/version", hello().command().get(0)).start();
+      String answer =
+          new String(
+              query.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+      query.waitFor();
+      return answer.strip();
+    }
+  }
+
+  /** One command. */
+  record Job(
+      String name,
+      boolean own,
+      String text,
+      List<String> command,
+      Map<String, String> variables,
+      Optional<String> stdin) {
+    private static Job parse(String name, String text) {
+      Map<String, String> variables = new LinkedHashMap<>();
+      List<String> command = new ArrayList<>();
+      Optional<String> stdin = Optional.empty();
+      for (String escaped : text.split("(?<!\\\\) +", -1)) {
+        String word = escaped.replace("\\ ", " ");
+        if (command.isEmpty() && word.matches("[A-Z_]+=.*")) {
+          variables.put(
+              word.substring(0, word.indexOf('=')), word.substring(word.indexOf('=') + 1));
+        } else if (word.startsWith("<")) {
+          stdin = Optional.of(word.substring(1));
+        } else {
+          command.add(word);
+        }
+      }
+      boolean own = name.startsWith("own ");
+      return new Job(own ? name.substring(4) : name, own, text, command, variables, stdin);
+    }
+  }
+
+  static List<Program> read(Path file) throws IOException {
+    List<Program> all = new ArrayList<>();
+    for (String line : Files.readAllLines(file)) {
+      if (line.startsWith("[")) {
+        int end = line.indexOf(']');
+        List<String> words = List.of(line.substring(end + 1).strip().split(" +", -1));
+        all.add(
+            new Program(
+                line.substring(1, end),
+                words,
+                new ArrayList<>(),
+                new ArrayList<>(),
+                new ArrayList<>()));
+      } else if (!line.startsWith("#") && !line.isBlank()) {
+        String name = line.substring(0, line.indexOf(':'));
+        String text = line.substring(line.indexOf(':') + 1).strip();
+        Program program = all.get(all.size() - 1);
+        switch (name) {
+          case "build" -> program.builds().add(text);
+          case "hello" -> program.hellos().add(Job.parse(name, text));
+          default -> program.jobs().add(Job.parse(name, text));
+        }
+      }
+    }
+    return all;
+  }
+}
