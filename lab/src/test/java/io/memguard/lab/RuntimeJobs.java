@@ -1,6 +1,7 @@
 package io.memguard.lab;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,22 +16,16 @@ final class RuntimeJobs {
 
   /** A program, or what else is on a system under one name. */
   record Program(
-      String name, List<String> words, List<String> builds, List<Job> hellos, List<Job> jobs) {
-    boolean unwatched() {
-      return words.contains("unwatched");
-    }
-
+      String name, boolean unwatched, List<String> builds, List<Job> hellos, List<Job> jobs) {
     Job hello() {
       return hellos.get(0);
     }
 
-    /** Returns the packages that its programs come from, with their versions. */
-    String versions() throws IOException, InterruptedException {
+    /** Asks the script of that name for the package that it comes from, with its version. */
+    String version(Path script) throws IOException, InterruptedException {
       Process query =
-          new ProcessBuilder("sh", "/lab/runtimes.d/version", hello().command().get(0)).start();
-      String answer =
-          new String(
-              query.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+          new ProcessBuilder("sh", script.toString(), hello().command().get(0)).start();
+      String answer = new String(query.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       query.waitFor();
       return answer.strip();
     }
@@ -69,11 +64,11 @@ final class RuntimeJobs {
     for (String line : Files.readAllLines(file)) {
       if (line.startsWith("[")) {
         int end = line.indexOf(']');
-        List<String> words = List.of(line.substring(end + 1).strip().split(" +", -1));
+        boolean unwatched = line.substring(end + 1).strip().equals("unwatched");
         all.add(
             new Program(
                 line.substring(1, end),
-                words,
+                unwatched,
                 new ArrayList<>(),
                 new ArrayList<>(),
                 new ArrayList<>()));

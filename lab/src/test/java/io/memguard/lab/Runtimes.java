@@ -29,10 +29,10 @@ final class Runtimes {
   private static final long KIB = 1 << 10;
   private static final long MIB = 1 << 20;
   private static final long LARGEST = 64L << 30;
-  private static final int TAIL = 1024;
+  private static final int TAIL = 512;
   private static final List<String> RESOURCES = List.of("data", "as");
   private static final LaunchOptions IN_TIME =
-      LaunchOptions.defaults().withTimeout(Duration.ofMinutes(1));
+      LaunchOptions.defaults().withTimeout(Duration.ofMinutes(1)).withDieWithParent(true);
 
   private final MemoryGuard guard;
   private final RuntimeJobs.Program runtime;
@@ -45,17 +45,18 @@ final class Runtimes {
   }
 
   public static void main(String[] arguments) throws Exception {
+    Path jobs = Path.of(arguments[0]);
     List<String> wanted = List.of(arguments).subList(2, arguments.length);
     try (MemoryGuard guard = MemoryGuard.create()) {
-      for (RuntimeJobs.Program runtime : RuntimeJobs.read(Path.of(arguments[0]))) {
+      for (RuntimeJobs.Program runtime : RuntimeJobs.read(jobs)) {
         if (wanted.isEmpty() || wanted.contains(runtime.name())) {
-          capture(guard, runtime, Path.of(arguments[1], runtime.name() + ".txt"));
+          capture(guard, jobs, runtime, Path.of(arguments[1], runtime.name() + ".txt"));
         }
       }
     }
   }
 
-  private static void capture(MemoryGuard guard, RuntimeJobs.Program runtime, Path file)
+  private static void capture(MemoryGuard guard, Path jobs, RuntimeJobs.Program runtime, Path file)
       throws Exception {
     System.out.println(runtime.name());
     for (String command : runtime.builds()) {
@@ -66,7 +67,7 @@ final class Runtimes {
       }
     }
     try (PrintStream cases = new PrintStream(Files.newOutputStream(file), false, "UTF-8")) {
-      cases.println("# Linux " + System.getProperty("os.version") + ", " + runtime.versions());
+      cases.println("# Linux " + System.getProperty("os.version") + ", " + runtime.version(jobs.resolveSibling("version")));
       new Runtimes(guard, runtime, cases).capture();
     }
   }
