@@ -1,5 +1,6 @@
 package io.memguard;
 
+import io.memguard.diagnose.Catalogue;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.LaunchStep;
 import io.memguard.launch.engine.LaunchPlan;
@@ -90,6 +91,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final MemoryWatch memoryWatch = new MemoryWatch();
   private final TreeWatch treeWatch;
   private final HeadroomGuard headroom;
+  private final Catalogue catalogue;
   private final Admission admission = new Admission();
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
@@ -116,6 +118,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.headroom =
         HeadroomGuard.of(
             machine, search, options, treeWatch::refresh, events, memoryWatch, engine.hints());
+    this.catalogue = Catalogue.with(options.rules());
     memoryWatch.add(headroom); // it has least time
     memoryWatch.add(treeWatch);
   }
@@ -415,7 +418,8 @@ public final class MemoryGuard implements AutoCloseable {
       inForce.putAll(watched(plan.limits(), lease, listened));
       listening = listen(plan, lease, child);
       Postmortem postmortem =
-          new Postmortem(asked, preload, lease, inForce, listening, child, files, kernel, began);
+          new Postmortem(
+              asked, preload, lease, inForce, listening, child, files, kernel, catalogue, began);
       GuardedProcess process = new GuardedProcess(child, postmortem, asked.limits(), memory);
       return new Started(process, plan, listening, began);
     } catch (LaunchException | RuntimeException | Error e) {

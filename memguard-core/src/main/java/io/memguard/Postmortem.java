@@ -1,5 +1,6 @@
 package io.memguard;
 
+import io.memguard.diagnose.Catalogue;
 import io.memguard.diagnose.Diagnoser;
 import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.limits.Protection;
@@ -39,6 +40,7 @@ final class Postmortem {
   private final Map<Protection, ProtectionState> inForce;
   private final Optional<MemoryEvents.Listening> listening;
   private final Kernel kernel;
+  private final Catalogue catalogue;
   private final Files files;
   private final long began;
   private Ending ending = Ending.ITS_OWN;
@@ -91,6 +93,7 @@ final class Postmortem {
       Child child,
       Files files,
       Kernel kernel,
+      Catalogue catalogue,
       long began) {
     this.plan = plan;
     this.preload = preload;
@@ -100,6 +103,7 @@ final class Postmortem {
     this.child = child;
     this.files = files;
     this.kernel = kernel;
+    this.catalogue = catalogue;
     this.began = began;
   }
 
@@ -166,8 +170,9 @@ final class Postmortem {
    * Gathers and judges. It gives the witness's slot back and removes the leaf, so it may be called
    * once. The leaf is removed on another thread, if one is to be had. Files are read on another
    * thread, if one is to be had: the child may have put a FIFO, or a network that does not answer,
-   * there. So is the kernel's log, which may be long. The kernel's counters are read at once: they
-   * go on counting. A listener is told before the outcome is known, unless it blocks.
+   * there. So is the kernel's log, which may be long; and what the child said is looked up there,
+   * since an application's patterns may be slow. The kernel's counters are read at once: they go on
+   * counting. A listener is told before the outcome is known, unless it blocks.
    */
   CompletableFuture<Outcome> examine(Child.End end) {
     boolean success = end.status().isSuccess();
@@ -188,10 +193,15 @@ final class Postmortem {
                     ? kernel.victims().find(kernel.mark(), child.pid(), leaf)
                     : Optional.empty());
     CompletableFuture<Outcome> judged =
-        inTheLog || (inFiles && !success)
+        inTheLog || (inFiles && !success) || maySpeak(success)
             ? CompletableFuture.supplyAsync(judgement, Elsewhere::run)
             : CompletableFuture.completedFuture(judgement.get());
     return judged.thenCombine(released, (outcome, nothing) -> outcome);
+  }
+
+  /** Tells whether the catalogue will be asked. */
+  private boolean maySpeak(boolean success) {
+    return !success && ending() == Ending.ITS_OWN && plan.limits().memory().isPresent();
   }
 
   /**
@@ -228,6 +238,7 @@ final class Postmortem {
     Evidence evidence =
         new Evidence(
             child.pid(),
+            program(),
             end.status(),
             ending(),
             plan.options().timeout(),
@@ -243,7 +254,12 @@ final class Postmortem {
             success ? "" : text(child.errorTail(), files.error()),
             List.of());
     preload.release();
-    return Diagnoser.diagnose(evidence);
+    return Diagnoser.diagnose(evidence, catalogue);
+  }
+
+  private String program() {
+    String path = plan.command().get(0);
+    return path.substring(path.lastIndexOf('/') + 1);
   }
 
   private static String text(String piped, Optional<FileTail> file) {

@@ -1,5 +1,6 @@
 package io.memguard;
 
+import io.memguard.diagnose.Catalogue;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.outcome.Signal;
@@ -8,6 +9,7 @@ import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.OomVictims;
 import java.lang.ProcessBuilder.Redirect;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -104,6 +106,7 @@ final class Rehearsal {
             idle.child(),
             Postmortem.Files.of(plan),
             Postmortem.Kernel.before(counters, OomVictims.unknown()),
+            Catalogue.with(List.of()),
             began);
     return new GuardedProcess(idle.child(), postmortem, plan.limits(), Admission.NOTHING);
   }

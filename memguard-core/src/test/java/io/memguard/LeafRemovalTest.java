@@ -2,6 +2,7 @@ package io.memguard;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.diagnose.Catalogue;
 import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
@@ -17,6 +18,7 @@ import io.memguard.support.Children;
 import io.memguard.support.Machines;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -64,6 +66,7 @@ class LeafRemovalTest {
               child,
               Postmortem.Files.of(plan),
               Postmortem.Kernel.before(counters, OomVictims.unknown()),
+              Catalogue.with(List.of()),
               System.nanoTime());
       FutureTask<CompletableFuture<Outcome>> examined =
           new FutureTask<>(() -> postmortem.examine(end));

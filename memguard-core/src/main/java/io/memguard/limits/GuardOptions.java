@@ -1,6 +1,8 @@
 package io.memguard.limits;
 
 import io.memguard.outcome.MemoryEvent;
+import io.memguard.outcome.RuntimeRule;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -17,15 +19,21 @@ import java.util.function.Consumer;
  *     container's limit
  * @param victimPolicy who is ended then
  * @param listener who is told what happens to all children and to the container, or empty
+ * @param rules how the application's own programs end without memory
  */
 public record GuardOptions(
     HeadroomGuard headroomGuard,
     OptionalLong reserve,
     VictimPolicy victimPolicy,
-    Optional<Consumer<MemoryEvent>> listener) {
+    Optional<Consumer<MemoryEvent>> listener,
+    List<RuntimeRule> rules) {
   private static final GuardOptions DEFAULTS =
       new GuardOptions(
-          HeadroomGuard.AUTO, OptionalLong.empty(), VictimPolicy.standard(), Optional.empty());
+          HeadroomGuard.AUTO,
+          OptionalLong.empty(),
+          VictimPolicy.standard(),
+          Optional.empty(),
+          List.of());
 
   /** Says when the head-room guard is on. */
   public enum HeadroomGuard {
@@ -49,11 +57,13 @@ public record GuardOptions(
    *     container's limit
    * @param victimPolicy who is ended then
    * @param listener who is told what happens to all children and to the container, or empty
+   * @param rules how the application's own programs end without memory
    * @throws IllegalArgumentException if the reserve is less than 1
    */
   public GuardOptions {
     Objects.requireNonNull(headroomGuard, "headroomGuard");
     Objects.requireNonNull(victimPolicy, "victimPolicy");
+    rules = List.copyOf(rules);
     if (reserve.orElse(1) < 1) {
       throw new IllegalArgumentException(
           "the reserve "
@@ -84,7 +94,7 @@ public record GuardOptions(
    * @return the new options
    */
   public GuardOptions withHeadroomGuard(HeadroomGuard value) {
-    return new GuardOptions(value, reserve, victimPolicy, listener);
+    return new GuardOptions(value, reserve, victimPolicy, listener, rules);
   }
 
   /**
@@ -98,7 +108,7 @@ public record GuardOptions(
    * @throws IllegalArgumentException if it is less than 1
    */
   public GuardOptions withReserve(long bytes) {
-    return new GuardOptions(headroomGuard, OptionalLong.of(bytes), victimPolicy, listener);
+    return new GuardOptions(headroomGuard, OptionalLong.of(bytes), victimPolicy, listener, rules);
   }
 
   /**
@@ -120,7 +130,7 @@ public record GuardOptions(
    * @return the new options
    */
   public GuardOptions withVictimPolicy(VictimPolicy value) {
-    return new GuardOptions(headroomGuard, reserve, value, listener);
+    return new GuardOptions(headroomGuard, reserve, value, listener, rules);
   }
 
   /**
@@ -133,6 +143,18 @@ public record GuardOptions(
    * @return the new options
    */
   public GuardOptions withListener(Consumer<MemoryEvent> value) {
-    return new GuardOptions(headroomGuard, reserve, victimPolicy, Optional.of(value));
+    return new GuardOptions(headroomGuard, reserve, victimPolicy, Optional.of(value), rules);
+  }
+
+  /**
+   * Adds to what is known of how programs end without memory. Such a rule is asked before those
+   * that memguard brings. Of a child whose allocations were watched, what the witness saw decides
+   * first.
+   *
+   * @param value the rules; {@link RuntimeRule#read} reads them from a file
+   * @return the new options
+   */
+  public GuardOptions withRules(List<RuntimeRule> value) {
+    return new GuardOptions(headroomGuard, reserve, victimPolicy, listener, value);
   }
 }

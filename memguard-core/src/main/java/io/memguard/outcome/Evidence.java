@@ -16,6 +16,7 @@ import java.util.stream.Stream;
  * The facts about one child's life and end, gathered once, after it was reaped.
  *
  * @param pid the child
+ * @param program the file name of what was launched, without its directory
  * @param status how the kernel says it ended
  * @param ending who ended it
  * @param timeout what it had been given, or empty for all the time in the world
@@ -37,6 +38,7 @@ import java.util.stream.Stream;
  */
 public record Evidence(
     long pid,
+    String program,
     WaitStatus status,
     Ending ending,
     Optional<Duration> timeout,
@@ -68,6 +70,7 @@ public record Evidence(
    * Copies the collections.
    *
    * @param pid the child
+   * @param program the file name of what was launched, without its directory
    * @param status how the kernel says it ended
    * @param ending who ended it
    * @param timeout what it had been given, or empty for all the time in the world
@@ -167,6 +170,7 @@ public record Evidence(
   public Evidence withEarlierAttempts(List<Outcome> earlier) {
     return new Evidence(
         pid,
+        program,
         status,
         ending,
         timeout,

@@ -34,7 +34,8 @@ record Played(
     Optional<Preemption> preemption,
     OptionalLong peak,
     String out,
-    String err) {
+    String err,
+    String program) {
   static final int CHILD = 1;
 
   static Played exit(int code) {
@@ -47,6 +48,7 @@ record Played(
         Optional.empty(),
         Optional.empty(),
         OptionalLong.empty(),
+        "",
         "",
         "");
   }
@@ -62,29 +64,50 @@ record Played(
         Optional.empty(),
         OptionalLong.empty(),
         "",
+        "",
         "");
   }
 
   /** A limit as {@link ResourceLimit#parse} reads it; it was in force. */
   Played under(String value) {
-    return new Played(status, ending, value, witness, cgroups, log, preemption, peak, out, err);
+    return new Played(
+        status, ending, value, witness, cgroups, log, preemption, peak, out, err, program);
+  }
+
+  /** The file name of what was launched. */
+  Played running(String value) {
+    return new Played(
+        status, ending, limit, witness, cgroups, log, preemption, peak, out, err, value);
   }
 
   Played endedBy(Ending value) {
-    return new Played(status, value, limit, witness, cgroups, log, preemption, peak, out, err);
+    return new Played(
+        status, value, limit, witness, cgroups, log, preemption, peak, out, err, program);
   }
 
   Played printing(String value) {
-    return new Played(status, ending, limit, witness, cgroups, log, preemption, peak, value, err);
+    return new Played(
+        status, ending, limit, witness, cgroups, log, preemption, peak, value, err, program);
   }
 
   Played complaining(String value) {
-    return new Played(status, ending, limit, witness, cgroups, log, preemption, peak, out, value);
+    return new Played(
+        status, ending, limit, witness, cgroups, log, preemption, peak, out, value, program);
   }
 
   Played withPeak(long bytes) {
     return new Played(
-        status, ending, limit, witness, cgroups, log, preemption, OptionalLong.of(bytes), out, err);
+        status,
+        ending,
+        limit,
+        witness,
+        cgroups,
+        log,
+        preemption,
+        OptionalLong.of(bytes),
+        out,
+        err,
+        program);
   }
 
   /** A witness was loaded into a program, and saw so many refusals of one size. */
@@ -96,15 +119,29 @@ record Played(
 
   /** A witness was loaded into these processes. */
   Played watched(WitnessedProcess... processes) {
-    WitnessRecord record =
+    return watched(
         new WitnessRecord(
             Math.max(1, processes.length),
             Stream.of(processes).mapToLong(WitnessedProcess::refusals).sum(),
             Stream.of(processes).flatMapToLong(one -> one.largestBytes().stream()).max(),
             0,
-            List.of(processes));
+            List.of(processes)));
+  }
+
+  /** A witness noted this. */
+  Played watched(WitnessRecord record) {
     return new Played(
-        status, ending, limit, Optional.of(record), cgroups, log, preemption, peak, out, err);
+        status,
+        ending,
+        limit,
+        Optional.of(record),
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        err,
+        program);
   }
 
   /** A process that was refused memory so many times, and this the last time. */
@@ -138,35 +175,61 @@ record Played(
 
   /** A witness was handed to the child, and never loaded. */
   Played withAnIdleWitness() {
+    return watched(WitnessRecord.NONE);
+  }
+
+  /** Nobody watched. */
+  Played unwatched() {
     return new Played(
-        status,
-        ending,
-        limit,
-        Optional.of(WitnessRecord.NONE),
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        err);
+        status, ending, limit, Optional.empty(), cgroups, log, preemption, peak, out, err, program);
   }
 
   /** What the kernel counted. */
   Played counted(CgroupRecord value) {
     return new Played(
-        status, ending, limit, witness, Optional.of(value), log, preemption, peak, out, err);
+        status,
+        ending,
+        limit,
+        witness,
+        Optional.of(value),
+        log,
+        preemption,
+        peak,
+        out,
+        err,
+        program);
   }
 
   /** What the kernel's log said. */
   Played logged(KernelLogRecord value) {
     return new Played(
-        status, ending, limit, witness, cgroups, Optional.of(value), preemption, peak, out, err);
+        status,
+        ending,
+        limit,
+        witness,
+        cgroups,
+        Optional.of(value),
+        preemption,
+        peak,
+        out,
+        err,
+        program);
   }
 
   /** memguard read this, and ended it. */
   Played preempted(Preemption value) {
     return new Played(
-        status, Ending.PREEMPT, limit, witness, cgroups, log, Optional.of(value), peak, out, err);
+        status,
+        Ending.PREEMPT,
+        limit,
+        witness,
+        cgroups,
+        log,
+        Optional.of(value),
+        peak,
+        out,
+        err,
+        program);
   }
 
   Outcome diagnosed() {
@@ -175,24 +238,28 @@ record Played(
 
   /** The same for one that was given these besides. */
   Outcome diagnosed(MemoryLimits others) {
+    return Diagnoser.diagnose(evidence(others), Catalogue.with(List.of()));
+  }
+
+  Evidence evidence(MemoryLimits others) {
     MemoryLimits limits = limit.isEmpty() ? others : others.withRlimit(ResourceLimit.parse(limit));
     Protection protection = limit.startsWith("as") ? Protection.RLIMIT_AS : Protection.RLIMIT_DATA;
-    return Diagnoser.diagnose(
-        new Evidence(
-            CHILD,
-            status,
-            ending,
-            Optional.of(Duration.ofSeconds(3)),
-            Duration.ofSeconds(1),
-            limits,
-            limit.isEmpty() ? Map.of() : Map.of(protection, ProtectionState.active(limit)),
-            Optional.of(new ResourceUsage(Duration.ZERO, Duration.ZERO, peak)),
-            witness,
-            cgroups,
-            log,
-            preemption,
-            out,
-            err,
-            List.of()));
+    return new Evidence(
+        CHILD,
+        program,
+        status,
+        ending,
+        Optional.of(Duration.ofSeconds(3)),
+        Duration.ofSeconds(1),
+        limits,
+        limit.isEmpty() ? Map.of() : Map.of(protection, ProtectionState.active(limit)),
+        Optional.of(new ResourceUsage(Duration.ZERO, Duration.ZERO, peak)),
+        witness,
+        cgroups,
+        log,
+        preemption,
+        out,
+        err,
+        List.of());
   }
 }

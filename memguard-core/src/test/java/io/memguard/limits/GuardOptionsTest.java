@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.memguard.limits.GuardOptions.HeadroomGuard;
 import io.memguard.outcome.MemoryEvent;
+import io.memguard.outcome.RuntimeRule;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
@@ -23,21 +25,25 @@ final class GuardOptionsTest {
     assertThat(DEFAULTS.reserve()).isEmpty();
     assertThat(DEFAULTS.victimPolicy()).isSameAs(VictimPolicy.standard());
     assertThat(DEFAULTS.listener()).isEmpty();
+    assertThat(DEFAULTS.rules()).isEmpty();
   }
 
   @Test
   void eachOptionChangesItselfAlone() {
     Consumer<MemoryEvent> listener = event -> {};
     VictimPolicy nobody = candidates -> Optional.empty();
+    List<RuntimeRule> rules = RuntimeRule.parse("[ours]\ntext = ^no room left$");
     GuardOptions all =
         DEFAULTS
             .withListener(listener)
+            .withRules(rules)
             .withVictimPolicy(nobody)
             .withReserve("64MiB")
             .withHeadroomGuard(HeadroomGuard.ON);
     assertThat(all.listener()).containsSame(listener);
     assertThat(all.victimPolicy()).isSameAs(nobody);
     assertThat(all.reserve()).hasValue(64L << 20);
+    assertThat(all.rules()).isEqualTo(rules);
     assertThat(all.headroomGuard()).isEqualTo(HeadroomGuard.ON);
   }
 
@@ -53,5 +59,6 @@ final class GuardOptionsTest {
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withHeadroomGuard(null));
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withVictimPolicy(null));
     assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withListener(null));
+    assertThatNullPointerException().isThrownBy(() -> DEFAULTS.withRules(null));
   }
 }

@@ -481,6 +481,7 @@ final class RetryPolicyTest {
       Optional<Preemption> preemption) {
     return new Evidence(
         1,
+        "true",
         status,
         preemption.isPresent() ? Evidence.Ending.PREEMPT : Evidence.Ending.ITS_OWN,
         Optional.empty(),

@@ -1,0 +1,84 @@
+package io.memguard.diagnose;
+
+import io.memguard.limits.MemorySize;
+import io.memguard.outcome.Cause;
+import io.memguard.outcome.Confidence;
+import io.memguard.outcome.Evidence;
+import io.memguard.outcome.Outcome;
+import io.memguard.outcome.WaitStatus;
+import io.memguard.outcome.WitnessRecord;
+import io.memguard.outcome.WitnessedProcess;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+
+/**
+ * What the witness saw refused: memory, or room for the stack of a thread.
+ *
+ * @param process who was refused it, if that is known
+ * @param what what became of it, as a part of a sentence
+ * @param bytes how much
+ */
+record Refused(Optional<WitnessedProcess> process, String what, OptionalLong bytes) {
+  /**
+   * What a program dies of that does not expect to be refused memory: ILL, TRAP, ABRT, BUS, FPE,
+   * SEGV, SYS.
+   */
+  private static final Set<Integer> RAISED = Set.of(4, 5, 6, 7, 8, 11, 31);
+
+  /** Empty also for a child that somebody sent a signal, whatever it had been refused before. */
+  static Optional<Outcome> verdict(Evidence evidence, StartUp startUp) {
+    if (evidence.status() instanceof WaitStatus.Kill kill
+        && !RAISED.contains(kill.signal().number())) {
+      return Optional.empty();
+    }
+    return evidence
+        .witness()
+        .flatMap(Refused::in)
+        .map(it -> startUp.refused(it.bytes()).orElseGet(() -> it.denied(evidence)));
+  }
+
+  private static Optional<Refused> in(WitnessRecord record) {
+    return record.sawRefusal()
+        ? Optional.of(memory(record))
+        : record.threadWithoutRoom().map(Refused::thread);
+  }
+
+  private static Refused memory(WitnessRecord record) {
+    OptionalLong size = record.largestRefusedBytes();
+    String what = "asked for " + MemorySize.format(size.orElse(0)) + " and was refused";
+    return new Refused(record.mostRefused(), what, size);
+  }
+
+  private static Refused thread(WitnessedProcess process) {
+    long stack = process.last().orElseThrow().bytes();
+    String what =
+        "could not start a thread, for whose stack of "
+            + MemorySize.format(stack)
+            + " there was no room";
+    return new Refused(Optional.of(process), what, OptionalLong.of(stack));
+  }
+
+  /** Names a descendant; the child itself, or what it was before it became another, is "it". */
+  private Outcome denied(Evidence evidence) {
+    Optional<WitnessedProcess> another = process.filter(it -> it.pid() != evidence.pid());
+    String explanation =
+        another.map(it -> "Its process " + it.pid() + " (" + it.name() + ")").orElse("It")
+            + " "
+            + what
+            + Armed.under(evidence)
+            + ", then "
+            + (another.isPresent() ? "the child " : "")
+            + "ended ("
+            + evidence.status()
+            + ").";
+    return new Outcome.OutOfMemory(
+        Cause.ALLOCATION_DENIED,
+        Confidence.CERTAIN,
+        bytes,
+        Suggestion.after(evidence, bytes),
+        false,
+        explanation,
+        evidence);
+  }
+}

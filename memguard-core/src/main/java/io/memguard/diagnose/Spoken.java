@@ -1,0 +1,95 @@
+package io.memguard.diagnose;
+
+import io.memguard.diagnose.Catalogue.Match;
+import io.memguard.outcome.Cause;
+import io.memguard.outcome.Confidence;
+import io.memguard.outcome.Evidence;
+import io.memguard.outcome.Outcome;
+import io.memguard.outcome.RuntimeRule;
+import io.memguard.outcome.WitnessRecord;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/** What a child said, where nobody saw it refused anything. */
+final class Spoken {
+  private final Evidence evidence;
+  private final Match match;
+
+  private Spoken(Evidence evidence, Match match) {
+    this.evidence = evidence;
+    this.match = match;
+  }
+
+  static Optional<Outcome> verdict(Evidence evidence, Optional<Match> said) {
+    return said.flatMap(match -> new Spoken(evidence, match).outcome());
+  }
+
+  private Optional<Outcome> outcome() {
+    return switch (match.rule().cause()) {
+      case RUNTIME_HEAP -> runtimeHeap();
+      case ALLOCATION_DENIED -> watched() ? Optional.empty() : Optional.of(denied());
+      default -> Optional.empty();
+    };
+  }
+
+  /**
+   * Its runtime has a limit of its own, which no witness sees. That nothing was refused speaks for
+   * it as well; but a stranger's words are nothing where the program itself was watched.
+   */
+  private Optional<Outcome> runtimeHeap() {
+    if (watched() && !match.proven()) {
+      return Optional.empty();
+    }
+    RuntimeRule rule = match.rule();
+    String explanation =
+        "The limit that "
+            + rule.runtime()
+            + " has for itself was reached ("
+            + evidence.status()
+            + "); a larger limit of memguard's alone does not help"
+            + (rule.remedy().isEmpty() ? "" : ": " + rule.remedy())
+            + ".";
+    Confidence confidence = watched() ? rule.most() : Confidence.POSSIBLE;
+    return Optional.of(
+        new Outcome.OutOfMemory(
+            Cause.RUNTIME_HEAP,
+            confidence,
+            OptionalLong.empty(),
+            OptionalLong.empty(),
+            false,
+            explanation,
+            evidence));
+  }
+
+  private Outcome denied() {
+    boolean near = isNearLimit();
+    String explanation =
+        "It ended as "
+            + match.rule().runtime()
+            + " does that is refused memory"
+            + Armed.under(evidence)
+            + " ("
+            + evidence.status()
+            + (near ? ", and it was near that limit" : "")
+            + "); nobody could watch its allocations.";
+    return new Outcome.OutOfMemory(
+        Cause.ALLOCATION_DENIED,
+        near ? match.rule().most() : Confidence.POSSIBLE,
+        OptionalLong.empty(),
+        Suggestion.after(evidence, OptionalLong.empty()),
+        false,
+        explanation,
+        evidence);
+  }
+
+  private boolean watched() {
+    return evidence.witness().filter(WitnessRecord::attached).isPresent();
+  }
+
+  /** Half of it resident is near: what is mapped counts against the limit, touched or not. */
+  private boolean isNearLimit() {
+    OptionalLong peak = evidence.peakRssBytes();
+    return peak.isPresent()
+        && peak.getAsLong() >= evidence.rlimitBytes().orElse(Long.MAX_VALUE) / 2;
+  }
+}

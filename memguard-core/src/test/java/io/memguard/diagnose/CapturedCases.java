@@ -1,0 +1,197 @@
+package io.memguard.diagnose;
+
+import io.memguard.outcome.Refusal;
+import io.memguard.outcome.WitnessRecord;
+import io.memguard.outcome.WitnessedProcess;
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/**
+ * The cases that {@code lab/runtimes} has captured. Each is a program's end that is known to be for
+ * a lack of memory, since it ended well without the limit.
+ */
+final class CapturedCases {
+  private static final Map<String, Integer> SIGNALS =
+      Map.of(
+          "SIGILL", 4,
+          "SIGTRAP", 5,
+          "SIGABRT", 6,
+          "SIGBUS", 7,
+          "SIGFPE", 8,
+          "SIGKILL", 9,
+          "SIGSEGV", 11);
+  private static final Pattern HEAD = Pattern.compile("== (start|refused|own) (data|as) (\\S+)");
+  private static final Pattern WITNESS =
+      Pattern.compile("programs ([0-9]+), refusals ([0-9]+)(?:, largest ([0-9]+))?");
+  private static final Pattern LAST =
+      Pattern.compile(
+          "(\\w+), errno ([0-9]+), bytes ([0-9]+), data ([0-9?]+) of ([0-9?]+),"
+              + " as ([0-9?]+) of ([0-9?]+), by (.*)");
+
+  private CapturedCases() {}
+
+  /** One end, with all that was noted of it. */
+  record Captured(String runtime, String kind, String resource, String job, Played played) {
+    /** What a rule calls it. */
+    String id() {
+      return runtime
+          + "/"
+          + (kind.equals("refused") ? job : kind.equals("own") ? "own:" + job : kind);
+    }
+
+    @Override
+    public String toString() {
+      return runtime + " " + kind + " " + resource + " " + job + " " + played.status();
+    }
+  }
+
+  static List<Captured> all() {
+    try (Stream<Path> files = Files.list(directory())) {
+      List<Captured> all = new ArrayList<>();
+      for (Path file : files.filter(one -> one.toString().endsWith(".txt")).sorted().toList()) {
+        String name = file.getFileName().toString();
+        read(name.substring(0, name.length() - 4), Files.readAllLines(file), all);
+      }
+      return all;
+    } catch (IOException | URISyntaxException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static Path directory() throws URISyntaxException {
+    return Path.of(CapturedCases.class.getResource("cases/python.txt").toURI()).getParent();
+  }
+
+  private static void read(String runtime, List<String> lines, List<Captured> all) {
+    List<String> section = new ArrayList<>();
+    for (String line : lines) {
+      if (line.startsWith("== ") && !section.isEmpty()) {
+        add(runtime, section, all);
+        section.clear();
+      }
+      if (line.startsWith("== ") || !section.isEmpty()) {
+        section.add(line);
+      }
+    }
+    if (!section.isEmpty()) {
+      add(runtime, section, all);
+    }
+  }
+
+  private static void add(String runtime, List<String> section, List<Captured> all) {
+    Matcher head = HEAD.matcher(section.get(0));
+    if (!head.matches()) {
+      throw new AssertionError(runtime + ": " + section.get(0));
+    }
+    Map<String, String> values = new TreeMap<>();
+    String text = "";
+    for (String line : section.subList(1, section.size())) {
+      if (line.startsWith("  ") || line.isEmpty()) {
+        values.merge(text, line.substring(Math.min(2, line.length())) + "\n", String::concat);
+      } else {
+        int colon = line.indexOf(':');
+        text = line.substring(0, colon);
+        values.put(text, line.substring(colon + 1).strip());
+      }
+    }
+    if (!values.get("end").equals("hung")) { // memguard ended it
+      String resource = head.group(2);
+      Played played = played(resource, values);
+      all.add(new Captured(runtime, head.group(1), resource, head.group(3), played));
+    }
+  }
+
+  private static Played played(String resource, Map<String, String> values) {
+    String end = values.get("end");
+    Played played =
+        end.startsWith("exit ")
+            ? Played.exit(Integer.parseInt(end.substring(5)))
+            : Played.killed(SIGNALS.get(end.split(" ", -1)[2]));
+    played =
+        played
+            .under(resource + "=" + values.get("limit"))
+            .running(program(values.get("command")))
+            .printing(values.getOrDefault("out", ""))
+            .complaining(values.getOrDefault("err", ""));
+    String peak = values.get("peak");
+    if (peak != null) {
+      played = played.withPeak(Long.parseLong(peak.replace("KiB", "")) << 10);
+    }
+    Matcher witness = WITNESS.matcher(values.getOrDefault("witness", ""));
+    return witness.matches() ? played.watched(noted(witness, values)) : played;
+  }
+
+  /** Of cases that were captured before it was noted, it is not known what was refused last. */
+  private static WitnessRecord noted(Matcher witness, Map<String, String> values) {
+    long refusals = Long.parseLong(witness.group(2));
+    OptionalLong largest = number(witness.group(3));
+    Matcher last = LAST.matcher(values.getOrDefault("last", ""));
+    List<WitnessedProcess> processes = new ArrayList<>();
+    if (last.matches()) {
+      processes.add(process(last.group(8), refusals, largest, refusal(last)));
+    } else if (largest.isPresent()) {
+      Refusal refusal = Played.refusal(Refusal.Kind.MALLOC, 12, largest.getAsLong());
+      processes.add(process("it", refusals, largest, refusal));
+    }
+    int programs = Integer.parseInt(witness.group(1));
+    return new WitnessRecord(programs, refusals, largest, 0, processes);
+  }
+
+  private static WitnessedProcess process(
+      String name, long refusals, OptionalLong largest, Refusal last) {
+    int threads = last.kind() == Refusal.Kind.THREAD ? 1 : 0;
+    return new WitnessedProcess(
+        Played.CHILD,
+        name,
+        1,
+        refusals,
+        threads,
+        0,
+        largest,
+        Optional.of(last),
+        OptionalLong.empty());
+  }
+
+  private static Refusal refusal(Matcher last) {
+    return new Refusal(
+        Refusal.Kind.valueOf(last.group(1).toUpperCase(Locale.ROOT)),
+        Integer.parseInt(last.group(2)),
+        Long.parseLong(last.group(3)),
+        Played.CHILD,
+        Duration.ZERO,
+        number(last.group(4)),
+        number(last.group(6)),
+        OptionalLong.empty(),
+        number(last.group(5)),
+        number(last.group(7)));
+  }
+
+  /** Empty for nothing, and for what is written where a figure is not known. */
+  private static OptionalLong number(String digits) {
+    return digits == null || digits.equals("?")
+        ? OptionalLong.empty()
+        : OptionalLong.of(Long.parseLong(digits));
+  }
+
+  private static String program(String command) {
+    for (String word : command.split(" ", -1)) {
+      if (!word.matches("[A-Z_]+=.*")) {
+        return word.substring(word.lastIndexOf('/') + 1);
+      }
+    }
+    return "";
+  }
+}
