@@ -7,7 +7,6 @@ import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
-import io.memguard.outcome.RuntimeRule;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
 import java.util.Optional;
@@ -39,13 +38,13 @@ final class StartUp {
 
   static StartUp of(Evidence evidence, Catalogue catalogue, Optional<Match> said) {
     Rlimit limit = Armed.smallest(evidence);
-    Optional<RuntimeRule> rule = said.filter(m -> m.is(Cause.LIMIT_TOO_LOW)).map(Match::rule);
+    Optional<Match> tooLow = said.filter(match -> match.is(Cause.LIMIT_TOO_LOW));
     OptionalLong ofProgram = catalogue.startsUnder(evidence, limit);
     OptionalLong startsUnder =
         ofProgram.isPresent()
             ? ofProgram
-            : rule.map(one -> one.startsUnder(limit)).orElse(OptionalLong.empty());
-    return new StartUp(evidence, limit, startsUnder, said.filter(m -> m.is(Cause.LIMIT_TOO_LOW)));
+            : tooLow.map(match -> match.rule().startsUnder(limit)).orElse(OptionalLong.empty());
+    return new StartUp(evidence, limit, startsUnder, tooLow);
   }
 
   /**

@@ -51,7 +51,7 @@ final class RuleParser {
   }
 
   List<RuntimeRule> parse(String text) {
-    for (String raw : (Iterable<String>) text.lines()::iterator) {
+    for (String raw : text.lines().toList()) {
       number++;
       String line = raw.strip();
       Matcher head = HEAD.matcher(line);
@@ -131,7 +131,10 @@ final class RuleParser {
             draft.cases));
   }
 
-  private static String[] words(String value) {
+  private String[] words(String value) {
+    if (value.isEmpty()) {
+      throw wrong("there is nothing behind the =");
+    }
     return value.split(" +", -1);
   }
 

@@ -101,6 +101,7 @@ final class RuntimeRuleTest {
         "[a]~cause = host | line 2 of the rules: unknown cause 'host'; allowed are allocation-denied, limit-too-low and",
         "[a]~most = certain | line 2 of the rules: 'certain' is not what a text can be; allowed are probable and possible",
         "[a]~starts = 24MiB | line 2 of the rules: '24MiB' is no limit; write for example 'data 24MiB, as 700MiB'",
+        "[a]~program = | line 2 of the rules: there is nothing behind the =",
         "[a]~starts = data much | line 2 of the rules:",
         "[a]~starts = data 1MiB | line 1 of the rules: a rule without a text can only be for the cause limit-too-low",
       })
