@@ -16,15 +16,20 @@ final class RuntimeJobs {
 
   /** A program, or what else is on a system under one name. */
   record Program(
-      String name, boolean unwatched, List<String> builds, List<Job> hellos, List<Job> jobs) {
+      String name,
+      boolean unwatched,
+      List<String> versions,
+      List<String> builds,
+      List<Job> hellos,
+      List<Job> jobs) {
     Job hello() {
       return hellos.get(0);
     }
 
-    /** Asks the script of that name for the package that it comes from, with its version. */
+    /** Asks the script of that name which package it comes from, or what made it; and how old. */
     String version(Path script) throws IOException, InterruptedException {
-      Process query =
-          new ProcessBuilder("sh", script.toString(), hello().command().get(0)).start();
+      String command = versions.isEmpty() ? hello().command().get(0) : versions.get(0);
+      Process query = new ProcessBuilder("sh", script.toString(), command).start();
       String answer = new String(query.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       query.waitFor();
       return answer.strip();
@@ -71,12 +76,14 @@ final class RuntimeJobs {
                 unwatched,
                 new ArrayList<>(),
                 new ArrayList<>(),
+                new ArrayList<>(),
                 new ArrayList<>()));
       } else if (!line.startsWith("#") && !line.isBlank()) {
         String name = line.substring(0, line.indexOf(':'));
         String text = line.substring(line.indexOf(':') + 1).strip();
         Program program = all.get(all.size() - 1);
         switch (name) {
+          case "version" -> program.versions().add(text);
           case "build" -> program.builds().add(text);
           case "hello" -> program.hellos().add(Job.parse(name, text));
           default -> program.jobs().add(Job.parse(name, text));
