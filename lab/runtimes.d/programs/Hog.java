@@ -8,9 +8,10 @@ public class Hog {
     List<Object> held = new ArrayList<>();
     switch (args[0]) {
       case "heap" -> {
-        for (int i = 0; i < 900; i++) held.add(new byte[1 << 20]);
+        // Smaller than half a region of G1, which would give each two regions of its own.
+        for (int i = 0; i < 2400; i++) held.add(new byte[1 << 18]);
       }
-      case "large" -> held.add(new byte[900 << 20]);
+      case "large" -> held.add(new byte[600 << 20]);
       case "objects" -> {
         for (int i = 0; i < 20_000_000; i++) held.add(new int[] {i});
       }

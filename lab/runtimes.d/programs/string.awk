@@ -1,1 +1,1 @@
-BEGIN { held = "xxxxxxxxxxxxxxxx"; for (i = 0; i < 25; i++) held = held held }
+BEGIN { held = "xxxxxxxxxxxxxxxx"; for (i = 0; i < 24; i++) held = held held }
