@@ -82,7 +82,9 @@ final class Witnesses implements AutoCloseable {
     Preload marking() {
       long number = ThreadLocalRandom.current().nextLong();
       String name = TREE + ProcessHandle.current().pid() + "_" + Long.toHexString(number);
-      return slot.isPresent() ? this : new Preload(slot, state, library, program, Optional.of(name));
+      return slot.isPresent()
+          ? this
+          : new Preload(slot, state, library, program, Optional.of(name));
     }
 
     /**
@@ -280,8 +282,7 @@ final class Witnesses implements AutoCloseable {
     return page.acquire()
         .map(
             slot ->
-                new Preload(
-                    Optional.of(slot), state, library, Optional.empty(), Optional.empty()))
+                new Preload(Optional.of(slot), state, library, Optional.empty(), Optional.empty()))
         .orElseGet(
             () -> Preload.none("all slots for witnesses are taken: too many children at a time"));
   }

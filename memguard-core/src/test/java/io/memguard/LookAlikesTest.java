@@ -16,7 +16,9 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Programs that print what others print who have no memory, or end so, but were refused nothing. */
+/**
+ * Programs that print what others print who have no memory, or end so, but were refused nothing.
+ */
 @ExtendWith(WithGuard.class)
 final class LookAlikesTest {
   private static final MemoryLimits LIMITS = MemoryLimits.of("256MiB");

@@ -74,7 +74,11 @@ final class ProgramFileTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "#!%s\n", "#! %s -x\n", "#!/usr/bin/env %s\n", "#!/usr/bin/env -S A=b %s -v\n", "#!%s"
+        "#!%s\n",
+        "#! %s -x\n",
+        "#!/usr/bin/env %s\n",
+        "#!/usr/bin/env -S A=b %s -v\n",
+        "#!%s"
       })
   void ofAScriptItsInterpreterCounts(String line) throws Exception {
     Path interpreter = scratch.resolve("interpreter");
