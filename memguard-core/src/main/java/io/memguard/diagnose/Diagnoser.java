@@ -18,7 +18,8 @@ import java.util.OptionalLong;
  *       whose, see {@link KernelKill};
  *   <li>the witness noted a refusal of memory, or of a thread whose stack had no room under the
  *       limit, and it ended as a program does by itself, by its exit or a signal that programs
- *       raise: {@link Cause#ALLOCATION_DENIED}, certain; if it said that it could not start, {@link
+ *       raise: {@link Cause#ALLOCATION_DENIED}, certain, or probable where it may have ended for
+ *       another reason, see {@link Refused}; if it said that it could not start, {@link
  *       Cause#LIMIT_TOO_LOW}, and probable where only the limit is below what its program is known
  *       to start under;
  *   <li>the kernel's counters say that what it waited for was killed for lack of memory;
@@ -56,7 +57,7 @@ public final class Diagnoser {
     }
     Optional<Match> said = catalogue.find(evidence);
     StartUp startUp = StartUp.of(evidence, catalogue, said);
-    return Refused.verdict(evidence, startUp)
+    return Refused.verdict(evidence, startUp, said)
         .or(() -> killed(evidence))
         .or(startUp::unseen)
         .or(() -> Spoken.verdict(evidence, said))

@@ -1,5 +1,6 @@
 package io.memguard.diagnose;
 
+import io.memguard.diagnose.Catalogue.Match;
 import io.memguard.limits.MemorySize;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
@@ -8,6 +9,7 @@ import io.memguard.outcome.Outcome;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
 import io.memguard.outcome.WitnessedProcess;
+import java.util.Comparator;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -18,8 +20,9 @@ import java.util.Set;
  * @param process who was refused it, if that is known
  * @param what what became of it, as a part of a sentence
  * @param bytes how much
+ * @param doubt what speaks against that being the reason of the end
  */
-record Refused(Optional<WitnessedProcess> process, String what, OptionalLong bytes) {
+record Refused(Optional<WitnessedProcess> process, String what, OptionalLong bytes, Doubt doubt) {
   /**
    * What a program dies of that does not expect to be refused memory: ILL, TRAP, ABRT, BUS, FPE,
    * SEGV, SYS.
@@ -27,27 +30,34 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
   private static final Set<Integer> RAISED = Set.of(4, 5, 6, 7, 8, 11, 31);
 
   /** Empty also for a child that somebody sent a signal, whatever it had been refused before. */
-  static Optional<Outcome> verdict(Evidence evidence, StartUp startUp) {
+  static Optional<Outcome> verdict(Evidence evidence, StartUp startUp, Optional<Match> said) {
     if (evidence.status() instanceof WaitStatus.Kill kill
         && !RAISED.contains(kill.signal().number())) {
       return Optional.empty();
     }
+    boolean saidSo = said.filter(match -> match.is(Cause.ALLOCATION_DENIED)).isPresent();
     return evidence
         .witness()
-        .flatMap(Refused::in)
+        .flatMap(record -> in(record, evidence, saidSo))
         .map(it -> startUp.refused(it.bytes()).orElseGet(() -> it.denied(evidence)));
   }
 
-  private static Optional<Refused> in(WitnessRecord record) {
-    return record.sawRefusal()
-        ? Optional.of(memory(record))
-        : record.threadWithoutRoom().map(Refused::thread);
+  private static Optional<Refused> in(WitnessRecord record, Evidence evidence, boolean saidSo) {
+    if (!record.sawRefusal()) {
+      return record.threadWithoutRoom().map(Refused::thread);
+    }
+    Comparator<Refused> clearest = Comparator.comparing(Refused::doubt);
+    return record.processes().stream()
+        .filter(one -> one.refusals() > 0)
+        .map(one -> memory(Optional.of(one), one.largestBytes(), Doubt.of(one, evidence, saidSo)))
+        .min(clearest.thenComparing(it -> -it.bytes().orElse(0)))
+        .or(() -> Optional.of(memory(Optional.empty(), record.largestRefusedBytes(), Doubt.NONE)));
   }
 
-  private static Refused memory(WitnessRecord record) {
-    OptionalLong size = record.largestRefusedBytes();
+  private static Refused memory(
+      Optional<WitnessedProcess> process, OptionalLong size, Doubt doubt) {
     String what = "asked for " + MemorySize.format(size.orElse(0)) + " and was refused";
-    return new Refused(record.mostRefused(), what, size);
+    return new Refused(process, what, size, doubt);
   }
 
   private static Refused thread(WitnessedProcess process) {
@@ -56,7 +66,7 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
         "could not start a thread, for whose stack of "
             + MemorySize.format(stack)
             + " there was no room";
-    return new Refused(Optional.of(process), what, OptionalLong.of(stack));
+    return new Refused(Optional.of(process), what, OptionalLong.of(stack), Doubt.NONE);
   }
 
   /** Names a descendant; the child itself, or what it was before it became another, is "it". */
@@ -67,6 +77,7 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
             + " "
             + what
             + Armed.under(evidence)
+            + doubt.words()
             + ", then "
             + (another.isPresent() ? "the child " : "")
             + "ended ("
@@ -74,9 +85,9 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
             + ").";
     return new Outcome.OutOfMemory(
         Cause.ALLOCATION_DENIED,
-        Confidence.CERTAIN,
+        doubt == Doubt.NONE ? Confidence.CERTAIN : Confidence.PROBABLE,
         bytes,
-        Suggestion.after(evidence, bytes),
+        doubt == Doubt.HAD_ROOM ? OptionalLong.empty() : Suggestion.after(evidence, bytes),
         false,
         explanation,
         evidence);

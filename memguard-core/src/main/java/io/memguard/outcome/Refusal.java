@@ -83,6 +83,16 @@ public record Refusal(
   }
 
   /**
+   * Tells whether it is known what the process had, and that it had a limit of its own.
+   *
+   * @return true if so
+   */
+  public boolean isMeasured() {
+    return (dataBytes.isPresent() && dataLimit.isPresent())
+        || (addressBytes.isPresent() && addressLimit.isPresent());
+  }
+
+  /**
    * Tells whether what it had and what it asked for were together more than its own resource limits
    * on memory allow. Allocators ask for a little more than programs do: a sixteenth of the limit,
    * but between 1 and 64 MiB, is allowed for.
@@ -90,15 +100,20 @@ public record Refusal(
    * @return true if they were; false also if what it had is unknown
    */
   public boolean exceedsLimit() {
-    return exceeds(dataBytes, dataLimit) || exceeds(addressBytes, addressLimit);
+    return exceedsLimit(bytes);
   }
 
-  private boolean exceeds(OptionalLong had, OptionalLong limit) {
+  /** The same for another request of that process, about when it made this one. */
+  boolean exceedsLimit(long asked) {
+    return exceeds(asked, dataBytes, dataLimit) || exceeds(asked, addressBytes, addressLimit);
+  }
+
+  private static boolean exceeds(long asked, OptionalLong had, OptionalLong limit) {
     if (had.isEmpty() || limit.isEmpty()) {
       return false;
     }
     long most = limit.getAsLong();
     long slack = Math.min(Math.max(most / SLACK_SHARE, MIB), MOST_SLACK);
-    return bytes > most - slack - had.getAsLong();
+    return asked > most - slack - had.getAsLong();
   }
 }

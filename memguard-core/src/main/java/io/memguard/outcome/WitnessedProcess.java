@@ -37,4 +37,21 @@ public record WitnessedProcess(
   public boolean sawRefusal() {
     return refusals > 0 || threadRefusals > 0 || spawnRefusals > 0 || last.isPresent();
   }
+
+  /**
+   * Tells whether its resource limits on memory were not what refused it: it had room for its last
+   * request, and for the largest. The kernel also refuses memory to a process with {@code
+   * vm.max_map_count} mappings, where it does not overcommit, and by brk(2) where the addresses are
+   * taken.
+   *
+   * @return true if so; false if that is not known
+   */
+  public boolean hadRoom() {
+    return last.filter(
+            refusal ->
+                refusal.isMeasured()
+                    && !refusal.exceedsLimit()
+                    && !refusal.exceedsLimit(largestBytes.orElse(0)))
+        .isPresent();
+  }
 }

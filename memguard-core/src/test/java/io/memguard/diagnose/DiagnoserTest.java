@@ -110,7 +110,7 @@ final class DiagnoserTest {
     WitnessedProcess child =
         Played.process("sh", Played.CHILD, 1, Played.refusal(Refusal.Kind.MALLOC, 12, MIB));
     WitnessedProcess worker =
-        Played.process("worker", 77, 2, Played.refusal(Refusal.Kind.MMAP, 12, 600 * MIB));
+        Played.process("worker", 77, 2, Played.refusal(Refusal.Kind.MALLOC, 12, 600 * MIB));
     Played exit = Played.exit(1).under(LIMIT);
     assertThat(exit.watched(child, worker).diagnosed().explanation())
         .startsWith("Its process 77 (worker) asked for 600MiB and was refused under RLIMIT_DATA")

@@ -35,7 +35,9 @@ record Played(
     OptionalLong peak,
     String out,
     String err,
-    String program) {
+    String program,
+    Duration elapsed) {
+  private static final Duration SHORT = Duration.ofSeconds(1);
   static final int CHILD = 1;
 
   static Played exit(int code) {
@@ -50,7 +52,8 @@ record Played(
         OptionalLong.empty(),
         "",
         "",
-        "");
+        "",
+        SHORT);
   }
 
   static Played killed(int signal) {
@@ -65,34 +68,63 @@ record Played(
         OptionalLong.empty(),
         "",
         "",
-        "");
+        "",
+        SHORT);
+  }
+
+  /** It lived for so long. */
+  Played after(Duration value) {
+    return new Played(
+        status, ending, limit, witness, cgroups, log, preemption, peak, out, err, program, value);
   }
 
   /** A limit as {@link ResourceLimit#parse} reads it; it was in force. */
   Played under(String value) {
     return new Played(
-        status, ending, value, witness, cgroups, log, preemption, peak, out, err, program);
+        status, ending, value, witness, cgroups, log, preemption, peak, out, err, program, elapsed);
   }
 
   /** The file name of what was launched. */
   Played running(String value) {
     return new Played(
-        status, ending, limit, witness, cgroups, log, preemption, peak, out, err, value);
+        status, ending, limit, witness, cgroups, log, preemption, peak, out, err, value, elapsed);
   }
 
   Played endedBy(Ending value) {
     return new Played(
-        status, value, limit, witness, cgroups, log, preemption, peak, out, err, program);
+        status, value, limit, witness, cgroups, log, preemption, peak, out, err, program, elapsed);
   }
 
   Played printing(String value) {
     return new Played(
-        status, ending, limit, witness, cgroups, log, preemption, peak, value, err, program);
+        status,
+        ending,
+        limit,
+        witness,
+        cgroups,
+        log,
+        preemption,
+        peak,
+        value,
+        err,
+        program,
+        elapsed);
   }
 
   Played complaining(String value) {
     return new Played(
-        status, ending, limit, witness, cgroups, log, preemption, peak, out, value, program);
+        status,
+        ending,
+        limit,
+        witness,
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        value,
+        program,
+        elapsed);
   }
 
   Played withPeak(long bytes) {
@@ -107,7 +139,8 @@ record Played(
         OptionalLong.of(bytes),
         out,
         err,
-        program);
+        program,
+        elapsed);
   }
 
   /** A witness was loaded into a program, and saw so many refusals of one size. */
@@ -141,7 +174,8 @@ record Played(
         peak,
         out,
         err,
-        program);
+        program,
+        elapsed);
   }
 
   /** A process that was refused memory so many times, and this the last time. */
@@ -181,7 +215,18 @@ record Played(
   /** Nobody watched. */
   Played unwatched() {
     return new Played(
-        status, ending, limit, Optional.empty(), cgroups, log, preemption, peak, out, err, program);
+        status,
+        ending,
+        limit,
+        Optional.empty(),
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        err,
+        program,
+        elapsed);
   }
 
   /** What the kernel counted. */
@@ -197,7 +242,8 @@ record Played(
         peak,
         out,
         err,
-        program);
+        program,
+        elapsed);
   }
 
   /** What the kernel's log said. */
@@ -213,7 +259,8 @@ record Played(
         peak,
         out,
         err,
-        program);
+        program,
+        elapsed);
   }
 
   /** memguard read this, and ended it. */
@@ -229,7 +276,8 @@ record Played(
         peak,
         out,
         err,
-        program);
+        program,
+        elapsed);
   }
 
   Outcome diagnosed() {
@@ -250,7 +298,7 @@ record Played(
         status,
         ending,
         Optional.of(Duration.ofSeconds(3)),
-        Duration.ofSeconds(1),
+        elapsed,
         limits,
         limit.isEmpty() ? Map.of() : Map.of(protection, ProtectionState.active(limit)),
         Optional.of(new ResourceUsage(Duration.ZERO, Duration.ZERO, peak)),
