@@ -4,6 +4,7 @@ import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.RuntimeRule;
+import io.memguard.outcome.WitnessedProcess;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -61,8 +62,14 @@ public final class Catalogue {
     return Stream.concat(own.stream(), Bundled.RULES.stream());
   }
 
-  /** A rule that fits, and whether the program is known to be of its runtime. */
-  record Match(RuntimeRule rule, boolean proven) {
+  /**
+   * A rule that fits.
+   *
+   * @param proven true if the child is known to be of its runtime: by the file that was launched,
+   *     or by what it has become since, as a shell does
+   * @param around true if a descendant is, at least
+   */
+  record Match(RuntimeRule rule, boolean proven, boolean around) {
     boolean is(Cause cause) {
       return rule.cause() == cause;
     }
@@ -84,7 +91,20 @@ public final class Catalogue {
         .filter(rule -> mayBe(rule, evidence.program()))
         .filter(rule -> says(rule, evidence))
         .findFirst()
-        .map(rule -> new Match(rule, rule.names(evidence.program())));
+        .map(rule -> new Match(rule, isOf(rule, evidence), anyIsOf(rule, evidence)));
+  }
+
+  private static boolean isOf(RuntimeRule rule, Evidence evidence) {
+    return rule.names(evidence.program())
+        || watched(evidence).anyMatch(one -> one.pid() == evidence.pid() && rule.names(one.name()));
+  }
+
+  private static boolean anyIsOf(RuntimeRule rule, Evidence evidence) {
+    return watched(evidence).anyMatch(one -> rule.names(one.name()));
+  }
+
+  private static Stream<WitnessedProcess> watched(Evidence evidence) {
+    return evidence.witness().stream().flatMap(record -> record.processes().stream());
   }
 
   /** What a runtime has for a limit of its own does not depend on memguard's. */
@@ -118,7 +138,7 @@ public final class Catalogue {
       return OptionalLong.empty();
     }
     return rules()
-        .filter(rule -> rule.names(evidence.program()))
+        .filter(rule -> isOf(rule, evidence))
         .map(rule -> rule.startsUnder(limit))
         .flatMapToLong(OptionalLong::stream)
         .findFirst();

@@ -34,10 +34,11 @@ final class Spoken {
 
   /**
    * Its runtime has a limit of its own, which no witness sees. That nothing was refused speaks for
-   * it as well; but a stranger's words are nothing where the program itself was watched.
+   * it as well; but a stranger's words are nothing where the program itself was watched, and of a
+   * descendant's it is not known whether they are its.
    */
   private Optional<Outcome> runtimeHeap() {
-    if (watched() && !match.proven()) {
+    if (watched() && !match.proven() && !match.around()) {
       return Optional.empty();
     }
     RuntimeRule rule = match.rule();
@@ -49,7 +50,7 @@ final class Spoken {
             + "); a larger limit of memguard's alone does not help"
             + (rule.remedy().isEmpty() ? "" : ": " + rule.remedy())
             + ".";
-    Confidence confidence = watched() ? rule.most() : Confidence.POSSIBLE;
+    Confidence confidence = watched() && match.proven() ? rule.most() : Confidence.POSSIBLE;
     return Optional.of(
         new Outcome.OutOfMemory(
             Cause.RUNTIME_HEAP,

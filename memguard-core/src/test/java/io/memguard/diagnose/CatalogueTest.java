@@ -9,9 +9,11 @@ import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.RuntimeRule;
+import io.memguard.outcome.WitnessedProcess;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -101,6 +103,24 @@ final class CatalogueTest {
             "The limit that the JVM has for itself was reached (exit 1); a larger limit of"
                 + " memguard's alone does not help: give it a larger heap with -Xmx (or"
                 + " -XX:MaxRAMPercentage), and the limit room for that.");
+  }
+
+  @Test
+  void aShellThatBecameTheRuntimeIsIt() {
+    Played shell = JAVA.running("sh");
+    assertThat(memory(shell.watched(called("java", Played.CHILD)).diagnosed()).confidence())
+        .isEqualTo(Confidence.PROBABLE);
+    Played starter = shell.watched(called("sh", Played.CHILD), called("java", 77));
+    assertThat(memory(starter.diagnosed()).confidence())
+        .as("a descendant's words, or another's")
+        .isEqualTo(Confidence.POSSIBLE);
+    assertThat(shell.watched(called("sh", Played.CHILD), called("cat", 77)).diagnosed())
+        .isInstanceOf(Outcome.Exited.class);
+  }
+
+  private static WitnessedProcess called(String name, int pid) {
+    return new WitnessedProcess(
+        pid, name, 1, 0, 0, 0, OptionalLong.empty(), Optional.empty(), OptionalLong.empty());
   }
 
   @Test

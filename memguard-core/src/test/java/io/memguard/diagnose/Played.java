@@ -143,10 +143,10 @@ record Played(
         elapsed);
   }
 
-  /** A witness was loaded into a program, and saw so many refusals of one size. */
+  /** A witness was loaded into the program, and saw so many refusals of one size. */
   Played watched(int refusals, long bytes) {
     return refusals > 0
-        ? watched(process("python3", CHILD, refusals, refusal(Refusal.Kind.MALLOC, 12, bytes)))
+        ? watched(process(program, CHILD, refusals, refusal(Refusal.Kind.MALLOC, 12, bytes)))
         : watched();
   }
 
