@@ -124,7 +124,7 @@ final class WitnessVerdictsTest {
     ProcessBuilder python = Children.python(MALLOC, "" + GIB);
     ProcessBuilder shell =
         Children.sh("\"$@\"; echo $?; exit 9", python.command().toArray(String[]::new));
-    Outcome.OutOfMemory outcome = denied(guard, shell);
+    Outcome.OutOfMemory outcome = denied(guard, shell, Confidence.PROBABLE);
     assertThat(outcome.evidence().outputTail()).isEqualTo("7\n");
     assertThat(outcome.refusedBytes()).hasValue(GIB);
     WitnessRecord record = outcome.evidence().witness().orElseThrow();
@@ -150,7 +150,7 @@ final class WitnessVerdictsTest {
         print(*pids)
         sys.exit(5)
         """;
-    Outcome.OutOfMemory outcome = denied(guard, Children.python(workers));
+    Outcome.OutOfMemory outcome = denied(guard, Children.python(workers), Confidence.PROBABLE);
     String[] pids = outcome.evidence().outputTail().strip().split(" ", 0);
     WitnessRecord record = outcome.evidence().witness().orElseThrow();
     assertThat(record.processes())
@@ -211,11 +211,16 @@ final class WitnessVerdictsTest {
 
   private static Outcome.OutOfMemory denied(MemoryGuard guard, ProcessBuilder job)
       throws Exception {
+    return denied(guard, job, Confidence.CERTAIN);
+  }
+
+  private static Outcome.OutOfMemory denied(
+      MemoryGuard guard, ProcessBuilder job, Confidence confidence) throws Exception {
     Outcome outcome = guard.run(job, LIMITS);
     assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
     Outcome.OutOfMemory memory = (Outcome.OutOfMemory) outcome;
     assertThat(memory.cause()).isEqualTo(Cause.ALLOCATION_DENIED);
-    assertThat(memory.confidence()).isEqualTo(Confidence.CERTAIN);
+    assertThat(memory.confidence()).isEqualTo(confidence);
     return memory;
   }
 }

@@ -117,7 +117,7 @@ final class Verdicts {
           End.STRANGER_LATER, new Case(SMALL, "rlimit", "survivor", "Signalled"),
           End.GRANDCHILD_AND_0, new Case(SMALL, "rlimit", "spared", "Exited 0"),
           End.GRANDCHILD_AND_ITS_STATUS,
-              new Case(SMALL, "rlimit", "mourner", "ALLOCATION_DENIED CERTAIN"),
+              new Case(SMALL, "rlimit", "mourner", "ALLOCATION_DENIED PROBABLE"),
           End.CLEAN, new Case(SMALL, "rlimit", "clean", "Exited 0"));
 
   /**

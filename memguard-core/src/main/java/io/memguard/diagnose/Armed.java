@@ -6,6 +6,7 @@ import io.memguard.limits.ResourceLimit;
 import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Evidence;
 import java.util.EnumSet;
+import java.util.OptionalLong;
 import java.util.Set;
 
 /** The resource limits on memory that a child was under. */
@@ -25,6 +26,15 @@ final class Armed {
   private static boolean counts(Evidence evidence, Rlimit resource) {
     return (resource == Rlimit.DATA && evidence.active(Protection.RLIMIT_DATA))
         || (resource == Rlimit.AS && evidence.active(Protection.RLIMIT_AS));
+  }
+
+  /** Returns how much one allows, or empty if it was not armed. */
+  static OptionalLong bytes(Evidence evidence, Rlimit resource) {
+    return evidence.limits().rlimits().values().stream()
+        .filter(limit -> limit.resource() == resource && counts(evidence, resource))
+        .mapToLong(ResourceLimit::soft)
+        .filter(soft -> soft != ResourceLimit.UNLIMITED)
+        .findFirst();
   }
 
   /** Returns the one that is smaller, RLIMIT_DATA of two that are equal. */

@@ -66,7 +66,7 @@ public final class Catalogue {
    * A rule that fits.
    *
    * @param proven true if the child is known to be of its runtime: by the file that was launched,
-   *     or by what it has become since, as a shell does
+   *     its interpreter, or what it has become since, as a shell does
    * @param around true if a descendant is, at least
    */
   record Match(RuntimeRule rule, boolean proven, boolean around) {
@@ -88,7 +88,7 @@ public final class Catalogue {
             rule ->
                 rule.exitValues().isEmpty()
                     || rule.exitValues().contains(evidence.status().exitValue()))
-        .filter(rule -> mayBe(rule, evidence.program()))
+        .filter(rule -> isOf(rule, evidence) || mayBe(rule, evidence.program()))
         .filter(rule -> says(rule, evidence))
         .findFirst()
         .map(rule -> new Match(rule, isOf(rule, evidence), anyIsOf(rule, evidence)));
@@ -96,6 +96,7 @@ public final class Catalogue {
 
   private static boolean isOf(RuntimeRule rule, Evidence evidence) {
     return rule.names(evidence.program())
+        || evidence.interpreter().filter(rule::names).isPresent()
         || watched(evidence).anyMatch(one -> one.pid() == evidence.pid() && rule.names(one.name()));
   }
 
@@ -115,7 +116,6 @@ public final class Catalogue {
   /** A program that is known to be another runtime's does not speak for this one. */
   private boolean mayBe(RuntimeRule rule, String program) {
     return rule.programs().isEmpty()
-        || rule.names(program)
         || LAUNCHERS.contains(program)
         || rules().noneMatch(other -> other.names(program));
   }

@@ -1,28 +1,40 @@
 package io.memguard.diagnose;
 
+import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Refusal;
-import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessedProcess;
 import java.time.Duration;
+import java.util.OptionalLong;
+import java.util.stream.Stream;
 
 /**
- * What speaks against a refusal of memory being the reason of the end, beginning with what speaks
- * least against it.
+ * What speaks against a refusal being the reason of the end, beginning with what speaks least
+ * against it. What the child says outweighs the first ones.
  */
 enum Doubt {
   NONE(""),
 
-  /** A runtime or an allocator that reserves a lot, and is content with less. */
-  A_TRY(", which may have been a try: what maps memory by itself often goes on without"),
+  /** A descendant's end is not the child's. */
+  OF_ANOTHER(", perhaps for another reason"),
 
-  LONG_BEFORE(", but long before its end"),
+  /** A runtime or an allocator that reserves a lot, and is content with less. */
+  A_TRY("; it may have been a try, since what maps memory by itself often goes on without"),
+
+  LONG_BEFORE("; that was some time later, and may be for another reason"),
+
+  /** Of a program that has locked itself in, or where there was no room for more. */
+  AT_ANY_TIME("; when it was refused is not known"),
+
+  /** Set besides, as a script's ulimit. */
+  BY_ANOTHER_LIMIT("; a lower limit of its own refused it: see ulimit(1)"),
 
   /** The kernel had another reason. */
-  HAD_ROOM(", under which there was room for that: see vm.max_map_count and vm.overcommit_memory");
+  HAD_ROOM(
+      "; there was room for that under its limits: see vm.max_map_count and vm.overcommit_memory");
 
-  private static final Duration RECENT = Duration.ofSeconds(5);
-  private static final int SHARE = 10;
+  /** To write a traceback, and to go down; after a longer time it may have been anything. */
+  private static final Duration RECENT = Duration.ofSeconds(2);
 
   private final String words;
 
@@ -30,36 +42,60 @@ enum Doubt {
     this.words = words;
   }
 
-  /** Says it, as a part of a sentence. */
+  /** Says it, as the end of a sentence. */
   String words() {
     return words;
+  }
+
+  /** Tells whether a larger limit of memguard's would not have helped. */
+  boolean isNotOfOurs() {
+    return this == BY_ANOTHER_LIMIT || this == HAD_ROOM;
   }
 
   /**
    * Returns what speaks against it.
    *
-   * @param process what was refused memory
+   * @param process what was refused
    * @param saidSo true if the child said that it had no memory
    */
   static Doubt of(WitnessedProcess process, Evidence evidence, boolean saidSo) {
     if (process.hadRoom()) {
       return HAD_ROOM;
     }
-    if (saidSo || process.last().isEmpty()) {
-      return NONE;
+    if (isOfAnotherLimit(process, evidence)) {
+      return BY_ANOTHER_LIMIT;
     }
-    Refusal last = process.last().get();
-    if (!last.at().isZero() && last.at().plus(recent(evidence)).compareTo(evidence.elapsed()) < 0) {
-      return LONG_BEFORE;
-    }
-    boolean gaveUp = evidence.status() instanceof WaitStatus.Exit;
-    return gaveUp && mayBeATry(last.kind()) ? A_TRY : NONE;
+    return saidSo ? NONE : byTime(process, evidence);
   }
 
-  /** Within five seconds, or the last tenth of its life. */
-  private static Duration recent(Evidence evidence) {
-    Duration share = evidence.elapsed().dividedBy(SHARE);
-    return share.compareTo(RECENT) > 0 ? share : RECENT;
+  private static boolean isOfAnotherLimit(WitnessedProcess process, Evidence evidence) {
+    boolean exceeded = Stream.of(Rlimit.DATA, Rlimit.AS).anyMatch(process::exceeded);
+    return exceeded
+        && Stream.of(Rlimit.DATA, Rlimit.AS)
+            .filter(process::exceeded)
+            .noneMatch(
+                resource ->
+                    isOurs(
+                        process.last().orElseThrow().limit(resource),
+                        Armed.bytes(evidence, resource)));
+  }
+
+  private static boolean isOurs(OptionalLong limit, OptionalLong ours) {
+    return ours.isPresent() && limit.orElse(0) >= ours.getAsLong();
+  }
+
+  private static Doubt byTime(WitnessedProcess process, Evidence evidence) {
+    if (process.last().isEmpty() || process.last().get().at().isZero()) {
+      return AT_ANY_TIME;
+    }
+    Refusal last = process.last().get();
+    if (last.at().plus(RECENT).compareTo(evidence.elapsed()) < 0) {
+      return LONG_BEFORE;
+    }
+    if (mayBeATry(last.kind())) {
+      return A_TRY;
+    }
+    return process.pid() == evidence.pid() ? NONE : OF_ANOTHER;
   }
 
   private static boolean mayBeATry(Refusal.Kind kind) {

@@ -29,29 +29,55 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
    */
   private static final Set<Integer> RAISED = Set.of(4, 5, 6, 7, 8, 11, 31);
 
-  /** Empty also for a child that somebody sent a signal, whatever it had been refused before. */
+  /** HUP, INT, KILL, TERM: which a shell tells of as an exit code, 128 more. */
+  private static final Set<Integer> SENT = Set.of(129, 130, 137, 143);
+
+  /** More than any process can have. */
+  private static final long ADDRESS_SPACE = 1L << 47;
+
+  /** Empty also for what somebody sent a signal, whatever it had been refused before. */
   static Optional<Outcome> verdict(Evidence evidence, StartUp startUp, Optional<Match> said) {
-    if (evidence.status() instanceof WaitStatus.Kill kill
-        && !RAISED.contains(kill.signal().number())) {
+    if (wasSentASignal(evidence.status())) {
       return Optional.empty();
     }
-    boolean saidSo = said.filter(match -> match.is(Cause.ALLOCATION_DENIED)).isPresent();
+    boolean saidSo = said.filter(Refused::isItsWord).isPresent();
     return evidence
         .witness()
         .flatMap(record -> in(record, evidence, saidSo))
-        .map(it -> startUp.refused(it.bytes()).orElseGet(() -> it.denied(evidence)));
+        .map(
+            it ->
+                (it.doubt().isNotOfOurs() ? Optional.<Outcome>empty() : startUp.refused(it.bytes()))
+                    .orElseGet(() -> it.denied(evidence)));
+  }
+
+  private static boolean wasSentASignal(WaitStatus status) {
+    return status instanceof WaitStatus.Kill kill
+        ? !RAISED.contains(kill.signal().number())
+        : SENT.contains(status.exitValue());
+  }
+
+  /** Words that more programs than one use may be another's, and about something else. */
+  private static boolean isItsWord(Match match) {
+    return match.is(Cause.ALLOCATION_DENIED)
+        && match.rule().most() == Confidence.PROBABLE
+        && (match.proven() || match.around() || match.rule().programs().isEmpty());
   }
 
   private static Optional<Refused> in(WitnessRecord record, Evidence evidence, boolean saidSo) {
     if (!record.sawRefusal()) {
-      return record.threadWithoutRoom().map(Refused::thread);
+      return record
+          .threadWithoutRoom()
+          .map(process -> thread(process, Doubt.of(process, evidence, saidSo)));
     }
     Comparator<Refused> clearest = Comparator.comparing(Refused::doubt);
     return record.processes().stream()
         .filter(one -> one.refusals() > 0)
         .map(one -> memory(Optional.of(one), one.largestBytes(), Doubt.of(one, evidence, saidSo)))
         .min(clearest.thenComparing(it -> -it.bytes().orElse(0)))
-        .or(() -> Optional.of(memory(Optional.empty(), record.largestRefusedBytes(), Doubt.NONE)));
+        .or(
+            () ->
+                Optional.of(
+                    memory(Optional.empty(), record.largestRefusedBytes(), Doubt.AT_ANY_TIME)));
   }
 
   private static Refused memory(
@@ -60,13 +86,13 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
     return new Refused(process, what, size, doubt);
   }
 
-  private static Refused thread(WitnessedProcess process) {
+  private static Refused thread(WitnessedProcess process, Doubt doubt) {
     long stack = process.last().orElseThrow().bytes();
     String what =
         "could not start a thread, for whose stack of "
             + MemorySize.format(stack)
             + " there was no room";
-    return new Refused(Optional.of(process), what, OptionalLong.of(stack), Doubt.NONE);
+    return new Refused(Optional.of(process), what, OptionalLong.of(stack), doubt);
   }
 
   /** Names a descendant; the child itself, or what it was before it became another, is "it". */
@@ -77,19 +103,24 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
             + " "
             + what
             + Armed.under(evidence)
-            + doubt.words()
             + ", then "
             + (another.isPresent() ? "the child " : "")
             + "ended ("
             + evidence.status()
-            + ").";
+            + ")"
+            + doubt.words()
+            + ".";
     return new Outcome.OutOfMemory(
         Cause.ALLOCATION_DENIED,
         doubt == Doubt.NONE ? Confidence.CERTAIN : Confidence.PROBABLE,
         bytes,
-        doubt == Doubt.HAD_ROOM ? OptionalLong.empty() : Suggestion.after(evidence, bytes),
+        wouldHelp() ? Suggestion.after(evidence, bytes) : OptionalLong.empty(),
         false,
         explanation,
         evidence);
+  }
+
+  private boolean wouldHelp() {
+    return !doubt.isNotOfOurs() && bytes.orElse(0) <= ADDRESS_SPACE;
   }
 }

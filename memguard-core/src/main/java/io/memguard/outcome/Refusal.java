@@ -1,5 +1,6 @@
 package io.memguard.outcome;
 
+import io.memguard.limits.Rlimit;
 import java.time.Duration;
 import java.util.OptionalLong;
 
@@ -93,27 +94,40 @@ public record Refusal(
   }
 
   /**
+   * Returns the resource limit that the process was under.
+   *
+   * @param resource {@link Rlimit#DATA} or {@link Rlimit#AS}
+   * @return bytes, or empty if there was none, or that is unknown
+   */
+  public OptionalLong limit(Rlimit resource) {
+    return switch (resource) {
+      case DATA -> dataLimit;
+      case AS -> addressLimit;
+      default -> OptionalLong.empty();
+    };
+  }
+
+  /**
    * Tells whether what it had and what it asked for were together more than its own resource limits
    * on memory allow. Allocators ask for a little more than programs do: a sixteenth of the limit,
-   * but between 1 and 64 MiB, is allowed for.
+   * but between 1 and 64 MiB, is allowed for; of threads, whose stacks are of a known size, 1 MiB.
    *
    * @return true if they were; false also if what it had is unknown
    */
   public boolean exceedsLimit() {
-    return exceedsLimit(bytes);
+    return exceeds(Rlimit.DATA, bytes) || exceeds(Rlimit.AS, bytes);
   }
 
-  /** The same for another request of that process, about when it made this one. */
-  boolean exceedsLimit(long asked) {
-    return exceeds(asked, dataBytes, dataLimit) || exceeds(asked, addressBytes, addressLimit);
-  }
-
-  private static boolean exceeds(long asked, OptionalLong had, OptionalLong limit) {
+  /** The same of one limit, for any request of that process at about the same time. */
+  boolean exceeds(Rlimit resource, long asked) {
+    OptionalLong had = resource == Rlimit.DATA ? dataBytes : addressBytes;
+    OptionalLong limit = limit(resource);
     if (had.isEmpty() || limit.isEmpty()) {
       return false;
     }
     long most = limit.getAsLong();
-    long slack = Math.min(Math.max(most / SLACK_SHARE, MIB), MOST_SLACK);
+    long share = kind == Kind.THREAD ? MIB : most / SLACK_SHARE;
+    long slack = Math.min(Math.max(share, MIB), MOST_SLACK);
     return asked > most - slack - had.getAsLong();
   }
 }

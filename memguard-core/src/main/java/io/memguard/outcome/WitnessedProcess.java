@@ -1,5 +1,6 @@
 package io.memguard.outcome;
 
+import io.memguard.limits.Rlimit;
 import java.util.Optional;
 import java.util.OptionalLong;
 
@@ -47,11 +48,22 @@ public record WitnessedProcess(
    * @return true if so; false if that is not known
    */
   public boolean hadRoom() {
+    return last.filter(Refusal::isMeasured).isPresent()
+        && !exceeded(Rlimit.DATA)
+        && !exceeded(Rlimit.AS);
+  }
+
+  /**
+   * Tells whether a resource limit had no room for its last request, or for the largest.
+   *
+   * @param resource {@link Rlimit#DATA} or {@link Rlimit#AS}
+   * @return true if so; false also if that is not known
+   */
+  public boolean exceeded(Rlimit resource) {
     return last.filter(
             refusal ->
-                refusal.isMeasured()
-                    && !refusal.exceedsLimit()
-                    && !refusal.exceedsLimit(largestBytes.orElse(0)))
+                refusal.exceeds(resource, refusal.bytes())
+                    || refusal.exceeds(resource, largestBytes.orElse(0)))
         .isPresent();
   }
 }
