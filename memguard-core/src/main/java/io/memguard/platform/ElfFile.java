@@ -2,18 +2,18 @@ package io.memguard.platform;
 
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
 /**
  * The parts of a program's file that say how it is loaded; for programs of this machine's own kind.
+ *
+ * <p>Read without channels, which an interrupted thread finds closed.
  *
  * @param hasInterpreter whether a dynamic loader is asked for
  * @param needed the libraries that it is linked with
@@ -53,7 +53,7 @@ record ElfFile(boolean hasInterpreter, List<String> needed) {
 
   /** Tells whether one that begins so is for the same CPU and pointers of the same size. */
   static boolean isOfThisMachine(ByteBuffer start) throws IOException {
-    try (FileChannel own = FileChannel.open(Path.of("/proc/self/exe"), StandardOpenOption.READ)) {
+    try (RandomAccessFile own = new RandomAccessFile("/proc/self/exe", "r")) {
       ByteBuffer ours = readAt(own, 0, HEADER_BYTES);
       return ours.get(CLASS) == start.get(CLASS)
           && ours.get(MACHINE) == start.get(MACHINE)
@@ -62,7 +62,7 @@ record ElfFile(boolean hasInterpreter, List<String> needed) {
   }
 
   /** Reads one of this machine's kind. */
-  static ElfFile read(FileChannel file) throws IOException {
+  static ElfFile read(RandomAccessFile file) throws IOException {
     ByteBuffer header = readAt(file, 0, HEADER_BYTES);
     int size = header.getShort(SEGMENT_SIZE);
     int count = header.getShort(SEGMENT_COUNT);
@@ -84,7 +84,7 @@ record ElfFile(boolean hasInterpreter, List<String> needed) {
         interpreted && dynamic.isPresent() ? needed(file, segments, dynamic.get()) : List.of());
   }
 
-  private static List<String> needed(FileChannel file, List<Segment> segments, Segment dynamic)
+  private static List<String> needed(RandomAccessFile file, List<Segment> segments, Segment dynamic)
       throws IOException {
     ByteBuffer entries = readAt(file, dynamic.offset(), (int) Math.min(dynamic.size(), MOST_BYTES));
     long strings = 0;
@@ -111,27 +111,26 @@ record ElfFile(boolean hasInterpreter, List<String> needed) {
     return libraries;
   }
 
-  private static String text(FileChannel file, long at) throws IOException {
-    ByteBuffer bytes = ByteBuffer.allocate(LONGEST_NAME);
-    file.read(bytes, at);
+  private static String text(RandomAccessFile file, long at) throws IOException {
+    byte[] bytes = new byte[LONGEST_NAME];
+    file.seek(at);
+    int read = file.read(bytes);
     int length = 0;
-    while (length < bytes.position() && bytes.get(length) != 0) {
+    while (length < read && bytes[length] != 0) {
       length++;
     }
-    return new String(bytes.array(), 0, length, StandardCharsets.UTF_8);
+    return new String(bytes, 0, length, StandardCharsets.UTF_8);
   }
 
   /** Both kinds of machines that there are witnesses for put the lowest byte first. */
-  private static ByteBuffer readAt(FileChannel file, long offset, int length) throws IOException {
+  private static ByteBuffer readAt(RandomAccessFile file, long offset, int length)
+      throws IOException {
     if (offset < 0 || length < 0 || length > MOST_BYTES) {
       throw new EOFException();
     }
-    ByteBuffer bytes = ByteBuffer.allocate(length).order(ByteOrder.LITTLE_ENDIAN);
-    while (bytes.hasRemaining()) {
-      if (file.read(bytes, offset + bytes.position()) < 0) {
-        throw new EOFException();
-      }
-    }
-    return bytes.flip();
+    byte[] bytes = new byte[length];
+    file.seek(offset);
+    file.readFully(bytes);
+    return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
   }
 }

@@ -2,12 +2,11 @@ package io.memguard.platform;
 
 import java.io.File;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -78,17 +77,16 @@ public record ProgramFile(String path, Linkage linkage) {
 
   private static ProgramFile read(Path file, @Nullable File directory, String searched, int hops)
       throws IOException {
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      ByteBuffer start = ByteBuffer.allocate(LINE);
-      channel.read(start, 0);
-      start.flip();
+    try (RandomAccessFile open = new RandomAccessFile(file.toFile(), "r")) {
+      byte[] line = new byte[LINE];
+      ByteBuffer start = ByteBuffer.wrap(line, 0, Math.max(0, open.read(line)));
       if (start.remaining() > 2 && start.get(0) == '#' && start.get(1) == '!') {
         Optional<String> interpreter = interpreter(start);
         return hops == 0 || interpreter.isEmpty()
             ? new ProgramFile(file.toString(), Linkage.UNKNOWN)
             : of(interpreter.get(), directory, searched, hops - 1);
       }
-      return new ProgramFile(file.toString(), linkage(file, channel, start));
+      return new ProgramFile(file.toString(), linkage(file, open, start));
     }
   }
 
@@ -121,7 +119,7 @@ public record ProgramFile(String path, Linkage linkage) {
         : words.stream().filter(word -> !word.isEmpty()).findFirst();
   }
 
-  private static Linkage linkage(Path file, FileChannel channel, ByteBuffer start)
+  private static Linkage linkage(Path file, RandomAccessFile open, ByteBuffer start)
       throws IOException {
     if (!ElfFile.isOne(start)) {
       return Linkage.UNKNOWN;
@@ -129,7 +127,7 @@ public record ProgramFile(String path, Linkage linkage) {
     if (!ElfFile.isOfThisMachine(start)) {
       return Linkage.FOREIGN;
     }
-    ElfFile elf = ElfFile.read(channel);
+    ElfFile elf = ElfFile.read(open);
     if (!elf.hasInterpreter()) {
       return Linkage.STATIC;
     }

@@ -1,18 +1,22 @@
 package io.memguard.platform;
 
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
+
 import io.memguard.outcome.WitnessRecord;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import java.nio.MappedByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.security.SecureRandom;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 
 /**
@@ -38,7 +42,7 @@ public final class WitnessPage implements AutoCloseable {
   private static final int TRY_LIMITS = 1;
   private static final int HOLD = 2;
 
-  private final FileChannel channel;
+  private final RandomAccessFile file;
   private final String path;
   private final SecureRandom random = new SecureRandom();
 
@@ -49,8 +53,8 @@ public final class WitnessPage implements AutoCloseable {
 
   private record Place(int number, WitnessSlot slot) {}
 
-  private WitnessPage(FileChannel channel, String path) {
-    this.channel = channel;
+  private WitnessPage(RandomAccessFile file, String path) {
+    this.file = file;
     this.path = path;
   }
 
@@ -63,13 +67,13 @@ public final class WitnessPage implements AutoCloseable {
     Path shm = Path.of("/dev/shm");
     Path directory = Files.isWritable(shm) ? shm : Path.of(System.getProperty("java.io.tmpdir"));
     Path file = Files.createTempFile(directory, "memguard", null);
-    FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    RandomAccessFile open = new RandomAccessFile(file.toFile(), "rw");
     try {
-      WitnessPage page = new WitnessPage(channel, descriptorOf(file));
+      WitnessPage page = new WitnessPage(open, descriptorOf(file));
       page.grow();
       return page;
     } catch (IOException | UncheckedIOException e) {
-      channel.close();
+      open.close();
       throw e;
     } finally {
       Files.deleteIfExists(file);
@@ -104,11 +108,9 @@ public final class WitnessPage implements AutoCloseable {
    */
   private void grow() throws IOException {
     long start = (long) chunks * CHUNK_BYTES;
-    ByteBuffer zeros = ByteBuffer.allocate(CHUNK_BYTES);
-    while (zeros.hasRemaining()) {
-      channel.write(zeros, start + zeros.position());
-    }
-    MappedByteBuffer memory = channel.map(FileChannel.MapMode.READ_WRITE, start, CHUNK_BYTES);
+    file.seek(start);
+    file.write(new byte[CHUNK_BYTES]);
+    MappedByteBuffer memory = map(start);
     synchronized (free) {
       for (int i = 0; i < CHUNK_SLOTS; i++) {
         WitnessSlot slot = new WitnessSlot(memory, i * WitnessSlot.BYTES);
@@ -116,6 +118,27 @@ public final class WitnessPage implements AutoCloseable {
         free.add(new Place(chunks * CHUNK_SLOTS + i, slot));
       }
       chunks++;
+    }
+  }
+
+  /**
+   * By a channel of its own: an interrupted thread's is closed, with its descriptor, and children
+   * need that of the file.
+   */
+  private MappedByteBuffer map(long start) throws IOException {
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try (FileChannel own = FileChannel.open(Path.of("/proc", path), READ, WRITE)) {
+          return own.map(FileChannel.MapMode.READ_WRITE, start, CHUNK_BYTES);
+        } catch (ClosedByInterruptException e) {
+          interrupted |= Thread.interrupted();
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
@@ -139,7 +162,7 @@ public final class WitnessPage implements AutoCloseable {
   @Override
   public void close() {
     try {
-      channel.close();
+      file.close();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -150,6 +173,7 @@ public final class WitnessPage implements AutoCloseable {
     private final Place place;
     private final WitnessSlot slot;
     private final int generation;
+    private final AtomicBoolean given = new AtomicBoolean(); // back
 
     private Slot(Place place) {
       this.place = place;
@@ -197,8 +221,11 @@ public final class WitnessPage implements AutoCloseable {
       return slot.number(WitnessSlot.GENERATION) == generation ? refusals : 0;
     }
 
-    /** Gives the slot back; descendants that still live write into it no more. */
+    /** Gives the slot back, once; descendants that still live write into it no more. */
     public void release() {
+      if (given.getAndSet(true)) {
+        return;
+      }
       slot.set(WitnessSlot.GENERATION, generation + 1);
       synchronized (free) {
         free.add(place);

@@ -63,6 +63,32 @@ final class WitnessPageTest {
   }
 
   @Test
+  void anInterruptedThreadGetsMoreSlotsAsWell() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      Thread.currentThread().interrupt();
+      List<WitnessPage.Slot> slots = new ArrayList<>();
+      for (int i = 0; i < 100; i++) {
+        slots.add(page.acquire().orElseThrow());
+      }
+      assertThat(Thread.interrupted()).as("it is interrupted still").isTrue();
+      refuseTo(slots.get(99).address());
+      assertThat(slots.get(99).read().refusals()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void aSlotIsGivenBackOnce() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      WitnessPage.Slot first = page.acquire().orElseThrow();
+      first.release();
+      WitnessPage.Slot again = nextOfTheSamePlace(page, first.address());
+      first.release();
+      refuseTo(again.address());
+      assertThat(again.read().refusals()).isEqualTo(1);
+    }
+  }
+
+  @Test
   void aSlotBeginsEmptyWhateverItsLastLaunchLeft() throws Exception {
     try (WitnessPage page = WitnessPage.create()) {
       WitnessPage.Slot first = page.acquire().orElseThrow();
