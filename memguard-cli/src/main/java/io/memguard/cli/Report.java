@@ -108,9 +108,11 @@ record Report(
      * @param errno {@code ENOMEM} or {@code EAGAIN}
      * @param bytes how much it had asked for
      * @param thread the thread that asked
-     * @param afterMillis when, since the first program began
+     * @param afterMillis when, since the first program began, if that is known
      * @param dataBytes what it had of what RLIMIT_DATA counts
      * @param addressBytes what it had of what RLIMIT_AS counts
+     * @param dataLimit its own RLIMIT_DATA
+     * @param addressLimit its own RLIMIT_AS
      */
     @JsonInclude(JsonInclude.Include.NON_NULL)
     record Last(
@@ -118,18 +120,22 @@ record Report(
         String errno,
         long bytes,
         @Nullable Integer thread,
-        long afterMillis,
+        @Nullable Long afterMillis,
         @Nullable Long dataBytes,
-        @Nullable Long addressBytes) {
+        @Nullable Long addressBytes,
+        @Nullable Long dataLimit,
+        @Nullable Long addressLimit) {
       static Last of(Refusal refusal) {
         return new Last(
             refusal.kind().label(),
             refusal.errno() == ENOMEM ? "ENOMEM" : "EAGAIN",
             refusal.bytes(),
             refusal.tid() == 0 ? null : refusal.tid(),
-            refusal.at().toMillis(),
+            refusal.at().isZero() ? null : refusal.at().toMillis(),
             orNull(refusal.dataBytes()),
-            orNull(refusal.addressBytes()));
+            orNull(refusal.addressBytes()),
+            orNull(refusal.dataLimit()),
+            orNull(refusal.addressLimit()));
       }
     }
 

@@ -55,8 +55,11 @@ public record RuntimeRule(
     Map<Rlimit, Long> starts,
     List<String> cases) {
 
+  private static final Set<Cause> CAUSES =
+      Set.of(Cause.ALLOCATION_DENIED, Cause.LIMIT_TOO_LOW, Cause.RUNTIME_HEAP);
+
   /**
-   * Copies the collections.
+   * Checks the values, and copies the collections.
    *
    * @param name what it is called
    * @param runtime who speaks so
@@ -71,8 +74,18 @@ public record RuntimeRule(
    * @param remedy what to do
    * @param starts the smallest limits under which it starts
    * @param cases the captured cases behind it
+   * @throws IllegalArgumentException if the cause is another, or {@code most} is {@link
+   *     Confidence#CERTAIN}: words are no proof
    */
   public RuntimeRule {
+    if (!CAUSES.contains(cause)) {
+      throw new IllegalArgumentException(
+          "rule " + name + " has the cause " + cause + "; allowed are " + CAUSES);
+    }
+    if (most == Confidence.CERTAIN) {
+      throw new IllegalArgumentException(
+          "rule " + name + " would be CERTAIN of words; allowed are PROBABLE and POSSIBLE");
+    }
     programs = List.copyOf(programs);
     limits = Set.copyOf(limits);
     exitValues = Set.copyOf(exitValues);
