@@ -168,13 +168,17 @@ final class Postmortem {
 
   /**
    * Gathers and judges. It gives the witness's slot back and removes the leaf, so it may be called
-   * once. The leaf is removed on another thread, if one is to be had. Files are read on another
-   * thread, if one is to be had: the child may have put a FIFO, or a network that does not answer,
-   * there. So is the kernel's log, which may be long; and what the child said is looked up there,
-   * since an application's patterns may be slow. The kernel's counters are read at once: they go on
-   * counting. A listener is told before the outcome is known, unless it blocks.
+   * once. What the witness noted is read at once: descendants may live on. The leaf is removed on
+   * another thread, if one is to be had. Files are read on another thread, if one is to be had: the
+   * child may have put a FIFO, or a network that does not answer, there. So is the kernel's log,
+   * which may be long; and what the child said is looked up there, since an application's patterns
+   * may be slow. The kernel's counters are read at once: they go on counting. A listener is told
+   * before the outcome is known, unless it blocks.
    */
   CompletableFuture<Outcome> examine(Child.End end) {
+    Duration elapsed = Duration.ofNanos(System.nanoTime() - began);
+    Optional<WitnessRecord> noted = preload.read();
+    preload.release();
     boolean success = end.status().isSuccess();
     Optional<CgroupRecord> cgroups =
         success ? Optional.empty() : Optional.of(kernel.look(lease, end.status()));
@@ -188,6 +192,8 @@ final class Postmortem {
         () ->
             judge(
                 end,
+                elapsed,
+                noted,
                 cgroups,
                 inTheLog
                     ? kernel.victims().find(kernel.mark(), child.pid(), leaf)
@@ -230,19 +236,26 @@ final class Postmortem {
   }
 
   private Outcome judge(
-      Child.End end, Optional<CgroupRecord> cgroups, Optional<KernelLogRecord> log) {
+      Child.End end,
+      Duration elapsed,
+      Optional<WitnessRecord> noted,
+      Optional<CgroupRecord> cgroups,
+      Optional<KernelLogRecord> log) {
     boolean success = end.status().isSuccess();
-    Optional<WitnessRecord> noted = preload.read();
     Map<Protection, ProtectionState> states = protections();
     states.computeIfPresent(Protection.WITNESS, (it, then) -> preload.stateAtTheEnd(noted));
     Evidence evidence =
         new Evidence(
             child.pid(),
-            program(),
+            fileName(plan.program()),
+            preload
+                .program()
+                .map(file -> fileName(file.path()))
+                .filter(name -> !name.equals(fileName(plan.program()))),
             end.status(),
             ending(),
             plan.options().timeout(),
-            Duration.ofNanos(System.nanoTime() - began),
+            elapsed,
             plan.limits(),
             states,
             end.usage(),
@@ -253,12 +266,10 @@ final class Postmortem {
             success ? "" : text(child.outputTail(), files.output()),
             success ? "" : text(child.errorTail(), files.error()),
             List.of());
-    preload.release();
     return Diagnoser.diagnose(evidence, catalogue);
   }
 
-  private String program() {
-    String path = plan.command().get(0);
+  private static String fileName(String path) {
     return path.substring(path.lastIndexOf('/') + 1);
   }
 

@@ -30,6 +30,13 @@ final class RulesOfOnesOwnTest {
       where   = stderr
       text    = ^render: out of tiles$
       starts  = data 48MiB
+
+      [shell-heap]
+      runtime = the shell
+      program = sh
+      end     = exit 8
+      text    = ^sh: my own limit$
+      cause   = runtime-heap
       """;
   private static final MemoryLimits UNWATCHED =
       MemoryLimits.of("256MiB").with(Protection.WITNESS, Requirement.OFF);
@@ -85,6 +92,18 @@ final class RulesOfOnesOwnTest {
   @Test
   void areNothingWhereTheWitnessSawThatNothingWasRefused() throws Exception {
     assertThat(guard.run(job, MemoryLimits.of("256MiB"))).isInstanceOf(Outcome.Exited.class);
+  }
+
+  @Test
+  void areOfAScriptsInterpreterToo() throws Exception {
+    Files.writeString(
+        Path.of(job.command().get(0)), "#!/bin/sh\necho 'sh: my own limit'\nexit 8\n");
+    Outcome outcome = guard.run(job, MemoryLimits.of("256MiB"));
+    assertThat(outcome.evidence().program()).isEqualTo("render");
+    assertThat(outcome.evidence().interpreter()).hasValue("sh");
+    assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
+    assertThat(((Outcome.OutOfMemory) outcome).cause()).isEqualTo(Cause.RUNTIME_HEAP);
+    assertThat(((Outcome.OutOfMemory) outcome).confidence()).isEqualTo(Confidence.PROBABLE);
   }
 
   @Test

@@ -17,6 +17,8 @@ import java.util.stream.Stream;
  *
  * @param pid the child
  * @param program the file name of what was launched, without its directory
+ * @param interpreter of a script, the file name of what runs it, where memguard has looked; else
+ *     empty
  * @param status how the kernel says it ended
  * @param ending who ended it
  * @param timeout what it had been given, or empty for all the time in the world
@@ -39,6 +41,7 @@ import java.util.stream.Stream;
 public record Evidence(
     long pid,
     String program,
+    Optional<String> interpreter,
     WaitStatus status,
     Ending ending,
     Optional<Duration> timeout,
@@ -70,7 +73,8 @@ public record Evidence(
    * Copies the collections.
    *
    * @param pid the child
-   * @param program the file name of what was launched, without its directory
+   * @param program the file name of what was launched, without its directory; of a script, that of
+   *     its interpreter, where the witness was armed
    * @param status how the kernel says it ended
    * @param ending who ended it
    * @param timeout what it had been given, or empty for all the time in the world
@@ -171,6 +175,7 @@ public record Evidence(
     return new Evidence(
         pid,
         program,
+        interpreter,
         status,
         ending,
         timeout,

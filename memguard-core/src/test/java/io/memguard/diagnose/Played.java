@@ -295,6 +295,7 @@ record Played(
     return new Evidence(
         CHILD,
         program,
+        Optional.empty(),
         status,
         ending,
         Optional.of(Duration.ofSeconds(3)),

@@ -482,6 +482,7 @@ final class RetryPolicyTest {
     return new Evidence(
         1,
         "true",
+        Optional.empty(),
         status,
         preemption.isPresent() ? Evidence.Ending.PREEMPT : Evidence.Ending.ITS_OWN,
         Optional.empty(),
