@@ -12,6 +12,8 @@ class Hog {
         thread.IsBackground = true;
         thread.Start();
       }
+    } else if (args[0] == "large") {
+      held.Add(new byte[1 << 29]);
     } else {
       for (int i = 0; i < 1024; i++) held.Add(new byte[1 << 20]);
     }

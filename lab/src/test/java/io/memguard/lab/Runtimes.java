@@ -22,6 +22,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Captures how programs end that are refused memory: under RLIMIT_DATA and RLIMIT_AS, when the
@@ -36,9 +39,10 @@ final class Runtimes {
   private static final long MIB = 1 << 20;
   private static final long LARGEST = 64L << 30;
   private static final int TAIL = 1024;
+  private static final Pattern REPEATED = Pattern.compile("(.)\\1{99,}");
   private static final List<String> RESOURCES = List.of("data", "as");
-  private static final LaunchOptions IN_TIME =
-      LaunchOptions.defaults().withTimeout(Duration.ofMinutes(1)).withDieWithParent(true);
+  private static final Duration LONG = Duration.ofMinutes(1);
+  private static final Duration SHORT = Duration.ofSeconds(15);
 
   private final MemoryGuard guard;
   private final RuntimeJobs.Program runtime;
@@ -129,9 +133,9 @@ final class Runtimes {
     return run(runtime.hello(), under(resource, limit)).isSuccess();
   }
 
-  private void capture(String kind, String resource, RuntimeJobs.Job job, List<Long> limits)
+  private void capture(String how, String resource, RuntimeJobs.Job job, List<Long> limits)
       throws IOException, InterruptedException {
-    if (kind.equals("refused") && !run(job, MemoryLimits.none()).isSuccess()) {
+    if (how.equals("refused") && !run(job, MemoryLimits.none()).isSuccess()) {
       System.out.println("  " + job.name() + " fails without a limit too");
       return;
     }
@@ -143,9 +147,10 @@ final class Runtimes {
         continue;
       }
       String end = end(outcome);
-      if (!ends.contains(end)) { // one of a kind is enough
-        ends.add(end);
-        cases.println("== " + kind + " " + resource + " " + job.name());
+      String kind = end + firstWords(outcome);
+      if (!ends.contains(kind)) { // one of a kind is enough
+        ends.add(kind);
+        cases.println("== " + how + " " + resource + " " + job.name());
         cases.println("command: " + job.text());
         cases.println("limit: " + limit / KIB + "KiB");
         cases.print(end);
@@ -165,6 +170,13 @@ final class Runtimes {
     return "end: "
         + (outcome instanceof Outcome.TimedOut ? "hung" : outcome.evidence().status())
         + "\n";
+  }
+
+  /** Without the figures, which differ every time. */
+  private static String firstWords(Outcome outcome) {
+    return Stream.of(outcome.evidence().errorTail(), outcome.evidence().outputTail())
+        .map(text -> text.lines().findFirst().orElse("").replaceAll("[0-9]+", ""))
+        .collect(Collectors.joining(" "));
   }
 
   private void print(WitnessRecord record) {
@@ -209,7 +221,8 @@ final class Runtimes {
         text.length() <= 2 * TAIL
             ? text
             : text.substring(0, TAIL) + "\n[...]\n" + text.substring(text.length() - TAIL);
-    kept.lines().forEach(line -> cases.println("  " + line));
+    kept.lines()
+        .forEach(line -> cases.println("  " + REPEATED.matcher(line).replaceAll("$1[...]")));
   }
 
   private MemoryLimits under(String resource, long limit) {
@@ -225,6 +238,8 @@ final class Runtimes {
     return guard.run(
         builder,
         runtime.unwatched() ? limits.with(Protection.WITNESS, Requirement.OFF) : limits,
-        IN_TIME);
+        LaunchOptions.defaults()
+            .withTimeout(job.equals(runtime.hello()) ? SHORT : LONG)
+            .withDieWithParent(true));
   }
 }
