@@ -75,7 +75,10 @@ public final class Catalogue {
     }
   }
 
-  /** Finds what a child that has failed said, if it was under a limit. */
+  /**
+   * Finds what a child that has failed said, if it was under a limit. Some say the same of their
+   * own limit as of the kernel's: who was watched, and refused nothing, can only mean the first.
+   */
   Optional<Match> find(Evidence evidence) {
     Set<Rlimit> armed = Armed.limits(evidence);
     if (evidence.limitBytes().isEmpty()
@@ -84,6 +87,7 @@ public final class Catalogue {
     }
     return rules()
         .filter(rule -> fits(rule, armed))
+        .filter(rule -> rule.cause() != Cause.ALLOCATION_DENIED || !Refused.nothing(evidence))
         .filter(
             rule ->
                 rule.exitValues().isEmpty()

@@ -24,7 +24,8 @@ import java.util.OptionalLong;
  *       to start under;
  *   <li>the kernel's counters say that what it waited for was killed for lack of memory;
  *   <li>under a limit, and without ever getting as far as the witness, it died as a program does
- *       that cannot be loaded, or said so: {@link Cause#LIMIT_TOO_LOW};
+ *       that cannot be loaded, or said so; or it got there, and died so under less than its program
+ *       is known to start under: {@link Cause#LIMIT_TOO_LOW};
  *   <li>under a limit, it said that its runtime's own limit was reached: {@link
  *       Cause#RUNTIME_HEAP}, probable when it was watched and refused nothing, else possible;
  *   <li>under a limit and unwatched, it ended as its runtime does when refused memory: {@link

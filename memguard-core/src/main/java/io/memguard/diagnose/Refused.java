@@ -56,6 +56,15 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
         : SENT.contains(status.exitValue());
   }
 
+  /** Whether it was watched, and refused nothing. */
+  static boolean nothing(Evidence evidence) {
+    return evidence
+        .witness()
+        .filter(WitnessRecord::attached)
+        .filter(record -> !record.sawRefusal() && record.threadWithoutRoom().isEmpty())
+        .isPresent();
+  }
+
   /** Words that more programs than one use may be another's, and about something else. */
   private static boolean isItsWord(Match match) {
     return match.is(Cause.ALLOCATION_DENIED)

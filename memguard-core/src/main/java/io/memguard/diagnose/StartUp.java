@@ -69,11 +69,20 @@ final class StartUp {
   /**
    * Without a witness. A program that cannot be loaded dies inside execve of SIGSEGV, under
    * RLIMIT_AS also of SIGKILL, or its loader exits with 127.
+   *
+   * <p>Who was watched and refused nothing may have started what could not be loaded, as a compiler
+   * or a script does, or lacked room for its stack. That is no more than possible, and only under
+   * less than all of it is known to need.
    */
   Optional<Outcome> unseen() {
-    if (evidence.rlimitBytes().isEmpty()
-        || evidence.witness().filter(WitnessRecord::attached).isPresent()) {
+    if (evidence.rlimitBytes().isEmpty()) {
       return Optional.empty();
+    }
+    if (evidence.witness().filter(WitnessRecord::attached).isPresent()) {
+      boolean below = evidence.rlimitBytes().getAsLong() < startsUnder.orElse(0);
+      return below && (diedLoading() || said.filter(Match::proven).isPresent())
+          ? Optional.of(verdict(Confidence.POSSIBLE, OptionalLong.empty()))
+          : Optional.empty();
     }
     boolean small = evidence.rlimitBytes().getAsLong() < startsUnder.orElse(SMALL);
     if (said.isPresent()) {

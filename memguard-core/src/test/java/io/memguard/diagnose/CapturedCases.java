@@ -1,5 +1,7 @@
 package io.memguard.diagnose;
 
+import io.memguard.outcome.Cause;
+import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Refusal;
 import io.memguard.outcome.WitnessRecord;
 import io.memguard.outcome.WitnessedProcess;
@@ -14,6 +16,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -44,7 +47,8 @@ final class CapturedCases {
   private CapturedCases() {}
 
   /** One end, with all that was noted of it. */
-  record Captured(String runtime, String kind, String resource, String job, Played played) {
+  record Captured(
+      String runtime, String kind, String resource, String job, boolean hung, Played played) {
     /** What a rule calls it. */
     String id() {
       return runtime
@@ -52,10 +56,27 @@ final class CapturedCases {
           + (kind.equals("refused") ? job : kind.equals("own") ? "own:" + job : kind);
     }
 
+    /**
+     * What may be said of it. A program that could not start was refused memory too; where it did
+     * not say so, no more is known.
+     */
+    Set<Cause> right() {
+      return switch (kind) {
+        case "start" -> Set.of(Cause.LIMIT_TOO_LOW, Cause.ALLOCATION_DENIED);
+        case "own" -> Set.of(Cause.RUNTIME_HEAP);
+        default -> Set.of(Cause.ALLOCATION_DENIED);
+      };
+    }
+
     @Override
     public String toString() {
       return runtime + " " + kind + " " + resource + " " + job + " " + played.status();
     }
+  }
+
+  /** Those that ended themselves. */
+  static List<Captured> ended() {
+    return all().stream().filter(one -> !one.hung()).toList();
   }
 
   static List<Captured> all() {
@@ -107,11 +128,10 @@ final class CapturedCases {
         values.put(text, line.substring(colon + 1).strip());
       }
     }
-    if (!values.get("end").equals("hung")) { // memguard ended it
-      String resource = head.group(2);
-      Played played = played(resource, values);
-      all.add(new Captured(runtime, head.group(1), resource, head.group(3), played));
-    }
+    String resource = head.group(2);
+    boolean hung = values.get("end").equals("hung");
+    Played played = played(resource, values);
+    all.add(new Captured(runtime, head.group(1), resource, head.group(3), hung, played));
   }
 
   private static Played played(String resource, Map<String, String> values) {
@@ -119,7 +139,9 @@ final class CapturedCases {
     Played played =
         end.startsWith("exit ")
             ? Played.exit(Integer.parseInt(end.substring(5)))
-            : Played.killed(SIGNALS.get(end.split(" ", -1)[2]));
+            : end.equals("hung")
+                ? Played.killed(15).endedBy(Evidence.Ending.TIME_OUT)
+                : Played.killed(SIGNALS.get(end.split(" ", -1)[2]));
     played =
         played
             .under(resource + "=" + values.get("limit"))

@@ -214,6 +214,48 @@ final class DiagnoserTest {
         .isInstanceOf(Outcome.Signalled.class);
   }
 
+  private static final String OF_ANOTHER =
+      "/usr/lib/gcc/x86_64-linux-gnu/12/cc1: error while loading shared libraries: libmpc.so.3:"
+          + " failed to map segment from shared object\n";
+
+  @Test
+  void whatAWatchedProgramStartsMayNotBeLoadedUnderLessThanAllOfItNeeds() {
+    Played compiler = Played.exit(1).running("gcc").complaining(OF_ANOTHER).watched();
+    Outcome.OutOfMemory outcome = memory(compiler.under("as=36MiB").diagnosed());
+    assertThat(outcome.cause()).isEqualTo(Cause.LIMIT_TOO_LOW);
+    assertThat(outcome.confidence()).isEqualTo(Confidence.POSSIBLE);
+    assertThat(outcome.suggestedLimitBytes()).hasValue(54 * MIB);
+    assertThat(compiler.under("as=500MiB").diagnosed()).isInstanceOf(Outcome.Exited.class);
+    Played another = compiler.under("as=36MiB").running("make");
+    assertThat(another.diagnosed()).isInstanceOf(Outcome.Exited.class);
+  }
+
+  @Test
+  void aWatchedProgramMayDieUnderLessThanItNeedsWithoutBeingRefusedAnything() {
+    Played ruby = Played.killed(11).running("ruby").watched();
+    Outcome.OutOfMemory outcome = memory(ruby.under("as=48MiB").diagnosed());
+    assertThat(outcome.cause()).isEqualTo(Cause.LIMIT_TOO_LOW);
+    assertThat(outcome.confidence()).isEqualTo(Confidence.POSSIBLE);
+    assertThat(ruby.under("as=100MiB").diagnosed()).isInstanceOf(Outcome.Signalled.class);
+  }
+
+  @Test
+  void whoWasRefusedNothingMeansItsOwnLimitByWordsThatStandForBoth() {
+    Played words =
+        Played.exit(7)
+            .under(LIMIT)
+            .running("sqlite3")
+            .complaining("Error: stepping, out of memory (7)\n");
+    Outcome.OutOfMemory own = memory(words.watched().diagnosed());
+    assertThat(own.cause()).isEqualTo(Cause.RUNTIME_HEAP);
+    assertThat(own.confidence()).isEqualTo(Confidence.PROBABLE);
+    assertThat(memory(words.watched(1, MIB).diagnosed()).cause())
+        .isEqualTo(Cause.ALLOCATION_DENIED);
+    Outcome.OutOfMemory either = memory(words.diagnosed());
+    assertThat(either.cause()).isEqualTo(Cause.ALLOCATION_DENIED);
+    assertThat(either.confidence()).isEqualTo(Confidence.POSSIBLE);
+  }
+
   private static Outcome.OutOfMemory memory(Outcome outcome) {
     assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
     return (Outcome.OutOfMemory) outcome;
