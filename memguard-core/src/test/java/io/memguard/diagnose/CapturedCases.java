@@ -158,25 +158,28 @@ final class CapturedCases {
 
   /** Of cases that were captured before it was noted, it is not known what was refused last. */
   private static WitnessRecord noted(Matcher witness, Map<String, String> values) {
+    String program = program(values.get("command"));
     long refusals = Long.parseLong(witness.group(2));
     OptionalLong largest = number(witness.group(3));
     Matcher last = LAST.matcher(values.getOrDefault("last", ""));
     List<WitnessedProcess> processes = new ArrayList<>();
     if (last.matches()) {
-      processes.add(process(last.group(8), refusals, largest, refusal(last)));
+      processes.add(process(program, last.group(8), refusals, largest, refusal(last)));
     } else if (largest.isPresent()) {
       Refusal refusal = Played.refusal(Refusal.Kind.MALLOC, 12, largest.getAsLong());
-      processes.add(process("it", refusals, largest, refusal));
+      processes.add(process(program, program, refusals, largest, refusal));
     }
     int programs = Integer.parseInt(witness.group(1));
     return new WitnessRecord(programs, refusals, largest, 0, processes);
   }
 
+  /** By another name it is a descendant, or what the child has become: the cases do not tell. */
   private static WitnessedProcess process(
-      String name, long refusals, OptionalLong largest, Refusal last) {
+      String program, String name, long refusals, OptionalLong largest, Refusal last) {
     int threads = last.kind() == Refusal.Kind.THREAD ? 1 : 0;
+    boolean itself = program.startsWith(name);
     return new WitnessedProcess(
-        Played.CHILD,
+        itself ? Played.CHILD : Played.CHILD + 1,
         name,
         1,
         refusals,
@@ -187,13 +190,14 @@ final class CapturedCases {
         OptionalLong.empty());
   }
 
+  /** When is not in the cases. All end at once, so it is taken as just before the end. */
   private static Refusal refusal(Matcher last) {
     return new Refusal(
         Refusal.Kind.valueOf(last.group(1).toUpperCase(Locale.ROOT)),
         Integer.parseInt(last.group(2)),
         Long.parseLong(last.group(3)),
         Played.CHILD,
-        Duration.ZERO,
+        Duration.ofMillis(900),
         number(last.group(4)),
         number(last.group(6)),
         OptionalLong.empty(),
