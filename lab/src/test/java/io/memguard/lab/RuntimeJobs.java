@@ -26,6 +26,18 @@ final class RuntimeJobs {
       return hellos.get(0);
     }
 
+    /** Makes its programs; false if that fails, which is said. */
+    boolean build() throws IOException, InterruptedException {
+      for (String command : builds) {
+        ProcessBuilder build = new ProcessBuilder("sh", "-c", command).inheritIO();
+        if (build.start().waitFor() != 0) {
+          System.out.println("  cannot be built: " + command);
+          return false;
+        }
+      }
+      return true;
+    }
+
     /** Asks the script of that name which package it comes from, or what made it; and how old. */
     String version(Path script) throws IOException, InterruptedException {
       String command = versions.isEmpty() ? hello().command().get(0) : versions.get(0);

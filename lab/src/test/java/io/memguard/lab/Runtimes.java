@@ -69,12 +69,8 @@ final class Runtimes {
   private static void capture(MemoryGuard guard, Path jobs, RuntimeJobs.Program runtime, Path file)
       throws Exception {
     System.out.println(runtime.name());
-    for (String command : runtime.builds()) {
-      ProcessBuilder build = new ProcessBuilder("sh", "-c", command).inheritIO();
-      if (build.start().waitFor() != 0) {
-        System.out.println("  cannot be built: " + command);
-        return;
-      }
+    if (!runtime.build()) {
+      return;
     }
     ByteArrayOutputStream text = new ByteArrayOutputStream();
     try (PrintStream cases = new PrintStream(text, false, StandardCharsets.UTF_8)) {
@@ -230,6 +226,12 @@ final class Runtimes {
   }
 
   private Outcome run(RuntimeJobs.Job job, MemoryLimits limits)
+      throws IOException, InterruptedException {
+    return run(guard, runtime, job, limits);
+  }
+
+  static Outcome run(
+      MemoryGuard guard, RuntimeJobs.Program runtime, RuntimeJobs.Job job, MemoryLimits limits)
       throws IOException, InterruptedException {
     ProcessBuilder builder = new ProcessBuilder(job.command());
     builder.environment().put("LC_ALL", "C.UTF-8");
