@@ -148,26 +148,24 @@ final class CapturedCases {
             .running(program(values.get("command")))
             .printing(values.getOrDefault("out", ""))
             .complaining(values.getOrDefault("err", ""));
-    String peak = values.get("peak");
-    if (peak != null) {
-      played = played.withPeak(Long.parseLong(peak.replace("KiB", "")) << 10);
-    }
+    OptionalLong peak = kib(values.get("peak"));
     Matcher witness = WITNESS.matcher(values.getOrDefault("witness", ""));
-    return witness.matches() ? played.watched(noted(witness, values)) : played;
+    boolean noted = witness.matches() && values.containsKey("last");
+    if (peak.isPresent() && !noted) { // else it is the witness that knew it
+      played = played.withPeak(peak.getAsLong());
+    }
+    return witness.matches() ? played.watched(noted(witness, values, peak)) : played;
   }
 
-  /** Of cases that were captured before it was noted, it is not known what was refused last. */
-  private static WitnessRecord noted(Matcher witness, Map<String, String> values) {
+  private static WitnessRecord noted(
+      Matcher witness, Map<String, String> values, OptionalLong peak) {
     String program = program(values.get("command"));
     long refusals = Long.parseLong(witness.group(2));
     OptionalLong largest = number(witness.group(3));
     Matcher last = LAST.matcher(values.getOrDefault("last", ""));
     List<WitnessedProcess> processes = new ArrayList<>();
     if (last.matches()) {
-      processes.add(process(program, last.group(8), refusals, largest, refusal(last)));
-    } else if (largest.isPresent()) {
-      Refusal refusal = Played.refusal(Refusal.Kind.MALLOC, 12, largest.getAsLong());
-      processes.add(process(program, program, refusals, largest, refusal));
+      processes.add(process(program, last.group(8), refusals, largest, refusal(last), peak));
     }
     int programs = Integer.parseInt(witness.group(1));
     return new WitnessRecord(programs, refusals, largest, 0, processes);
@@ -175,7 +173,12 @@ final class CapturedCases {
 
   /** By another name it is a descendant, or what the child has become: the cases do not tell. */
   private static WitnessedProcess process(
-      String program, String name, long refusals, OptionalLong largest, Refusal last) {
+      String program,
+      String name,
+      long refusals,
+      OptionalLong largest,
+      Refusal last,
+      OptionalLong peak) {
     int threads = last.kind() == Refusal.Kind.THREAD ? 1 : 0;
     boolean itself = program.startsWith(name);
     return new WitnessedProcess(
@@ -187,7 +190,7 @@ final class CapturedCases {
         0,
         largest,
         Optional.of(last),
-        OptionalLong.empty());
+        peak);
   }
 
   /** When is not in the cases. All end at once, so it is taken as just before the end. */
@@ -210,6 +213,12 @@ final class CapturedCases {
     return digits == null || digits.equals("?")
         ? OptionalLong.empty()
         : OptionalLong.of(Long.parseLong(digits));
+  }
+
+  private static OptionalLong kib(String size) {
+    return size == null
+        ? OptionalLong.empty()
+        : OptionalLong.of(Long.parseLong(size.replace("KiB", "")) << 10);
   }
 
   private static String program(String command) {
