@@ -4,6 +4,8 @@ import java.util.List;
 
 /** Takes memory of the kind that is named. */
 public class Hog {
+  private static Object[] last;
+
   public static void main(String[] args) throws Exception {
     List<Object> held = new ArrayList<>();
     switch (args[0]) {
@@ -14,6 +16,9 @@ public class Hog {
       case "large" -> held.add(new byte[600 << 20]);
       case "objects" -> {
         for (int i = 0; i < 20_000_000; i++) held.add(new int[] {i});
+      }
+      case "full" -> {
+        while (true) last = new Object[] {last}; // nothing is left to say it with
       }
       case "direct" -> {
         for (int i = 0; i < 900; i++) held.add(ByteBuffer.allocateDirect(1 << 20));

@@ -22,6 +22,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -151,7 +152,7 @@ final class Runtimes {
         cases.println("limit: " + limit / KIB + "KiB");
         cases.print(end);
         cases.println("elapsed: " + outcome.evidence().elapsed().toMillis() + "ms");
-        outcome.evidence().witness().ifPresent(this::print);
+        outcome.evidence().witness().ifPresent(record -> print(record, outcome.evidence().pid()));
         outcome
             .evidence()
             .peakRssBytes()
@@ -175,15 +176,15 @@ final class Runtimes {
         .collect(Collectors.joining(" "));
   }
 
-  private void print(WitnessRecord record) {
+  private void print(WitnessRecord record, long child) {
     cases.print("witness: programs " + record.programs() + ", refusals " + record.refusals());
     record.largestRefusedBytes().ifPresent(bytes -> cases.print(", largest " + bytes));
     cases.println();
-    record.lastRefused().ifPresent(this::printLast);
+    record.lastRefused().ifPresent(process -> printLast(process, process.pid() == child));
   }
 
   /** A question mark stands for what is not known, or not limited. */
-  private void printLast(WitnessedProcess process) {
+  private void printLast(WitnessedProcess process, boolean itself) {
     Refusal last = process.last().orElseThrow();
     cases.println(
         "last: "
@@ -200,8 +201,11 @@ final class Runtimes {
             + figure(last.addressBytes())
             + " of "
             + figure(last.addressLimit())
-            + ", by "
-            + process.name());
+            + ", at "
+            + TimeUnit.NANOSECONDS.toMicros(last.at().toNanos())
+            + "us, by "
+            + process.name()
+            + (itself ? " (itself)" : " (a descendant)"));
   }
 
   private static String figure(OptionalLong bytes) {

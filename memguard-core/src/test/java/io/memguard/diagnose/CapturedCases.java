@@ -42,7 +42,7 @@ final class CapturedCases {
   private static final Pattern LAST =
       Pattern.compile(
           "(\\w+), errno ([0-9]+), bytes ([0-9]+), data ([0-9?]+) of ([0-9?]+),"
-              + " as ([0-9?]+) of ([0-9?]+), by (.*)");
+              + " as ([0-9?]+) of ([0-9?]+), at ([0-9]+)us, by (.*) \\((itself|a descendant)\\)");
 
   private CapturedCases() {}
 
@@ -146,6 +146,7 @@ final class CapturedCases {
         played
             .under(resource + "=" + values.get("limit"))
             .running(program(values.get("command")))
+            .after(Duration.ofMillis(Long.parseLong(values.get("elapsed").replace("ms", ""))))
             .printing(values.getOrDefault("out", ""))
             .complaining(values.getOrDefault("err", ""));
     OptionalLong peak = kib(values.get("peak"));
@@ -159,48 +160,41 @@ final class CapturedCases {
 
   private static WitnessRecord noted(
       Matcher witness, Map<String, String> values, OptionalLong peak) {
-    String program = program(values.get("command"));
     long refusals = Long.parseLong(witness.group(2));
     OptionalLong largest = number(witness.group(3));
     Matcher last = LAST.matcher(values.getOrDefault("last", ""));
     List<WitnessedProcess> processes = new ArrayList<>();
     if (last.matches()) {
-      processes.add(process(program, last.group(8), refusals, largest, refusal(last), peak));
+      processes.add(process(last, refusals, largest, peak));
     }
     int programs = Integer.parseInt(witness.group(1));
     return new WitnessRecord(programs, refusals, largest, 0, processes);
   }
 
-  /** By another name it is a descendant, or what the child has become: the cases do not tell. */
   private static WitnessedProcess process(
-      String program,
-      String name,
-      long refusals,
-      OptionalLong largest,
-      Refusal last,
-      OptionalLong peak) {
-    int threads = last.kind() == Refusal.Kind.THREAD ? 1 : 0;
-    boolean itself = program.startsWith(name);
+      Matcher last, long refusals, OptionalLong largest, OptionalLong peak) {
+    Refusal refusal = refusal(last);
+    int threads = refusal.kind() == Refusal.Kind.THREAD ? 1 : 0;
+    boolean itself = last.group(10).equals("itself");
     return new WitnessedProcess(
         itself ? Played.CHILD : Played.CHILD + 1,
-        name,
+        last.group(9),
         1,
         refusals,
         threads,
         0,
         largest,
-        Optional.of(last),
+        Optional.of(refusal),
         peak);
   }
 
-  /** When is not in the cases. All end at once, so it is taken as just before the end. */
   private static Refusal refusal(Matcher last) {
     return new Refusal(
         Refusal.Kind.valueOf(last.group(1).toUpperCase(Locale.ROOT)),
         Integer.parseInt(last.group(2)),
         Long.parseLong(last.group(3)),
         Played.CHILD,
-        Duration.ofMillis(900),
+        Duration.ofNanos(1000 * Long.parseLong(last.group(8))),
         number(last.group(4)),
         number(last.group(6)),
         OptionalLong.empty(),
