@@ -13,6 +13,12 @@ import java.util.concurrent.CompletableFuture;
 
 /** A running child, whichever engine started it. */
 interface Child {
+  /** How much of stdout is kept as evidence, in bytes. */
+  int OUTPUT_TAIL = 8 << 10;
+
+  /** Of stderr: Go prints why it ends, and then all that its goroutines were doing. */
+  int ERROR_TAIL = 32 << 10;
+
   /**
    * How it ended, as far as the engine can know.
    *

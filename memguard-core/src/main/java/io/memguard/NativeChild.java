@@ -37,8 +37,8 @@ final class NativeChild implements Child {
   private static final int SMALL = 256;
 
   private final Launched launched;
-  private final Tail output = new Tail();
-  private final Tail error = new Tail();
+  private final Tail output = new Tail(OUTPUT_TAIL);
+  private final Tail error = new Tail(ERROR_TAIL);
   private final List<Runnable> whenEnded = new ArrayList<>(3);
   private final List<Runnable> whenDestroyed = new ArrayList<>(3);
   private OutputStream stdin = NoPipe.SINK;

@@ -26,8 +26,8 @@ final class PortableChild implements Child {
 
   private final PortableLauncher.Started started;
   private final Process process;
-  private final Tail output = new Tail();
-  private final Tail error = new Tail();
+  private final Tail output = new Tail(OUTPUT_TAIL);
+  private final Tail error = new Tail(ERROR_TAIL);
   private final OutputStream stdin;
   private final InputStream stdout;
   private final InputStream stderr;

@@ -24,10 +24,12 @@ import io.memguard.platform.kernellog.OomVictims;
 import java.lang.ProcessBuilder.Redirect;
 import java.time.Duration;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
@@ -47,16 +49,39 @@ final class Postmortem {
   private Optional<Preemption> preemption = Optional.empty();
   private boolean toldOfLeftovers;
 
-  /** Where the child's output goes if it goes to files; noted before it is started. */
-  record Files(Optional<FileTail> output, Optional<FileTail> error) {
+  /**
+   * Where the child's output goes if it goes to files; noted before it is started.
+   *
+   * @param shared in which of them others may write as well
+   */
+  record Files(Optional<FileTail> output, Optional<FileTail> error, Set<Evidence.Tail> shared) {
+    private static final int STDOUT = 1;
+    private static final int STDERR = 2;
+
     static Files of(LaunchPlan plan) {
-      Optional<FileTail> output = tail(plan.stdout());
-      return new Files(output, plan.redirectErrorStream() ? output : tail(plan.stderr()));
+      boolean one = plan.redirectErrorStream();
+      Redirect errorTo = one ? plan.stdout() : plan.stderr();
+      Optional<FileTail> output = tail(plan.stdout(), STDOUT, Child.OUTPUT_TAIL);
+      Set<Evidence.Tail> shared = EnumSet.noneOf(Evidence.Tail.class);
+      if (output.isPresent() && isShared(plan.stdout())) {
+        shared.add(Evidence.Tail.OUTPUT);
+      }
+      Optional<FileTail> error = tail(errorTo, one ? STDOUT : STDERR, Child.ERROR_TAIL);
+      if (error.isPresent() && isShared(errorTo)) {
+        shared.add(Evidence.Tail.ERROR);
+      }
+      return new Files(output, error, shared);
     }
 
-    private static Optional<FileTail> tail(Redirect redirect) {
-      return Optional.ofNullable(redirect.file())
-          .flatMap(file -> FileTail.of(file, redirect.type() == Redirect.Type.APPEND));
+    private static boolean isShared(Redirect redirect) {
+      return redirect.type() == Redirect.Type.INHERIT || redirect.type() == Redirect.Type.APPEND;
+    }
+
+    private static Optional<FileTail> tail(Redirect redirect, int fd, int length) {
+      return redirect.type() == Redirect.Type.INHERIT
+          ? FileTail.ofInherited(fd, length)
+          : Optional.ofNullable(redirect.file())
+              .flatMap(file -> FileTail.of(file, redirect.type() == Redirect.Type.APPEND, length));
     }
   }
 
@@ -265,6 +290,7 @@ final class Postmortem {
             preemption(),
             success ? "" : text(child.outputTail(), files.output()),
             success ? "" : text(child.errorTail(), files.error()),
+            files.shared(),
             List.of());
     return Diagnoser.diagnose(evidence, catalogue);
   }

@@ -2,7 +2,9 @@ package io.memguard.diagnose;
 
 import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Cause;
+import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
+import io.memguard.outcome.Evidence.Tail;
 import io.memguard.outcome.RuntimeRule;
 import io.memguard.outcome.WitnessedProcess;
 import java.io.IOException;
@@ -68,10 +70,16 @@ public final class Catalogue {
    * @param proven true if the child is known to be of its runtime: by the file that was launched,
    *     its interpreter, or what it has become since, as a shell does
    * @param around true if a descendant is, at least
+   * @param own whether it was said where nobody else writes
    */
-  record Match(RuntimeRule rule, boolean proven, boolean around) {
+  record Match(RuntimeRule rule, boolean proven, boolean around, boolean own) {
     boolean is(Cause cause) {
       return rule.cause() == cause;
+    }
+
+    /** Returns the highest confidence that it may give. */
+    Confidence most() {
+      return own ? rule.most() : Confidence.POSSIBLE;
     }
   }
 
@@ -95,7 +103,13 @@ public final class Catalogue {
         .filter(rule -> isOf(rule, evidence) || mayBe(rule, evidence.program()))
         .filter(rule -> says(rule, evidence))
         .findFirst()
-        .map(rule -> new Match(rule, isOf(rule, evidence), anyIsOf(rule, evidence)));
+        .map(
+            rule ->
+                new Match(
+                    rule,
+                    isOf(rule, evidence),
+                    anyIsOf(rule, evidence),
+                    saysWhereNobodyElse(rule, evidence)));
   }
 
   private static boolean isOf(RuntimeRule rule, Evidence evidence) {
@@ -125,11 +139,24 @@ public final class Catalogue {
   }
 
   private static boolean says(RuntimeRule rule, Evidence evidence) {
+    return says(rule, evidence.outputTail(), evidence.errorTail());
+  }
+
+  private static boolean saysWhereNobodyElse(RuntimeRule rule, Evidence evidence) {
+    Set<Tail> shared = evidence.sharedTails();
+    return shared.isEmpty()
+        || says(
+            rule,
+            shared.contains(Tail.OUTPUT) ? "" : evidence.outputTail(),
+            shared.contains(Tail.ERROR) ? "" : evidence.errorTail());
+  }
+
+  private static boolean says(RuntimeRule rule, String output, String error) {
     return rule.texts().stream()
         .anyMatch(
             text ->
-                (rule.onStderr() && found(text, evidence.errorTail()))
-                    || (rule.onStdout() && found(text, evidence.outputTail())));
+                (rule.onStderr() && found(text, error))
+                    || (rule.onStdout() && found(text, output)));
   }
 
   private static boolean found(Pattern text, String tail) {

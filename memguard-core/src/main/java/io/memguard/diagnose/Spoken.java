@@ -50,7 +50,7 @@ final class Spoken {
             + "); a larger limit of memguard's alone does not help"
             + (rule.remedy().isEmpty() ? "" : ": " + rule.remedy())
             + ".";
-    Confidence confidence = watched() && match.proven() ? rule.most() : Confidence.POSSIBLE;
+    Confidence confidence = watched() && match.proven() ? match.most() : Confidence.POSSIBLE;
     return Optional.of(
         new Outcome.OutOfMemory(
             Cause.RUNTIME_HEAP,
@@ -75,7 +75,7 @@ final class Spoken {
             + "); nobody could watch its allocations.";
     return new Outcome.OutOfMemory(
         Cause.ALLOCATION_DENIED,
-        near ? match.rule().most() : Confidence.POSSIBLE,
+        near ? match.most() : Confidence.POSSIBLE,
         OptionalLong.empty(),
         Suggestion.after(evidence, OptionalLong.empty()),
         false,

@@ -57,10 +57,11 @@ final class StartUp {
       return Optional.empty();
     }
     boolean below = evidence.rlimitBytes().getAsLong() < startsUnder.orElse(0);
-    boolean clear = said.filter(match -> match.rule().most() == Confidence.PROBABLE).isPresent();
+    boolean clear = said.filter(match -> match.most() == Confidence.PROBABLE).isPresent();
     boolean itself =
         said.filter(match -> match.proven() || match.rule().programs().isEmpty()).isPresent();
-    if ((said.isPresent() && below) || (clear && itself)) {
+    boolean own = said.filter(Match::own).isPresent();
+    if ((own && below) || (clear && itself)) {
       return Optional.of(verdict(Confidence.CERTAIN, bytes));
     }
     return below || clear ? Optional.of(verdict(Confidence.PROBABLE, bytes)) : Optional.empty();
@@ -86,7 +87,7 @@ final class StartUp {
     }
     boolean small = evidence.rlimitBytes().getAsLong() < startsUnder.orElse(SMALL);
     if (said.isPresent()) {
-      Confidence most = said.get().rule().most();
+      Confidence most = said.get().most();
       return Optional.of(verdict(small ? most : Confidence.POSSIBLE, OptionalLong.empty()));
     }
     return small && diedLoading()

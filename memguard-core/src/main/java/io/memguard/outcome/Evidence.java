@@ -10,7 +10,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.stream.Stream;
+import java.util.Set;
+import java.util.stream.LongStream;
 
 /**
  * The facts about one child's life and end, gathered once, after it was reaped.
@@ -32,9 +33,11 @@ import java.util.stream.Stream;
  *     killed
  * @param preemption what memguard read when it decided to end it for its memory; empty if it did
  *     not
- * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and files,
- *     not an inherited stream)
- * @param errorTail the same for stderr
+ * @param outputTail the last text it wrote to stdout, up to 8 KiB, as far as memguard sees it:
+ *     pipes, and files, also inherited ones; not a terminal, nor somebody else's pipe
+ * @param errorTail the same for stderr, up to 32 KiB
+ * @param sharedTails in which of the two others may have written as well: files that it was to
+ *     append to, or has inherited
  * @param earlierAttempts how the attempts before this one ended, oldest first; empty without a
  *     retry
  */
@@ -55,6 +58,7 @@ public record Evidence(
     Optional<Preemption> preemption,
     String outputTail,
     String errorTail,
+    Set<Tail> sharedTails,
     List<Outcome> earlierAttempts) {
 
   /** Names who ended a child. */
@@ -67,6 +71,14 @@ public record Evidence(
     CANCEL,
     /** memguard, because of its memory: {@link Evidence#preemption} says why. */
     PREEMPT
+  }
+
+  /** Names one of the two tails of what a child wrote. */
+  public enum Tail {
+    /** That of stdout. */
+    OUTPUT,
+    /** That of stderr. */
+    ERROR
   }
 
   /**
@@ -88,14 +100,17 @@ public record Evidence(
    *     killed
    * @param preemption what memguard read when it decided to end it for its memory; empty if it did
    *     not
-   * @param outputTail the last text it wrote to stdout, as far as memguard sees it (pipes and
-   *     files, not an inherited stream)
-   * @param errorTail the same for stderr
+   * @param outputTail the last text it wrote to stdout, up to 8 KiB, as far as memguard sees it:
+   *     pipes, and files, also inherited ones; not a terminal, nor somebody else's pipe
+   * @param errorTail the same for stderr, up to 32 KiB
+   * @param sharedTails in which of the two others may have written as well: files that it was to
+   *     append to, or has inherited
    * @param earlierAttempts how the attempts before this one ended, oldest first; empty without a
    *     retry
    */
   public Evidence {
     protections = Map.copyOf(protections);
+    sharedTails = Set.copyOf(sharedTails);
     earlierAttempts = List.copyOf(earlierAttempts);
   }
 
@@ -105,10 +120,10 @@ public record Evidence(
    * @return bytes, or empty if it is unknown
    */
   public OptionalLong peakRssBytes() {
-    return Stream.of(
-            usage.map(ResourceUsage::peakRssBytes).orElse(OptionalLong.empty()),
-            witness.map(WitnessRecord::peakRssBytes).orElse(OptionalLong.empty()))
-        .flatMapToLong(OptionalLong::stream)
+    return LongStream.of(
+            usage.map(ResourceUsage::peakRssBytes).orElse(OptionalLong.empty()).orElse(0),
+            witness.map(WitnessRecord::peakRssBytes).orElse(OptionalLong.empty()).orElse(0))
+        .filter(bytes -> bytes > 0)
         .max();
   }
 
@@ -189,6 +204,7 @@ public record Evidence(
         preemption,
         outputTail,
         errorTail,
+        sharedTails,
         earlier);
   }
 }

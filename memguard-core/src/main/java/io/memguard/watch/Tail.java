@@ -9,16 +9,26 @@ import java.nio.charset.StandardCharsets;
  * <p>Safe to share between threads.
  */
 public final class Tail {
-  /** How much is kept, in bytes. */
-  public static final int CAPACITY = 8192;
+  private static final int FIRST = 256;
 
-  private byte[] ring = new byte[256];
+  private final int capacity;
+  private byte[] ring;
   private int start;
   private int length;
 
+  /**
+   * Begins with nothing.
+   *
+   * @param capacity how much is kept, in bytes
+   */
+  public Tail(int capacity) {
+    this.capacity = capacity;
+    this.ring = new byte[Math.min(capacity, FIRST)];
+  }
+
   /** Adds the bytes between the buffer's position and limit, which stay as they are. */
   synchronized void append(ByteBuffer bytes) {
-    int count = Math.min(bytes.remaining(), CAPACITY);
+    int count = Math.min(bytes.remaining(), capacity);
     grow(length + count);
     for (int i = bytes.limit() - count; i < bytes.limit(); i++) {
       ring[(start + length) % ring.length] = bytes.get(i);
@@ -32,8 +42,8 @@ public final class Tail {
 
   /** Until it is full, the ring begins at 0 and can simply be made larger. */
   private void grow(int wanted) {
-    if (wanted > ring.length && ring.length < CAPACITY) {
-      byte[] larger = new byte[Math.min(CAPACITY, Math.max(wanted, ring.length * 4))];
+    if (wanted > ring.length && ring.length < capacity) {
+      byte[] larger = new byte[Math.min(capacity, Math.max(wanted, ring.length * 4))];
       System.arraycopy(ring, 0, larger, 0, length);
       ring = larger;
     }

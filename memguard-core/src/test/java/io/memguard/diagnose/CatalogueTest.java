@@ -7,6 +7,7 @@ import io.memguard.diagnose.Catalogue.Match;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
+import io.memguard.outcome.Evidence.Tail;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.RuntimeRule;
 import io.memguard.outcome.WitnessedProcess;
@@ -48,6 +49,15 @@ final class CatalogueTest {
   @Test
   void nearTheLimitTheyAreProbable() {
     assertThat(memory(PYTHON.withPeak(100 * MIB).diagnosed()).confidence())
+        .isEqualTo(Confidence.PROBABLE);
+  }
+
+  @Test
+  void whatOthersMayHaveWrittenIsNoMoreThanPossible() {
+    Played near = PYTHON.withPeak(100 * MIB);
+    assertThat(memory(near.sharing(Tail.ERROR).diagnosed()).confidence())
+        .isEqualTo(Confidence.POSSIBLE);
+    assertThat(memory(near.sharing(Tail.OUTPUT).diagnosed()).confidence())
         .isEqualTo(Confidence.PROBABLE);
   }
 
@@ -216,6 +226,21 @@ final class CatalogueTest {
 
   private static Optional<Match> find(Played played) {
     return Catalogue.with(List.of()).find(played.evidence(MemoryLimits.none()));
+  }
+
+  /** What is longest to read is a tail of stderr that is full. */
+  @ParameterizedTest
+  @ValueSource(strings = {"a", " ", "0", "\n", "at main.go:12 +0x1d\n", "error: a b\n"})
+  void noRuleLosesPatienceWithALongTail(String filler) {
+    String tail = filler.repeat((32 << 10) / filler.length());
+    Catalogue.with(List.of())
+        .rules()
+        .flatMap(rule -> rule.texts().stream())
+        .forEach(
+            text ->
+                assertThatNoException()
+                    .as(text.pattern())
+                    .isThrownBy(() -> text.matcher(new Patience(tail)).find()));
   }
 
   private static Outcome.OutOfMemory memory(Outcome outcome) {

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.stream.Stream;
 
 /** Evidence that is put together piece by piece. */
@@ -36,7 +37,8 @@ record Played(
     String out,
     String err,
     String program,
-    Duration elapsed) {
+    Duration elapsed,
+    Set<Evidence.Tail> shared) {
   private static final Duration SHORT = Duration.ofSeconds(1);
   static final int CHILD = 1;
 
@@ -53,7 +55,8 @@ record Played(
         "",
         "",
         "",
-        SHORT);
+        SHORT,
+        Set.of());
   }
 
   static Played killed(int signal) {
@@ -69,30 +72,79 @@ record Played(
         "",
         "",
         "",
-        SHORT);
+        SHORT,
+        Set.of());
   }
 
   /** It lived for so long. */
   Played after(Duration value) {
     return new Played(
-        status, ending, limit, witness, cgroups, log, preemption, peak, out, err, program, value);
+        status,
+        ending,
+        limit,
+        witness,
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        err,
+        program,
+        value,
+        shared);
   }
 
   /** A limit as {@link ResourceLimit#parse} reads it; it was in force. */
   Played under(String value) {
     return new Played(
-        status, ending, value, witness, cgroups, log, preemption, peak, out, err, program, elapsed);
+        status,
+        ending,
+        value,
+        witness,
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        err,
+        program,
+        elapsed,
+        shared);
   }
 
   /** The file name of what was launched. */
   Played running(String value) {
     return new Played(
-        status, ending, limit, witness, cgroups, log, preemption, peak, out, err, value, elapsed);
+        status,
+        ending,
+        limit,
+        witness,
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        err,
+        value,
+        elapsed,
+        shared);
   }
 
   Played endedBy(Ending value) {
     return new Played(
-        status, value, limit, witness, cgroups, log, preemption, peak, out, err, program, elapsed);
+        status,
+        value,
+        limit,
+        witness,
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        err,
+        program,
+        elapsed,
+        shared);
   }
 
   Played printing(String value) {
@@ -108,7 +160,8 @@ record Played(
         value,
         err,
         program,
-        elapsed);
+        elapsed,
+        shared);
   }
 
   Played complaining(String value) {
@@ -124,7 +177,8 @@ record Played(
         out,
         value,
         program,
-        elapsed);
+        elapsed,
+        shared);
   }
 
   Played withPeak(long bytes) {
@@ -140,7 +194,26 @@ record Played(
         out,
         err,
         program,
-        elapsed);
+        elapsed,
+        shared);
+  }
+
+  /** Others may have written in these as well. */
+  Played sharing(Evidence.Tail... tails) {
+    return new Played(
+        status,
+        ending,
+        limit,
+        witness,
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        err,
+        program,
+        elapsed,
+        Set.of(tails));
   }
 
   /** A witness was loaded into the program, and saw so many refusals of one size. */
@@ -175,7 +248,8 @@ record Played(
         out,
         err,
         program,
-        elapsed);
+        elapsed,
+        shared);
   }
 
   /** A process that was refused memory so many times, and this the last time. */
@@ -226,7 +300,8 @@ record Played(
         out,
         err,
         program,
-        elapsed);
+        elapsed,
+        shared);
   }
 
   /** What the kernel counted. */
@@ -243,7 +318,8 @@ record Played(
         out,
         err,
         program,
-        elapsed);
+        elapsed,
+        shared);
   }
 
   /** What the kernel's log said. */
@@ -260,7 +336,8 @@ record Played(
         out,
         err,
         program,
-        elapsed);
+        elapsed,
+        shared);
   }
 
   /** memguard read this, and ended it. */
@@ -277,7 +354,8 @@ record Played(
         out,
         err,
         program,
-        elapsed);
+        elapsed,
+        shared);
   }
 
   Outcome diagnosed() {
@@ -309,6 +387,7 @@ record Played(
         preemption,
         out,
         err,
+        shared,
         List.of());
   }
 }

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 
 /** What is left in a pipe is read to its end, and a grandchild that holds it is not waited for. */
 final class TailInputTest {
-  private final Tail tail = new Tail();
+  private final Tail tail = new Tail(8);
 
   /** A pipe that somebody still holds: a read of more than is in it would wait. */
   private static final class HeldPipe extends ByteArrayInputStream {
