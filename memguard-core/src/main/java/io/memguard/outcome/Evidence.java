@@ -85,8 +85,9 @@ public record Evidence(
    * Copies the collections.
    *
    * @param pid the child
-   * @param program the file name of what was launched, without its directory; of a script, that of
-   *     its interpreter, where the witness was armed
+   * @param program the file name of what was launched, without its directory
+   * @param interpreter of a script, the file name of what runs it, where memguard has looked; else
+   *     empty
    * @param status how the kernel says it ended
    * @param ending who ended it
    * @param timeout what it had been given, or empty for all the time in the world
