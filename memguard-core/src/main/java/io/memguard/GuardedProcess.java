@@ -5,6 +5,7 @@ import io.memguard.limits.MemorySource.Reservation;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Evidence.Ending;
+import io.memguard.outcome.MemorySample;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.ResourceUsage;
@@ -136,11 +137,26 @@ public final class GuardedProcess extends Process {
     return endTree(Ending.CANCEL, grace);
   }
 
-  CompletableFuture<Outcome> endTree(Ending ending, Duration grace) {
+  private CompletableFuture<Outcome> endTree(Ending ending, Duration grace) {
+    beginToEnd(ending, grace);
+    return outcome();
+  }
+
+  /** Begins to end the tree, and waits for nothing. */
+  void beginToEnd(Ending ending, Duration grace) {
     Objects.requireNonNull(grace, "grace");
     noteEnding(ending);
     treeEnder.end(grace);
-    return outcome();
+  }
+
+  /** Returns what it had of its memory when somebody last looked, where anybody does. */
+  Optional<MemorySample> sample() {
+    return postmortem.sample();
+  }
+
+  /** Notes what it has of its memory. */
+  void sampled(MemorySample sample) {
+    postmortem.sampled(sample);
   }
 
   /**

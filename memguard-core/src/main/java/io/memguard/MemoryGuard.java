@@ -90,6 +90,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final MemoryEvents events;
   private final MemoryWatch memoryWatch = new MemoryWatch();
   private final TreeWatch treeWatch;
+  private final Vitals vitals = new Vitals(memoryWatch);
   private final HeadroomGuard headroom;
   private final Catalogue catalogue;
   private final Admission admission = new Admission();
@@ -121,6 +122,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.catalogue = Catalogue.with(options.rules());
     memoryWatch.add(headroom); // it has least time
     memoryWatch.add(treeWatch);
+    memoryWatch.add(vitals);
   }
 
   /**
@@ -358,6 +360,7 @@ public final class MemoryGuard implements AutoCloseable {
   private record Started(
       GuardedProcess process,
       LaunchPlan plan,
+      Witnesses.Preload preload,
       Optional<MemoryEvents.Listening> listening,
       long began) {}
 
@@ -377,7 +380,7 @@ public final class MemoryGuard implements AutoCloseable {
     living.add(process);
     process.whenEnded(() -> living.remove(process));
     try {
-      lookAfter(started);
+      lookAfter(started, unread);
     } catch (RuntimeException | Error e) { // nobody would end it when it is time
       process.destroyForcibly();
       throw e;
@@ -421,7 +424,7 @@ public final class MemoryGuard implements AutoCloseable {
           new Postmortem(
               asked, preload, lease, inForce, listening, child, files, kernel, catalogue, began);
       GuardedProcess process = new GuardedProcess(child, postmortem, asked.limits(), memory);
-      return new Started(process, plan, listening, began);
+      return new Started(process, plan, preload, listening, began);
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
@@ -473,7 +476,7 @@ public final class MemoryGuard implements AutoCloseable {
   }
 
   /** Has the child's memory and its time watched. */
-  private void lookAfter(Started started) {
+  private void lookAfter(Started started, boolean unread) {
     GuardedProcess process = started.process;
     LaunchOptions options = started.plan.options();
     Map<Protection, ProtectionState> inForce = process.protections();
@@ -486,6 +489,7 @@ public final class MemoryGuard implements AutoCloseable {
         headroom.add(new GuardedWard(process, tree, started.began, options.retryable()));
       }
     }
+    vitals.follow(process, started.plan, started.preload, unread);
     options.timeout().ifPresent(timeout -> process.endAfter(timeout, options.grace()));
   }
 

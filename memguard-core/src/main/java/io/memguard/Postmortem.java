@@ -11,6 +11,7 @@ import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
 import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.outcome.MemorySample;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Signal;
@@ -32,6 +33,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** Gathers the evidence of one child's death, once, and has it judged. */
 final class Postmortem {
@@ -48,6 +50,13 @@ final class Postmortem {
   private Ending ending = Ending.ITS_OWN;
   private Optional<Preemption> preemption = Optional.empty();
   private boolean toldOfLeftovers;
+  private volatile @Nullable Sampled sampled;
+
+  private record Sampled(MemorySample sample, long at) {
+    MemorySample asOf(long now) {
+      return sample.withAge(Duration.ofNanos(Math.max(0, now - at)));
+    }
+  }
 
   /**
    * Where the child's output goes if it goes to files; noted before it is started.
@@ -154,6 +163,23 @@ final class Postmortem {
       toldOfLeftovers = true;
       tell(reading);
     }
+  }
+
+  /** Notes what the child has of its memory; the latest counts. */
+  void sampled(MemorySample sample) {
+    sampled = new Sampled(sample, System.nanoTime());
+  }
+
+  /** Where a witness watched, it knows better. */
+  private Optional<MemorySample> sample(Optional<WitnessRecord> noted, Duration elapsed) {
+    return noted.filter(WitnessRecord::attached).isPresent()
+        ? Optional.empty()
+        : Optional.ofNullable(sampled).map(last -> last.asOf(began + elapsed.toNanos()));
+  }
+
+  /** Returns the latest so far. */
+  Optional<MemorySample> sample() {
+    return Optional.ofNullable(sampled).map(last -> last.asOf(System.nanoTime()));
   }
 
   private void tell(Preemption reading) {
@@ -285,6 +311,7 @@ final class Postmortem {
             states,
             end.usage(),
             noted,
+            sample(noted, elapsed),
             cgroups,
             log,
             preemption(),

@@ -111,6 +111,12 @@ final class Witnesses implements AutoCloseable {
           slot.get().address());
     }
 
+    /** Tells whether its program will load it, as far as its file says. */
+    boolean willAttach() {
+      return slot.isPresent()
+          && program.filter(file -> file.linkage() == ProgramFile.Linkage.DYNAMIC).isPresent();
+    }
+
     Optional<WitnessRecord> read() {
       return slot.map(WitnessPage.Slot::read);
     }

@@ -286,7 +286,8 @@ final class TreeWatchTest {
       try (MemoryGuard guard = MemoryGuard.create()) {
         guard.run(
             new ProcessBuilder("true"),
-            MemoryLimits.of("1GiB").with(Protection.TREE_WATCH, Requirement.OFF));
+            MemoryLimits.of("1GiB").with(Protection.TREE_WATCH, Requirement.OFF),
+            LaunchOptions.defaults().withHangGrace(LaunchOptions.NEVER));
         tell();
         guard.run(new ProcessBuilder("true"), MemoryLimits.of("1GiB"));
         tell();

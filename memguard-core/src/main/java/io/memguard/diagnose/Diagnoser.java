@@ -12,7 +12,9 @@ import java.util.OptionalLong;
  * Weighs the evidence of one death. The first rule that applies decides:
  *
  * <ol>
- *   <li>memguard ended it: it timed out, was cancelled, or is {@link Cause#PREEMPTED}, certain;
+ *   <li>memguard ended it: it timed out, was cancelled, or is {@link Cause#PREEMPTED}, certain; or
+ *       it hung after it had been refused memory: {@link Cause#ALLOCATION_DENIED}, certain, unless
+ *       that was for another reason than its limit;
  *   <li>it exited with 0: it succeeded, whatever it was refused on the way;
  *   <li>it was killed by SIGKILL, and the kernel's counters say that it was for lack of memory:
  *       whose, see {@link KernelKill};
@@ -30,6 +32,8 @@ import java.util.OptionalLong;
  *       Cause#RUNTIME_HEAP}, probable when it was watched and refused nothing, else possible;
  *   <li>under a limit and unwatched, it ended as its runtime does when refused memory: {@link
  *       Cause#ALLOCATION_DENIED}, probable when it also was near the limit, else possible;
+ *   <li>under a limit and unwatched, it failed and had nearly all of the limit when it was last
+ *       looked at: {@link Cause#ALLOCATION_DENIED}, possible;
  *   <li>otherwise it exited, or was killed, for reasons of its own.
  * </ol>
  */
@@ -47,6 +51,7 @@ public final class Diagnoser {
     return switch (evidence.ending()) {
       case TIME_OUT -> new Outcome.TimedOut(evidence.timeout().orElseThrow(), evidence);
       case CANCEL -> new Outcome.Cancelled(evidence);
+      case HUNG -> Refused.hung(evidence);
       case PREEMPT -> Preempted.verdict(evidence, evidence.preemption().orElseThrow());
       case ITS_OWN -> endedItself(evidence, catalogue);
     };
@@ -62,6 +67,7 @@ public final class Diagnoser {
         .or(() -> killed(evidence))
         .or(startUp::unseen)
         .or(() -> Spoken.verdict(evidence, said))
+        .or(() -> Nearness.verdict(evidence))
         .orElseGet(() -> unrelated(evidence));
   }
 

@@ -37,7 +37,7 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
 
   /** Empty also for what somebody sent a signal, whatever it had been refused before. */
   static Optional<Outcome> verdict(Evidence evidence, StartUp startUp, Optional<Match> said) {
-    if (wasSentASignal(evidence.status())) {
+    if (wasSentASignal(evidence)) {
       return Optional.empty();
     }
     boolean saidSo = said.filter(Refused::isItsWord).isPresent();
@@ -47,10 +47,24 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
         .map(
             it ->
                 (it.doubt().isNotOfOurs() ? Optional.<Outcome>empty() : startUp.refused(it.bytes()))
-                    .orElseGet(() -> it.denied(evidence)));
+                    .orElseGet(() -> it.denied(evidence, false)));
   }
 
-  private static boolean wasSentASignal(WaitStatus status) {
+  /** A child that memguard ended since it did nothing any more after it was refused something. */
+  static Outcome hung(Evidence evidence) {
+    return evidence
+        .witness()
+        .flatMap(record -> in(record, evidence, true))
+        .orElseGet(
+            () ->
+                new Refused(
+                    Optional.empty(), "was refused memory", OptionalLong.empty(), Doubt.NONE))
+        .denied(evidence, true);
+  }
+
+  /** Tells whether somebody ended it: a program ends by its exit, or a signal that it raises. */
+  static boolean wasSentASignal(Evidence evidence) {
+    WaitStatus status = evidence.status();
     return status instanceof WaitStatus.Kill kill
         ? !RAISED.contains(kill.signal().number())
         : SENT.contains(status.exitValue());
@@ -68,7 +82,7 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
   /** Words that more programs than one use may be another's, and about something else. */
   private static boolean isItsWord(Match match) {
     return match.is(Cause.ALLOCATION_DENIED)
-        && match.rule().most() == Confidence.PROBABLE
+        && match.most() == Confidence.PROBABLE
         && (match.proven() || match.around() || match.rule().programs().isEmpty());
   }
 
@@ -105,7 +119,7 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
   }
 
   /** Names a descendant; the child itself, or what it was before it became another, is "it". */
-  private Outcome denied(Evidence evidence) {
+  private Outcome denied(Evidence evidence, boolean hung) {
     Optional<WitnessedProcess> another = process.filter(it -> it.pid() != evidence.pid());
     String explanation =
         another.map(it -> "Its process " + it.pid() + " (" + it.name() + ")").orElse("It")
@@ -114,19 +128,24 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
             + Armed.under(evidence)
             + ", then "
             + (another.isPresent() ? "the child " : "")
-            + "ended ("
+            + (hung ? "hung, and memguard ended it (" : "ended (")
             + evidence.status()
             + ")"
-            + doubt.words()
+            + (isDoubted(hung) ? doubt.words() : "")
             + ".";
     return new Outcome.OutOfMemory(
         Cause.ALLOCATION_DENIED,
-        doubt == Doubt.NONE ? Confidence.CERTAIN : Confidence.PROBABLE,
+        isDoubted(hung) ? Confidence.PROBABLE : Confidence.CERTAIN,
         bytes,
         wouldHelp() ? Suggestion.after(evidence, bytes) : OptionalLong.empty(),
-        false,
+        hung,
         explanation,
         evidence);
+  }
+
+  /** That it hung since is not put in doubt by the time that has passed. */
+  private boolean isDoubted(boolean hung) {
+    return hung ? doubt.isNotOfOurs() : doubt != Doubt.NONE;
   }
 
   private boolean wouldHelp() {

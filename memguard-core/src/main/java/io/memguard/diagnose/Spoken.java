@@ -63,7 +63,7 @@ final class Spoken {
   }
 
   private Outcome denied() {
-    boolean near = isNearLimit();
+    boolean near = Nearness.isNear(evidence);
     String explanation =
         "It ended as "
             + match.rule().runtime()
@@ -85,12 +85,5 @@ final class Spoken {
 
   private boolean watched() {
     return evidence.witness().filter(WitnessRecord::attached).isPresent();
-  }
-
-  /** Half of it resident is near: what is mapped counts against the limit, touched or not. */
-  private boolean isNearLimit() {
-    OptionalLong peak = evidence.peakRssBytes();
-    return peak.isPresent()
-        && peak.getAsLong() >= evidence.rlimitBytes().orElse(Long.MAX_VALUE) / 2;
   }
 }

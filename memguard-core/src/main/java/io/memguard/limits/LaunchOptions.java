@@ -9,7 +9,8 @@ import java.util.function.Consumer;
 
 /**
  * Says how a child lives besides its memory: for how long, in which process group, whether it
- * outlives its parent, who is told what happens to it, and which budget its memory is taken from.
+ * outlives its parent, who is told what happens to it, which budget its memory is taken from, and
+ * when it hangs.
  *
  * @param timeout after which the child and its descendants are ended, or empty for never
  * @param grace how long the tree may take to end itself after SIGTERM before it is sent SIGKILL
@@ -19,6 +20,8 @@ import java.util.function.Consumer;
  * @param memoryListener who is told what happens to the child's memory while it lives, or empty
  * @param retryable true if the child is started again when memguard ends it for want of memory
  * @param budget what its memory is taken from, or empty if that is not counted
+ * @param hangGrace how long it may do nothing after it was refused memory, before it is ended;
+ *     empty for what {@link #withHangGrace} says
  */
 public record LaunchOptions(
     Optional<Duration> timeout,
@@ -27,7 +30,14 @@ public record LaunchOptions(
     boolean dieWithParent,
     Optional<Consumer<MemoryEvent>> memoryListener,
     boolean retryable,
-    Optional<Budget> budget) {
+    Optional<Budget> budget,
+    Optional<Duration> hangGrace) {
+  /** So long that nobody sees the end of it. */
+  public static final Duration NEVER = ChronoUnit.FOREVER.getDuration();
+
+  /** What {@link #withHangGrace} is where children are run to their end. */
+  public static final Duration HANG_GRACE = Duration.ofSeconds(30);
+
   private static final LaunchOptions DEFAULTS =
       new LaunchOptions(
           Optional.empty(),
@@ -36,6 +46,7 @@ public record LaunchOptions(
           false,
           Optional.empty(),
           false,
+          Optional.empty(),
           Optional.empty());
 
   /** Names the process group a child is put into. */
@@ -82,8 +93,10 @@ public record LaunchOptions(
    * @param memoryListener who is told what happens to the child's memory while it lives, or empty
    * @param retryable true if the child is started again when memguard ends it for want of memory
    * @param budget what its memory is taken from, or empty if that is not counted
-   * @throws IllegalArgumentException if the time-out is not positive, or the grace period is
-   *     negative
+   * @param hangGrace how long it may do nothing after it was refused memory, before it is ended;
+   *     empty for what {@link #withHangGrace} says
+   * @throws IllegalArgumentException if the time-out or the time for hangs is not positive, or the
+   *     grace period is negative
    */
   public LaunchOptions {
     Objects.requireNonNull(group, "group");
@@ -94,6 +107,13 @@ public record LaunchOptions(
               throw new IllegalArgumentException(
                   "timeout " + t + " is not positive; leave it out for none");
             });
+    hangGrace
+        .filter(t -> t.isNegative() || t.isZero())
+        .ifPresent(
+            t -> {
+              throw new IllegalArgumentException(
+                  "hang grace " + t + " is not positive; LaunchOptions.NEVER is for never");
+            });
     if (grace.isNegative()) {
       throw new IllegalArgumentException(
           "grace period " + grace + " is negative; allowed is zero or more");
@@ -102,7 +122,7 @@ public record LaunchOptions(
 
   /**
    * Returns what holds where nothing is said: no time-out, 5 seconds of grace, the parent's process
-   * group, nobody is told, and no budget.
+   * group, nobody is told, no budget, and for hangs what {@link #withHangGrace} says.
    *
    * @return the defaults
    */
@@ -118,7 +138,14 @@ public record LaunchOptions(
    */
   public LaunchOptions withTimeout(Duration value) {
     return new LaunchOptions(
-        Optional.of(value), grace, group, dieWithParent, memoryListener, retryable, budget);
+        Optional.of(value),
+        grace,
+        group,
+        dieWithParent,
+        memoryListener,
+        retryable,
+        budget,
+        hangGrace);
   }
 
   /**
@@ -129,7 +156,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withGrace(Duration value) {
     return new LaunchOptions(
-        timeout, value, group, dieWithParent, memoryListener, retryable, budget);
+        timeout, value, group, dieWithParent, memoryListener, retryable, budget, hangGrace);
   }
 
   /**
@@ -140,7 +167,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withGroup(ProcessGroup value) {
     return new LaunchOptions(
-        timeout, grace, value, dieWithParent, memoryListener, retryable, budget);
+        timeout, grace, value, dieWithParent, memoryListener, retryable, budget, hangGrace);
   }
 
   /**
@@ -151,7 +178,8 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withDieWithParent(boolean value) {
-    return new LaunchOptions(timeout, grace, group, value, memoryListener, retryable, budget);
+    return new LaunchOptions(
+        timeout, grace, group, value, memoryListener, retryable, budget, hangGrace);
   }
 
   /**
@@ -171,7 +199,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withMemoryListener(Consumer<MemoryEvent> value) {
     return new LaunchOptions(
-        timeout, grace, group, dieWithParent, Optional.of(value), retryable, budget);
+        timeout, grace, group, dieWithParent, Optional.of(value), retryable, budget, hangGrace);
   }
 
   /**
@@ -183,7 +211,8 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withRetryable(boolean value) {
-    return new LaunchOptions(timeout, grace, group, dieWithParent, memoryListener, value, budget);
+    return new LaunchOptions(
+        timeout, grace, group, dieWithParent, memoryListener, value, budget, hangGrace);
   }
 
   /**
@@ -195,7 +224,7 @@ public record LaunchOptions(
    * @see #withBudget(MemorySource, Duration)
    */
   public LaunchOptions withBudget(MemorySource source) {
-    return withBudget(source, ChronoUnit.FOREVER.getDuration());
+    return withBudget(source, NEVER);
   }
 
   /**
@@ -221,6 +250,37 @@ public record LaunchOptions(
         dieWithParent,
         memoryListener,
         retryable,
-        Optional.of(new Budget(source, atMost)));
+        Optional.of(new Budget(source, atMost)),
+        hangGrace);
+  }
+
+  /**
+   * Ends the child and its descendants if they were refused memory, carried on, and then do nothing
+   * for this time: the outcome is {@code ALLOCATION_DENIED}, and says that it hung. To do nothing
+   * is to use less than 1 % of a CPU together, to read and write nothing, and to start and end no
+   * process. Who is stopped (SIGSTOP, a debugger) is left alone. The refusal is seen by the witness
+   * ({@link Protection#WITNESS}): without one nobody is ended.
+   *
+   * <p>If nothing is said, it is 30 seconds for {@code MemoryGuard.run}, where nobody can feed the
+   * child's stdin: it is empty, a file, or {@code /dev/null}. For {@code start}, and where stdin is
+   * a terminal or a pipe of the caller's, it is {@link #NEVER}: a server that survived a refusal
+   * and waits for requests does not hang. Where the kernel does not tell what it reads and writes
+   * ({@code /proc/<pid>/io}, another user's process), it has twice the time.
+   *
+   * @param value more than zero, {@link #NEVER} for never; the kernel counts CPU in hundredths of a
+   *     second, so less than a second is little
+   * @return the new options
+   * @throws IllegalArgumentException if the time is not positive
+   */
+  public LaunchOptions withHangGrace(Duration value) {
+    return new LaunchOptions(
+        timeout,
+        grace,
+        group,
+        dieWithParent,
+        memoryListener,
+        retryable,
+        budget,
+        Optional.of(value));
   }
 }

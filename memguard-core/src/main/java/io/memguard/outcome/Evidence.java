@@ -28,6 +28,8 @@ import java.util.stream.LongStream;
  * @param protections what was in force
  * @param usage what it used, or empty where the portable engine cannot know
  * @param witness what the preloaded observer noted, or empty where it was not in force
+ * @param sample what it had of its memory when memguard last looked; empty where a witness watched,
+ *     without a resource limit on memory, and if it ended before anybody looked
  * @param cgroups what the kernel's memory counters say; empty if it exited with 0
  * @param kernelLog what the kernel's log says; empty where it is not readable, and if nobody was
  *     killed
@@ -53,6 +55,7 @@ public record Evidence(
     Map<Protection, ProtectionState> protections,
     Optional<ResourceUsage> usage,
     Optional<WitnessRecord> witness,
+    Optional<MemorySample> sample,
     Optional<CgroupRecord> cgroups,
     Optional<KernelLogRecord> kernelLog,
     Optional<Preemption> preemption,
@@ -70,7 +73,9 @@ public record Evidence(
     /** memguard, because the caller asked for it. */
     CANCEL,
     /** memguard, because of its memory: {@link Evidence#preemption} says why. */
-    PREEMPT
+    PREEMPT,
+    /** memguard, because it did nothing any more after it had been refused memory. */
+    HUNG
   }
 
   /** Names one of the two tails of what a child wrote. */
@@ -96,6 +101,8 @@ public record Evidence(
    * @param protections what was in force
    * @param usage what it used, or empty where the portable engine cannot know
    * @param witness what the preloaded observer noted, or empty where it was not in force
+   * @param sample what it had of its memory when memguard last looked; empty where a witness
+   *     watched, without a resource limit on memory, and if it ended before anybody looked
    * @param cgroups what the kernel's memory counters say; empty if it exited with 0
    * @param kernelLog what the kernel's log says; empty where it is not readable, and if nobody was
    *     killed
@@ -123,7 +130,8 @@ public record Evidence(
   public OptionalLong peakRssBytes() {
     return LongStream.of(
             usage.map(ResourceUsage::peakRssBytes).orElse(OptionalLong.empty()).orElse(0),
-            witness.map(WitnessRecord::peakRssBytes).orElse(OptionalLong.empty()).orElse(0))
+            witness.map(WitnessRecord::peakRssBytes).orElse(OptionalLong.empty()).orElse(0),
+            sample.map(MemorySample::peakRssBytes).orElse(0L))
         .filter(bytes -> bytes > 0)
         .max();
   }
@@ -200,6 +208,7 @@ public record Evidence(
         protections,
         usage,
         witness,
+        sample,
         cgroups,
         kernelLog,
         preemption,

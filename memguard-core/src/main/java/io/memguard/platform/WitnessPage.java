@@ -215,10 +215,21 @@ public final class WitnessPage implements AutoCloseable {
       return slot.read();
     }
 
-    /** Counts the requests for memory that were refused so far; 0 once the slot is given back. */
-    public long refusals() {
-      long refusals = slot.size(WitnessSlot.REFUSALS);
-      return slot.number(WitnessSlot.GENERATION) == generation ? refusals : 0;
+    /**
+     * Tells, for next to nothing, whether a witness watches and has seen nothing refused so far;
+     * false once the slot is given back.
+     */
+    public boolean isQuiet() {
+      boolean quiet = slot.isQuiet();
+      return slot.number(WitnessSlot.GENERATION) == generation && quiet;
+    }
+
+    /** Reads what was noted so far, for others than its owner: empty once it is given back. */
+    public Optional<WitnessRecord> readNow() {
+      WitnessRecord noted = slot.read();
+      return slot.number(WitnessSlot.GENERATION) == generation
+          ? Optional.of(noted)
+          : Optional.empty();
     }
 
     /** Gives the slot back, once; descendants that still live write into it no more. */

@@ -92,6 +92,22 @@ final class WitnessSlot {
     memory.put(offset + ATTACHED, ZEROS);
   }
 
+  /** Tells whether a witness is there, and neither memory nor a thread was refused. */
+  boolean isQuiet() {
+    if (number(ATTACHED) == 0 || size(REFUSALS) != 0) {
+      return false;
+    }
+    boolean quiet = true;
+    for (int i = 0; quiet && i < RECORDS; i++) {
+      int record = FIRST_RECORD + i * RECORD_BYTES;
+      if (number(record + PID) == 0) {
+        break; // they are taken in order
+      }
+      quiet = number(record + THREAD_REFUSALS) == 0;
+    }
+    return quiet;
+  }
+
   WitnessRecord read() {
     long refusals = size(REFUSALS); // noted last: the rest is there
     List<WitnessedProcess> processes = new ArrayList<>();

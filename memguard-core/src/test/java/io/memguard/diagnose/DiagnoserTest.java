@@ -30,6 +30,24 @@ final class DiagnoserTest {
     assertThat(refused.endedBy(Ending.CANCEL).diagnosed()).isInstanceOf(Outcome.Cancelled.class);
   }
 
+  @Test
+  void whoeverHungAfterARefusalWasDeniedMemoryHoweverItEnded() {
+    for (Played end : List.of(Played.killed(15), Played.killed(9), Played.exit(0))) {
+      Outcome.OutOfMemory outcome =
+          memory(end.under(LIMIT).watched(3, 600 * MIB).endedBy(Ending.HUNG).diagnosed());
+      assertThat(outcome.cause()).isEqualTo(Cause.ALLOCATION_DENIED);
+      assertThat(outcome.confidence()).isEqualTo(Confidence.CERTAIN);
+      assertThat(outcome.hung()).isTrue();
+      assertThat(outcome.refusedBytes()).hasValue(600 * MIB);
+      assertThat(outcome.explanation())
+          .isEqualTo(
+              "It asked for 600MiB and was refused under RLIMIT_DATA 500MiB, then hung, and memguard"
+                  + " ended it ("
+                  + outcome.evidence().status()
+                  + ").");
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 9, 10, 13, 15, 24})
   void aSignalThatWasSentIsNotExplainedByWhatWasRefusedBefore(int signal) {

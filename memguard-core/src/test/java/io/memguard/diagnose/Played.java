@@ -8,6 +8,7 @@ import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
+import io.memguard.outcome.MemorySample;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Refusal;
@@ -38,6 +39,7 @@ record Played(
     String err,
     String program,
     Duration elapsed,
+    Optional<MemorySample> sample,
     Set<Evidence.Tail> shared) {
   private static final Duration SHORT = Duration.ofSeconds(1);
   static final int CHILD = 1;
@@ -56,6 +58,7 @@ record Played(
         "",
         "",
         SHORT,
+        Optional.empty(),
         Set.of());
   }
 
@@ -73,6 +76,7 @@ record Played(
         "",
         "",
         SHORT,
+        Optional.empty(),
         Set.of());
   }
 
@@ -91,6 +95,7 @@ record Played(
         err,
         program,
         value,
+        sample,
         shared);
   }
 
@@ -109,6 +114,7 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
         shared);
   }
 
@@ -127,6 +133,7 @@ record Played(
         err,
         value,
         elapsed,
+        sample,
         shared);
   }
 
@@ -144,6 +151,7 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
         shared);
   }
 
@@ -161,6 +169,7 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
         shared);
   }
 
@@ -178,6 +187,7 @@ record Played(
         value,
         program,
         elapsed,
+        sample,
         shared);
   }
 
@@ -195,6 +205,31 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
+        shared);
+  }
+
+  /** The child itself had so much of what RLIMIT_DATA and RLIMIT_AS count when it was looked at. */
+  Played sampled(long data, long address) {
+    return sampled(
+        new MemorySample(CHILD, "worker", data, address, 1 << 20, Duration.ofMillis(15)));
+  }
+
+  Played sampled(MemorySample value) {
+    return new Played(
+        status,
+        ending,
+        limit,
+        witness,
+        cgroups,
+        log,
+        preemption,
+        peak,
+        out,
+        err,
+        program,
+        elapsed,
+        Optional.of(value),
         shared);
   }
 
@@ -213,6 +248,7 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
         Set.of(tails));
   }
 
@@ -249,6 +285,7 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
         shared);
   }
 
@@ -301,6 +338,7 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
         shared);
   }
 
@@ -319,6 +357,7 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
         shared);
   }
 
@@ -337,6 +376,7 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
         shared);
   }
 
@@ -355,6 +395,7 @@ record Played(
         err,
         program,
         elapsed,
+        sample,
         shared);
   }
 
@@ -382,6 +423,7 @@ record Played(
         limit.isEmpty() ? Map.of() : Map.of(protection, ProtectionState.active(limit)),
         Optional.of(new ResourceUsage(Duration.ZERO, Duration.ZERO, peak)),
         witness,
+        sample,
         cgroups,
         log,
         preemption,

@@ -28,6 +28,7 @@ final class LaunchOptionsTest {
     assertThat(DEFAULTS.memoryListener()).isEmpty();
     assertThat(DEFAULTS.retryable()).isFalse();
     assertThat(DEFAULTS.budget()).isEmpty();
+    assertThat(DEFAULTS.hangGrace()).isEmpty();
   }
 
   @Test
@@ -39,11 +40,13 @@ final class LaunchOptionsTest {
             .withRetryable(true)
             .withBudget(source, Duration.ZERO)
             .withMemoryListener(listener)
+            .withHangGrace(Duration.ofMillis(2))
             .withTimeout(Duration.ofMillis(1))
             .withGrace(Duration.ZERO)
             .withGroup(ProcessGroup.NEW_SESSION)
             .withDieWithParent(true);
     assertThat(all.timeout()).contains(Duration.ofMillis(1));
+    assertThat(all.hangGrace()).contains(Duration.ofMillis(2));
     assertThat(all.grace()).isZero();
     assertThat(all.group()).isEqualTo(ProcessGroup.NEW_SESSION);
     assertThat(all.dieWithParent()).isTrue();
@@ -59,6 +62,14 @@ final class LaunchOptionsTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> DEFAULTS.withTimeout(timeout))
         .withMessageContaining("timeout " + timeout + " is not positive");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"PT0S", "PT-1S"})
+  void refusesAGraceForHangsThatIsNotPositive(Duration grace) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> DEFAULTS.withHangGrace(grace))
+        .withMessageContaining("hang grace " + grace + " is not positive");
   }
 
   @Test

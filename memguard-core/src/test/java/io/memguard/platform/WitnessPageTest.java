@@ -21,6 +21,10 @@ final class WitnessPageTest {
   private static final String REFUSED =
       "import resource as r\nr.setrlimit(r.RLIMIT_DATA, (1 << 27, 1 << 27))\nbytearray(1 << 30)";
 
+  private static final String NO_THREAD =
+      "import resource as r, threading as t\nr.setrlimit(r.RLIMIT_DATA, (1 << 27, 1 << 27))\n"
+          + "t.stack_size(1 << 28)\nt.Thread(target=print).start()";
+
   @Test
   void aRefusedChildWritesIntoItsSlot() throws Exception {
     try (WitnessPage page = WitnessPage.create()) {
@@ -167,11 +171,13 @@ final class WitnessPageTest {
     try (WitnessPage page = WitnessPage.create()) {
       WitnessPage.Slot first = page.acquire().orElseThrow();
       refuseTo(first.address());
-      assertThat(first.refusals()).isEqualTo(1);
+      assertThat(first.isQuiet()).isFalse();
+      assertThat(first.readNow().orElseThrow().refusals()).isEqualTo(1);
       first.release();
-      assertThat(first.refusals()).isZero();
+      assertThat(first.readNow()).isEmpty();
       refuseTo(nextOfTheSamePlace(page, first.address()).address());
-      assertThat(first.refusals()).isZero();
+      assertThat(first.readNow()).isEmpty();
+      assertThat(first.isQuiet()).isFalse();
     }
   }
 
@@ -191,8 +197,25 @@ final class WitnessPageTest {
     }
   }
 
+  @Test
+  void whoIsWatchedAndRefusedNothingIsQuiet() throws Exception {
+    try (WitnessPage page = WitnessPage.create()) {
+      WitnessPage.Slot slot = page.acquire().orElseThrow();
+      assertThat(slot.isQuiet()).isFalse();
+      run(slot.address(), "import os; os.waitpid(os.fork(), 0); os._exit(1)");
+      assertThat(slot.isQuiet()).isTrue();
+      run(slot.address(), NO_THREAD);
+      assertThat(slot.isQuiet()).isFalse();
+      assertThat(slot.read().refusals()).isZero();
+    }
+  }
+
   private static void refuseTo(String address) throws Exception {
-    ProcessBuilder python = Children.python(REFUSED);
+    run(address, REFUSED);
+  }
+
+  private static void run(String address, String program) throws Exception {
+    ProcessBuilder python = Children.python(program);
     python.environment().put("LD_PRELOAD", NativeFiles.locate().witness().toString());
     python.environment().put(WitnessPage.VARIABLE, address);
     assertThat(python.start().waitFor()).isEqualTo(1);

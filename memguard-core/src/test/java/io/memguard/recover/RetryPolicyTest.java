@@ -492,6 +492,7 @@ final class RetryPolicyTest {
         inForce,
         Optional.empty(),
         Optional.empty(),
+        Optional.empty(),
         cgroups,
         Optional.empty(),
         preemption,

@@ -1,6 +1,8 @@
 package io.memguard.platform.procfs;
 
+import io.memguard.outcome.MemorySample;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** One process of a tree, with what was last read about it. */
@@ -16,6 +18,12 @@ final class Member {
   private List<HeldFile> held = List.of();
   private long heldAt;
   private long shmemThen;
+
+  /** What was last read of its peaks, and the size that it had then. */
+  private Optional<MemorySample> peaks = Optional.empty();
+
+  private long vsizeThen;
+  private long rssThen;
 
   /**
    * Notes a process.
@@ -65,6 +73,19 @@ final class Member {
     held = files;
     heldAt = now;
     shmemThen = shmem;
+  }
+
+  /**
+   * Returns what it has had of its memory, or empty if that cannot be read. As long as its size is
+   * the same, nothing is read again.
+   */
+  Optional<MemorySample> peaks(ProcFiles files) {
+    if (peaks.isEmpty() || stat.vsize() != vsizeThen || stat.rss() != rssThen) {
+      vsizeThen = stat.vsize();
+      rssThen = stat.rss();
+      peaks = Peaks.read(pid, files.text(files.name(directory + "/status")).orElse(""));
+    }
+    return peaks;
   }
 
   /**

@@ -8,18 +8,31 @@ import org.jspecify.annotations.Nullable;
  * @param state the letter ps(1) shows
  * @param ppid the parent's pid, 0 if that is outside of our pid namespace
  * @param flags the kernel's {@code PF_…}
+ * @param cpuTicks what it has had of CPUs, in hundredths of a second, with the children that it has
+ *     waited for
  * @param threads how many threads have not ended, and the first one even then
  * @param start when it was started, in clock ticks; with the pid, it names a process
  * @param vsize its address space, in bytes
  * @param rss its resident pages; 0 once its first thread has ended
  */
 record ProcessStat(
-    char state, long ppid, long flags, long threads, long start, long vsize, long rss) {
+    char state,
+    long ppid,
+    long flags,
+    long cpuTicks,
+    long threads,
+    long start,
+    long vsize,
+    long rss) {
   /** It was forked and has not called exec: {@code PF_FORKNOEXEC} of the kernel's sched.h. */
   private static final long FORKED = 0x40;
 
   private static final int PPID = 4;
   private static final int FLAGS = 9;
+  private static final int UTIME = 14;
+  private static final int STIME = 15;
+  private static final int CUTIME = 16;
+  private static final int CSTIME = 17;
   private static final int THREADS = 20;
   private static final int START = 22;
   private static final int VSIZE = 23;
@@ -48,6 +61,7 @@ record ProcessStat(
             state,
             fields[PPID],
             fields[FLAGS],
+            fields[UTIME] + fields[STIME] + fields[CUTIME] + fields[CSTIME],
             fields[THREADS],
             fields[START],
             fields[VSIZE],
@@ -79,12 +93,17 @@ record ProcessStat(
 
   /** Returns the same process with the memory that one of its threads shows. */
   ProcessStat withMemoryOf(ProcessStat thread) {
-    return new ProcessStat(state, ppid, flags, threads, start, thread.vsize, thread.rss);
+    return new ProcessStat(state, ppid, flags, cpuTicks, threads, start, thread.vsize, thread.rss);
   }
 
   /** Tells whether it was forked and has not called exec since. */
   boolean isForked() {
     return (flags & FORKED) != 0;
+  }
+
+  /** Tells whether somebody has stopped it: a signal, or who traces it. */
+  boolean isStopped() {
+    return state == 'T' || state == 't';
   }
 
   /** Tells whether it cannot be interrupted, as whoever waits for a vfork'd child. */

@@ -1,11 +1,13 @@
 package io.memguard.platform.procfs;
 
+import io.memguard.outcome.MemorySample;
 import io.memguard.platform.Linux;
 import io.memguard.platform.ThreadCpuTime;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
@@ -195,6 +197,27 @@ public final class ProcessTrees implements AutoCloseable {
      */
     public Reading measure(long enough) {
       return memory.measure(processes, enough);
+    }
+
+    /**
+     * Reads what two of it have had of their memory: the first one it had at the last look, and the
+     * one with the largest resident set.
+     */
+    public List<MemorySample> peaks() {
+      List<MemorySample> found = new ArrayList<>(2);
+      Optional<Member> first = processes.stream().findFirst();
+      Optional<Member> largest =
+          processes.stream().max(Comparator.comparingLong(member -> member.stat().rss()));
+      first.flatMap(member -> member.peaks(files)).ifPresent(found::add);
+      if (!largest.equals(first)) {
+        largest.flatMap(member -> member.peaks(files)).ifPresent(found::add);
+      }
+      return found;
+    }
+
+    /** Reads what the processes that it had at the last look have done since they were started. */
+    public Activity activity() {
+      return Activity.of(processes, files);
     }
   }
 

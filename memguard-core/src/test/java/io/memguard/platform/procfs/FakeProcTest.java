@@ -2,6 +2,7 @@ package io.memguard.platform.procfs;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.outcome.MemorySample;
 import io.memguard.platform.procfs.ProcessTrees.Reading;
 import io.memguard.platform.procfs.ProcessTrees.Source;
 import io.memguard.platform.procfs.ProcessTrees.Tree;
@@ -10,9 +11,12 @@ import java.io.UncheckedIOException;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
@@ -451,5 +455,84 @@ final class FakeProcTest {
     lookLater();
     assertThat(tree.measure(Long.MAX_VALUE))
         .isEqualTo(new Reading((9864 + 20484 + 8192) * 1024L, 1, Source.STAT, true));
+  }
+
+  private void status(long pid, String name, long dataKib) throws IOException {
+    Files.writeString(
+        proc.resolve(pid + "/status"),
+        "Name:\t%s\nVmPeak:\t 5000 kB\nVmHWM:\t 700 kB\nVmData:\t %d kB\n"
+            .formatted(name, dataKib));
+  }
+
+  @Test
+  void whatTheFirstAndTheLargestHaveHadIsRead() throws Exception {
+    process(101, ROOT, 1001, 30);
+    process(102, ROOT, 1001, 20);
+    status(ROOT, "sh", 100);
+    status(101, "a: b", 3000);
+    status(102, "c", 9000);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    rest();
+    assertThat(tree.peaks())
+        .containsExactly(
+            new MemorySample(ROOT, "sh", 100 << 10, 5000 << 10, 700 << 10, Duration.ZERO),
+            new MemorySample(101, "a: b", 3000 << 10, 5000 << 10, 700 << 10, Duration.ZERO));
+    status(101, "a: b", 4000);
+    assertThat(tree.peaks().get(1).dataBytes()).isEqualTo(3000 << 10); // its size is the same
+    process(101, ROOT, 1001, 31);
+    lookLater();
+    assertThat(tree.peaks().get(1).dataBytes()).isEqualTo(4000 << 10);
+  }
+
+  @Test
+  void whoShowsNoMemoryHasNoPeaks() throws Exception {
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    assertThat(tree.peaks()).isEmpty();
+    Files.writeString(proc.resolve(ROOT + "/status"), "Name:\tzombie\nState:\tZ\n");
+    process(ROOT, JVM, 1000, 11);
+    lookLater();
+    assertThat(tree.peaks()).isEmpty();
+  }
+
+  @Test
+  void whatATreeHasDoneIsAddedUp() throws Exception {
+    process(101, ROOT, 1001, 10);
+    io(ROOT, 1000);
+    io(101, 20);
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    rest();
+    // the fields of stat in process() are all 9, also the four of CPU time: in ticks of 10 ms
+    assertThat(tree.activity())
+        .isEqualTo(
+            new Activity(
+                Map.of(ROOT, 1000L, 101L, 1001L),
+                2 * 4 * 9 * 10_000_000L,
+                OptionalLong.of(1000 + 20 + 2 * (2 + 3 + 4)),
+                false));
+    Files.delete(proc.resolve("101/io"));
+    assertThat(tree.activity().io()).isEmpty();
+  }
+
+  @Test
+  void whoIsStoppedOrWaitsForADiskIsHeld() throws Exception {
+    Tree tree = trees.follow(ROOT, Optional.empty());
+    for (String state : List.of("T", "t", "D")) {
+      process(ROOT, JVM, 1000, 10);
+      Path stat = proc.resolve(ROOT + "/stat");
+      Files.writeString(stat, Files.readString(stat).replace("(b) S", "(b) " + state));
+      lookLater();
+      assertThat(tree.activity().held()).as(state).isTrue();
+    }
+    process(ROOT, JVM, 1000, 10);
+    lookLater();
+    assertThat(tree.activity().held()).isFalse();
+  }
+
+  private void io(long pid, long read) throws IOException {
+    Files.writeString(
+        proc.resolve(pid + "/io"),
+        "rchar: %d\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 4096\nwrite_bytes: 4096\n"
+                .formatted(read)
+            + "cancelled_write_bytes: 0\n");
   }
 }
