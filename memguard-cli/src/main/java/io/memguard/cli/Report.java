@@ -5,6 +5,7 @@ import io.memguard.launch.LaunchException;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Evidence;
+import io.memguard.outcome.MemorySample;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.Refusal;
@@ -28,6 +29,10 @@ import org.jspecify.annotations.Nullable;
  *     {@code cancelled} or {@code launch-failed}
  * @param limitBytes the limit it ran into, or the one it had
  * @param treeLimitBytes what it and its descendants may use together
+ * @param hung whether memguard ended it because it did nothing any more after it was refused
+ *     memory; absent unless it ran out of memory
+ * @param sample what it had of its memory when it was last looked at; absent where a witness
+ *     watched
  * @param preemption why memguard ended it for its memory
  * @param step the step of the launch that failed
  * @param errno the kernel's reason for that
@@ -46,8 +51,10 @@ record Report(
     @Nullable Long refusedBytes,
     @Nullable Long suggestedLimitBytes,
     @Nullable String confidence,
+    @Nullable Boolean hung,
     String explanation,
     @Nullable List<Refused> refusals,
+    @Nullable Sample sample,
     @Nullable Preempted preemption,
     @Nullable Map<String, String> protections,
     @Nullable String step,
@@ -78,6 +85,32 @@ record Report(
           reading.treeBytes(),
           reading.processes(),
           reading.source().label());
+    }
+  }
+
+  /**
+   * The last sample.
+   *
+   * @param pid the process that was nearest to its limit
+   * @param dataBytes what RLIMIT_DATA counts
+   * @param peakAddressBytes what RLIMIT_AS counts
+   * @param ageMillis how long before the end it was taken
+   */
+  record Sample(
+      long pid,
+      String name,
+      long dataBytes,
+      long peakAddressBytes,
+      long peakRssBytes,
+      long ageMillis) {
+    static Sample of(MemorySample sample) {
+      return new Sample(
+          sample.pid(),
+          sample.name(),
+          sample.dataBytes(),
+          sample.peakAddressBytes(),
+          sample.peakRssBytes(),
+          sample.age().toMillis());
     }
   }
 
@@ -181,7 +214,9 @@ record Report(
         null,
         null,
         null,
+        null,
         explanation,
+        null,
         null,
         null,
         null,
@@ -209,8 +244,10 @@ record Report(
                 .orElse(OptionalLong.empty())),
         orNull(memory.map(Outcome.OutOfMemory::suggestedLimitBytes).orElse(OptionalLong.empty())),
         memory.map(ran -> ran.confidence().label()).orElse(null),
+        memory.map(Outcome.OutOfMemory::hung).orElse(null),
         outcome.explanation(),
         refusals(evidence),
+        evidence.sample().map(Sample::of).orElse(null),
         evidence.preemption().map(Preempted::of).orElse(null),
         labelled(evidence.protections()),
         null,
@@ -242,8 +279,10 @@ record Report(
         refusedBytes,
         suggestedLimitBytes,
         confidence,
+        hung,
         explanation,
         refusals,
+        sample,
         preemption,
         protections,
         step,

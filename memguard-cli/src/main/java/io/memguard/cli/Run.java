@@ -12,6 +12,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Outcome;
 import io.memguard.platform.OrphanReaper;
+import io.memguard.platform.StandardInput;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -43,6 +44,7 @@ final class Run {
   private final Consumer<String> people;
   private final @Nullable ReportFile reportFile;
   private final ProcessBuilder job;
+  private final LaunchOptions options;
   private final Signals signals = Signals.install(); // before anything is started
   private final List<Outcome> ended = new ArrayList<>();
 
@@ -53,6 +55,14 @@ final class Run {
     this.job = new ProcessBuilder(request.command());
     StandardStreams.passTo(job);
     job.environment().remove(Signals.RESERVED_VARIABLE);
+    this.options = whereNobodyFeedsIt(request.options());
+  }
+
+  /** Where somebody may still give it something to do, it does not hang if it waits for that. */
+  private LaunchOptions whereNobodyFeedsIt(LaunchOptions asked) {
+    return asked.hangGrace().isPresent() || StandardInput.canBeFed(job.redirectInput())
+        ? asked
+        : asked.withHangGrace(LaunchOptions.HANG_GRACE);
   }
 
   /** Returns the exit status. */
@@ -105,7 +115,7 @@ final class Run {
 
   private Outcome attempt(MemoryGuard guard, MemoryLimits limits, OrphanReaper reaper)
       throws LaunchException {
-    GuardedProcess process = reaper.sparing(() -> guard.start(job, limits, request.options()));
+    GuardedProcess process = reaper.sparing(() -> guard.start(job, limits, options));
     signals.to(process.pid());
     tellInactive(process);
     return process.outcome().join();

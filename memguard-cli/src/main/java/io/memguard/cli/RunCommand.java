@@ -124,6 +124,16 @@ final class RunCommand implements Callable<Integer> {
   private Duration grace = LaunchOptions.defaults().grace();
 
   @Option(
+      names = "--hang-grace",
+      paramLabel = "D",
+      converter = TimeOrNever.class,
+      description =
+          "End it, and all that descends from it, if it was refused memory and then does nothing for"
+              + " this time: no CPU, no I/O, no process more or less. never: leave it alone."
+              + " Default: 30s, and never if its stdin is a terminal or a pipe.")
+  private @Nullable Duration hangGrace;
+
+  @Option(
       names = "--report",
       paramLabel = "FILE",
       description = "Write a JSON object that tells how it ended.")
@@ -355,6 +365,12 @@ final class RunCommand implements Callable<Integer> {
 
   private LaunchOptions options() {
     LaunchOptions options = LaunchOptions.defaults().withGrace(grace);
+    if (hangGrace != null) {
+      if (hangGrace.isZero()) {
+        throw wrong("--hang-grace 0 leaves no time; never is for never");
+      }
+      options = options.withHangGrace(hangGrace);
+    }
     if (timeout == null) {
       return options;
     }
@@ -406,6 +422,13 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public Duration read(String text) {
       return Durations.parse(text);
+    }
+  }
+
+  private static final class TimeOrNever implements Reader<Duration> {
+    @Override
+    public Duration read(String text) {
+      return text.equals("never") ? LaunchOptions.NEVER : Durations.parse(text);
     }
   }
 

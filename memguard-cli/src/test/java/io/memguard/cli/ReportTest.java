@@ -37,6 +37,8 @@ class ReportTest {
         "refusedBytes",
         "suggestedLimitBytes",
         "refusals",
+        "hung",
+        "sample",
         "confidence");
     assertThat(report.get("attempts")).hasSize(1);
     assertThat(report.get("attempts").get(0).get("exitCode").asInt()).isEqualTo(3);
@@ -110,6 +112,42 @@ class ReportTest {
     assertThat(report.get("exitCode").asInt()).isZero();
     assertThat(report.get("refusedBytes").asLong()).isBetween(100L << 20, 101L << 20);
     assertAbsent(report, "cause", "confidence", "suggestedLimitBytes");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"native", "portable"})
+  void hung(String engine) throws Exception {
+    String job = "import time\ntry: bytearray(100 << 20)\nexcept MemoryError: time.sleep(1000)";
+    JsonNode report =
+        report(engine, 137, "run", "--memory=64MiB", "--hang-grace=500ms", "python3", "-c", job);
+
+    assertThat(report.get("outcome").asText()).isEqualTo("out-of-memory");
+    assertThat(report.get("cause").asText()).isEqualTo("allocation-denied");
+    assertThat(report.get("confidence").asText()).isEqualTo("certain");
+    assertThat(report.get("hung").asBoolean()).isTrue();
+    assertThat(report.get("signal").asText()).isEqualTo("SIGTERM");
+    assertThat(report.get("refusedBytes").asLong()).isBetween(100L << 20, 101L << 20);
+    assertAbsent(report, "sample");
+  }
+
+  @Test
+  void sampled() throws Exception {
+    String job =
+        "import os, mmap, time; held = mmap.mmap(-1, 240 << 20, mmap.MAP_PRIVATE);"
+            + " time.sleep(2); os._exit(3)"; // it is looked at after 20 ms
+    JsonNode report =
+        report("native", 137, "run", "--memory=256MiB", "--witness=off", "python3", "-c", job);
+
+    assertThat(report.get("cause").asText()).isEqualTo("allocation-denied");
+    assertThat(report.get("confidence").asText()).isEqualTo("possible");
+    assertThat(report.get("hung").asBoolean()).isFalse();
+    JsonNode sample = report.get("sample");
+    assertThat(sample.get("name").asText()).startsWith("python");
+    assertThat(sample.get("pid").asLong()).isPositive();
+    assertThat(sample.get("dataBytes").asLong()).isBetween(240L << 20, 256L << 20);
+    assertThat(sample.get("peakAddressBytes").asLong()).isGreaterThan(240L << 20);
+    assertThat(sample.get("peakRssBytes").asLong()).isBetween(1L << 20, 62L << 20);
+    assertThat(sample.get("ageMillis").asLong()).isBetween(0L, 60_000L);
   }
 
   @Test

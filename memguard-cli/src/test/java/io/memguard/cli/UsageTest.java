@@ -41,6 +41,8 @@ class UsageTest {
         "--memory 1G --max-memory 2G       | --max-memory has no effect without --retries",
         "--memory 2G --retries 1 --max-memory 1G | is below the first limit, 2GiB",
         "--timeout 0                       | --timeout 0 leaves no time",
+        "--hang-grace 0                    | --hang-grace 0 leaves no time",
+        "--hang-grace 5x                   | \"5x\" is not a duration",
         "--timeout 5x                      | \"5x\" is not a duration",
         "--timeout 40000d                  | \"40000d\" is too long",
         "--grace=-1s                       | \"-1s\" is not a duration",
