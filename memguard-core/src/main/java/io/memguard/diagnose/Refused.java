@@ -46,7 +46,9 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
         .flatMap(record -> in(record, evidence, saidSo))
         .map(
             it ->
-                (it.doubt().isNotOfOurs() ? Optional.<Outcome>empty() : startUp.refused(it.bytes()))
+                (it.doubt().isNotOfOurs()
+                        ? Optional.<Outcome>empty()
+                        : startUp.refused(it.bytes(), it.more(evidence)))
                     .orElseGet(() -> it.denied(evidence, false)));
   }
 
@@ -118,6 +120,10 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
     return new Refused(Optional.of(process), what, OptionalLong.of(stack), doubt);
   }
 
+  private OptionalLong more(Evidence evidence) {
+    return Suggestion.after(evidence, process, bytes);
+  }
+
   /** Names a descendant; the child itself, or what it was before it became another, is "it". */
   private Outcome denied(Evidence evidence, boolean hung) {
     Optional<WitnessedProcess> another = process.filter(it -> it.pid() != evidence.pid());
@@ -137,7 +143,7 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
         Cause.ALLOCATION_DENIED,
         isDoubted(hung) ? Confidence.PROBABLE : Confidence.CERTAIN,
         bytes,
-        wouldHelp() ? Suggestion.after(evidence, bytes) : OptionalLong.empty(),
+        wouldHelp() ? more(evidence) : OptionalLong.empty(),
         hung,
         explanation,
         evidence);

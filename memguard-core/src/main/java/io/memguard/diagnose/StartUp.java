@@ -52,7 +52,7 @@ final class StartUp {
    * under which its program is known not to. Alone the second is not certain, since versions
    * differ; nor is the first where others may have said it.
    */
-  Optional<Outcome> refused(OptionalLong bytes) {
+  Optional<Outcome> refused(OptionalLong bytes, OptionalLong more) {
     if (evidence.rlimitBytes().isEmpty()) {
       return Optional.empty();
     }
@@ -62,9 +62,11 @@ final class StartUp {
         said.filter(match -> match.proven() || match.rule().programs().isEmpty()).isPresent();
     boolean own = said.filter(Match::own).isPresent();
     if ((own && below) || (clear && itself)) {
-      return Optional.of(verdict(Confidence.CERTAIN, bytes));
+      return Optional.of(verdict(Confidence.CERTAIN, bytes, more));
     }
-    return below || clear ? Optional.of(verdict(Confidence.PROBABLE, bytes)) : Optional.empty();
+    return below || clear
+        ? Optional.of(verdict(Confidence.PROBABLE, bytes, more))
+        : Optional.empty();
   }
 
   /**
@@ -88,11 +90,9 @@ final class StartUp {
     boolean small = evidence.rlimitBytes().getAsLong() < startsUnder.orElse(SMALL);
     if (said.isPresent()) {
       Confidence most = said.get().most();
-      return Optional.of(verdict(small ? most : Confidence.POSSIBLE, OptionalLong.empty()));
+      return Optional.of(unseen(small ? most : Confidence.POSSIBLE));
     }
-    return small && diedLoading()
-        ? Optional.of(verdict(Confidence.POSSIBLE, OptionalLong.empty()))
-        : Optional.empty();
+    return small && diedLoading() ? Optional.of(unseen(Confidence.POSSIBLE)) : Optional.empty();
   }
 
   private boolean diedLoading() {
@@ -102,7 +102,12 @@ final class StartUp {
         : evidence.status().exitValue() == CANNOT_EXECUTE;
   }
 
-  private Outcome verdict(Confidence confidence, OptionalLong refused) {
+  private Outcome unseen(Confidence confidence) {
+    OptionalLong unknown = OptionalLong.empty();
+    return verdict(confidence, unknown, Suggestion.after(evidence, unknown));
+  }
+
+  private Outcome verdict(Confidence confidence, OptionalLong refused, OptionalLong more) {
     String explanation =
         "It could not start"
             + Armed.under(evidence)
@@ -120,7 +125,7 @@ final class StartUp {
         Cause.LIMIT_TOO_LOW,
         confidence,
         refused,
-        Suggestion.toStart(evidence, refused, startsUnder),
+        Suggestion.toStart(more, startsUnder),
         false,
         explanation,
         evidence);
