@@ -109,6 +109,15 @@ public final class GuardedProcess extends Process {
   }
 
   /**
+   * Returns what its runtime was told of its limit, as {@code Evidence.tuning} has it.
+   *
+   * @return values by name; empty if it was told nothing
+   */
+  public Map<String, String> tuning() {
+    return postmortem.tuning();
+  }
+
+  /**
    * Returns what is really in force for this process, and why something is not.
    *
    * @return each protection that was not switched off

@@ -4,6 +4,7 @@ import io.memguard.diagnose.Catalogue;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.LaunchStep;
 import io.memguard.launch.engine.LaunchPlan;
+import io.memguard.limits.EffectiveLimit;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
@@ -398,7 +399,8 @@ public final class MemoryGuard implements AutoCloseable {
 
   private Started begin(LaunchPlan asked, Reservation memory, boolean unread)
       throws LaunchException {
-    LaunchPlan plan = asked.limitedTo(enforcement.applicable(asked.limits()));
+    Tuning.Tuned tuned = tuned(asked.limitedTo(enforcement.applicable(asked.limits())));
+    LaunchPlan plan = tuned.plan();
     Postmortem.Files files = Postmortem.Files.of(plan);
     long began = System.nanoTime();
     Postmortem.Kernel kernel = Postmortem.Kernel.before(counters, victims);
@@ -422,7 +424,17 @@ public final class MemoryGuard implements AutoCloseable {
       listening = listen(plan, lease, child);
       Postmortem postmortem =
           new Postmortem(
-              asked, preload, lease, inForce, listening, child, files, kernel, catalogue, began);
+              asked,
+              preload,
+              lease,
+              inForce,
+              listening,
+              child,
+              files,
+              kernel,
+              catalogue,
+              tuned.set(),
+              began);
       GuardedProcess process = new GuardedProcess(child, postmortem, asked.limits(), memory);
       return new Started(process, plan, preload, listening, began);
     } catch (LaunchException | RuntimeException | Error e) {
@@ -431,6 +443,18 @@ public final class MemoryGuard implements AutoCloseable {
       lease.release();
       throw e;
     }
+  }
+
+  /** Nobody is told of more than there is around the child. */
+  private Tuning.Tuned tuned(LaunchPlan plan) {
+    return Tuning.tune(
+        plan,
+        () -> witnesses.fileOf(plan),
+        () ->
+            EffectiveLimits.of(machine, search)
+                .max()
+                .map(EffectiveLimit::bytes)
+                .orElse(Long.MAX_VALUE));
   }
 
   /**

@@ -45,6 +45,7 @@ final class Postmortem {
   private final Optional<MemoryEvents.Listening> listening;
   private final Kernel kernel;
   private final Catalogue catalogue;
+  private final Map<String, String> tuning;
   private final Files files;
   private final long began;
   private Ending ending = Ending.ITS_OWN;
@@ -128,6 +129,7 @@ final class Postmortem {
       Files files,
       Kernel kernel,
       Catalogue catalogue,
+      Map<String, String> tuning,
       long began) {
     this.plan = plan;
     this.preload = preload;
@@ -138,6 +140,7 @@ final class Postmortem {
     this.files = files;
     this.kernel = kernel;
     this.catalogue = catalogue;
+    this.tuning = tuning;
     this.began = began;
   }
 
@@ -192,6 +195,11 @@ final class Postmortem {
 
   private synchronized Optional<Preemption> preemption() {
     return preemption;
+  }
+
+  /** Returns what the child's runtime was told of its limit. */
+  Map<String, String> tuning() {
+    return tuning;
   }
 
   /** Returns what is in force, also around the child. */
@@ -318,6 +326,7 @@ final class Postmortem {
             success ? "" : text(child.outputTail(), files.output()),
             success ? "" : text(child.errorTail(), files.error()),
             files.shared(),
+            tuning,
             List.of());
     return Diagnoser.diagnose(evidence, catalogue);
   }

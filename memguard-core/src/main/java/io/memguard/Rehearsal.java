@@ -107,6 +107,7 @@ final class Rehearsal {
             Postmortem.Files.of(plan),
             Postmortem.Kernel.before(counters, OomVictims.unknown()),
             Catalogue.with(List.of()),
+            Map.of(),
             began);
     return new GuardedProcess(idle.child(), postmortem, plan.limits(), Admission.NOTHING);
   }

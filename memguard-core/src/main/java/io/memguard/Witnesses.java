@@ -273,10 +273,15 @@ final class Witnesses implements AutoCloseable {
     if (ProgramFile.isSanitized(plan.environment().getOrDefault(PRELOAD, ""))) {
       return Preload.none("no witness: LD_PRELOAD has a sanitizer, which must come first");
     }
-    ProgramFile file = programs.of(plan.program(), plan.directory());
+    ProgramFile file = fileOf(plan);
     return file.forbidsPreloading()
         ? Preload.none("no witness: " + file.whyUnwatched())
         : take().into(file);
+  }
+
+  /** Returns what the file of the program to be launched says. */
+  ProgramFile fileOf(LaunchPlan plan) {
+    return programs.of(plan.program(), plan.directory());
   }
 
   /** Takes a witness for a child of memguard's own, or none where there are none. */

@@ -67,6 +67,7 @@ class LeafRemovalTest {
               Postmortem.Files.of(plan),
               Postmortem.Kernel.before(counters, OomVictims.unknown()),
               Catalogue.with(List.of()),
+              Map.of(),
               System.nanoTime());
       FutureTask<CompletableFuture<Outcome>> examined =
           new FutureTask<>(() -> postmortem.examine(end));

@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  * @param preemption why memguard ended it for its memory
  * @param step the step of the launch that failed
  * @param errno the kernel's reason for that
+ * @param tuning what its runtime was told of its limit
  * @param refusals the processes that were refused memory, a thread or a process
  * @param attempts every attempt, this one last; absent in the attempts themselves
  */
@@ -57,6 +58,7 @@ record Report(
     @Nullable Sample sample,
     @Nullable Preempted preemption,
     @Nullable Map<String, String> protections,
+    @Nullable Map<String, String> tuning,
     @Nullable String step,
     @Nullable String errno,
     @Nullable List<Report> attempts) {
@@ -250,6 +252,7 @@ record Report(
         evidence.sample().map(Sample::of).orElse(null),
         evidence.preemption().map(Preempted::of).orElse(null),
         labelled(evidence.protections()),
+        evidence.tuning().isEmpty() ? null : evidence.tuning(),
         null,
         null,
         null);
@@ -285,6 +288,7 @@ record Report(
         sample,
         preemption,
         protections,
+        tuning,
         step,
         errno,
         all);

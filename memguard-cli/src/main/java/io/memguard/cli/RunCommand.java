@@ -8,6 +8,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.Requirement;
 import io.memguard.limits.ResourceLimit;
 import io.memguard.limits.Rlimit;
+import io.memguard.limits.RuntimeTuning;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.time.Duration;
@@ -155,6 +156,15 @@ final class RunCommand implements Callable<Integer> {
   private Requirement witness = Requirement.PREFER;
 
   @Option(
+      names = "--tune",
+      paramLabel = "WHAT",
+      converter = Tune.class,
+      description =
+          "Tell its runtime to live within the limit: auto, off, or some of"
+              + " jvm,node,go,dotnet,glibc,thread-stacks. Default: off.")
+  private RuntimeTuning tune = RuntimeTuning.off();
+
+  @Option(
       names = "--tree-watch",
       paramLabel = "WHEN",
       converter = Need.class,
@@ -240,6 +250,9 @@ final class RunCommand implements Callable<Integer> {
     MemoryLimits limits = limits();
     RetryPolicy retry = retry(limits);
     LaunchOptions options = options();
+    if (!tune.equals(RuntimeTuning.off()) && limits.memory().isEmpty()) {
+      throw wrong("--tune has no limit to tell of; give --memory");
+    }
     check(
         oomExitCode >= 0 && oomExitCode <= LARGEST_STATUS,
         "--oom-exit-code",
@@ -364,7 +377,7 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private LaunchOptions options() {
-    LaunchOptions options = LaunchOptions.defaults().withGrace(grace);
+    LaunchOptions options = LaunchOptions.defaults().withGrace(grace).withTuning(tune);
     if (hangGrace != null) {
       if (hangGrace.isZero()) {
         throw wrong("--hang-grace 0 leaves no time; never is for never");
@@ -429,6 +442,13 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public Duration read(String text) {
       return text.equals("never") ? LaunchOptions.NEVER : Durations.parse(text);
+    }
+  }
+
+  private static final class Tune implements Reader<RuntimeTuning> {
+    @Override
+    public RuntimeTuning read(String text) {
+      return RuntimeTuning.parse(text);
     }
   }
 

@@ -42,21 +42,25 @@ final class Spoken {
       return Optional.empty();
     }
     RuntimeRule rule = match.rule();
+    boolean follows = evidence.heapFollowsLimit();
+    OptionalLong unknown = OptionalLong.empty();
     String explanation =
         "The limit that "
             + rule.runtime()
             + " has for itself was reached ("
             + evidence.status()
-            + "); a larger limit of memguard's alone does not help"
-            + (rule.remedy().isEmpty() ? "" : ": " + rule.remedy())
-            + ".";
+            + (follows
+                ? "); it was set after memguard's, and grows with that."
+                : "); a larger limit of memguard's alone does not help"
+                    + (rule.remedy().isEmpty() ? "" : ": " + rule.remedy())
+                    + ".");
     Confidence confidence = watched() && match.proven() ? match.most() : Confidence.POSSIBLE;
     return Optional.of(
         new Outcome.OutOfMemory(
             Cause.RUNTIME_HEAP,
             confidence,
-            OptionalLong.empty(),
-            OptionalLong.empty(),
+            unknown,
+            follows ? Suggestion.after(evidence, unknown) : unknown,
             false,
             explanation,
             evidence));

@@ -10,7 +10,7 @@ import java.util.function.Consumer;
 /**
  * Says how a child lives besides its memory: for how long, in which process group, whether it
  * outlives its parent, who is told what happens to it, which budget its memory is taken from, and
- * when it hangs.
+ * when it hangs, and whether its runtime is told of its limit.
  *
  * @param timeout after which the child and its descendants are ended, or empty for never
  * @param grace how long the tree may take to end itself after SIGTERM before it is sent SIGKILL
@@ -22,6 +22,7 @@ import java.util.function.Consumer;
  * @param budget what its memory is taken from, or empty if that is not counted
  * @param hangGrace how long it may do nothing after it was refused memory, before it is ended;
  *     empty for what {@link #withHangGrace} says
+ * @param tuning which runtimes are told to live within the limit
  */
 public record LaunchOptions(
     Optional<Duration> timeout,
@@ -31,7 +32,8 @@ public record LaunchOptions(
     Optional<Consumer<MemoryEvent>> memoryListener,
     boolean retryable,
     Optional<Budget> budget,
-    Optional<Duration> hangGrace) {
+    Optional<Duration> hangGrace,
+    RuntimeTuning tuning) {
   /** So long that nobody sees the end of it. */
   public static final Duration NEVER = ChronoUnit.FOREVER.getDuration();
 
@@ -47,7 +49,8 @@ public record LaunchOptions(
           Optional.empty(),
           false,
           Optional.empty(),
-          Optional.empty());
+          Optional.empty(),
+          RuntimeTuning.off());
 
   /** Names the process group a child is put into. */
   public enum ProcessGroup {
@@ -95,11 +98,13 @@ public record LaunchOptions(
    * @param budget what its memory is taken from, or empty if that is not counted
    * @param hangGrace how long it may do nothing after it was refused memory, before it is ended;
    *     empty for what {@link #withHangGrace} says
+   * @param tuning which runtimes are told to live within the limit
    * @throws IllegalArgumentException if the time-out or the time for hangs is not positive, or the
    *     grace period is negative
    */
   public LaunchOptions {
     Objects.requireNonNull(group, "group");
+    Objects.requireNonNull(tuning, "tuning");
     timeout
         .filter(t -> t.isNegative() || t.isZero())
         .ifPresent(
@@ -122,7 +127,7 @@ public record LaunchOptions(
 
   /**
    * Returns what holds where nothing is said: no time-out, 5 seconds of grace, the parent's process
-   * group, nobody is told, no budget, and for hangs what {@link #withHangGrace} says.
+   * group, nobody is told, no budget, no tuning, and for hangs what {@link #withHangGrace} says.
    *
    * @return the defaults
    */
@@ -145,7 +150,7 @@ public record LaunchOptions(
         memoryListener,
         retryable,
         budget,
-        hangGrace);
+        hangGrace, tuning);
   }
 
   /**
@@ -156,7 +161,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withGrace(Duration value) {
     return new LaunchOptions(
-        timeout, value, group, dieWithParent, memoryListener, retryable, budget, hangGrace);
+        timeout, value, group, dieWithParent, memoryListener, retryable, budget, hangGrace, tuning);
   }
 
   /**
@@ -167,7 +172,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withGroup(ProcessGroup value) {
     return new LaunchOptions(
-        timeout, grace, value, dieWithParent, memoryListener, retryable, budget, hangGrace);
+        timeout, grace, value, dieWithParent, memoryListener, retryable, budget, hangGrace, tuning);
   }
 
   /**
@@ -179,7 +184,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withDieWithParent(boolean value) {
     return new LaunchOptions(
-        timeout, grace, group, value, memoryListener, retryable, budget, hangGrace);
+        timeout, grace, group, value, memoryListener, retryable, budget, hangGrace, tuning);
   }
 
   /**
@@ -199,7 +204,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withMemoryListener(Consumer<MemoryEvent> value) {
     return new LaunchOptions(
-        timeout, grace, group, dieWithParent, Optional.of(value), retryable, budget, hangGrace);
+        timeout, grace, group, dieWithParent, Optional.of(value), retryable, budget, hangGrace, tuning);
   }
 
   /**
@@ -212,7 +217,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withRetryable(boolean value) {
     return new LaunchOptions(
-        timeout, grace, group, dieWithParent, memoryListener, value, budget, hangGrace);
+        timeout, grace, group, dieWithParent, memoryListener, value, budget, hangGrace, tuning);
   }
 
   /**
@@ -251,7 +256,7 @@ public record LaunchOptions(
         memoryListener,
         retryable,
         Optional.of(new Budget(source, atMost)),
-        hangGrace);
+        hangGrace, tuning);
   }
 
   /**
@@ -281,6 +286,18 @@ public record LaunchOptions(
         memoryListener,
         retryable,
         budget,
-        Optional.of(value));
+        Optional.of(value),
+        tuning);
+  }
+
+  /**
+   * Has runtimes told to live within the child's limit, anew for each attempt.
+   *
+   * @param value which ones
+   * @return the new options
+   */
+  public LaunchOptions withTuning(RuntimeTuning value) {
+    return new LaunchOptions(
+        timeout, grace, group, dieWithParent, memoryListener, retryable, budget, hangGrace, value);
   }
 }

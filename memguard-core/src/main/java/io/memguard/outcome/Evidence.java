@@ -5,12 +5,15 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.ResourceLimit;
 import io.memguard.limits.Rlimit;
+import io.memguard.limits.RuntimeTuning.Target;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.LongStream;
 
 /**
@@ -40,6 +43,8 @@ import java.util.stream.LongStream;
  * @param errorTail the same for stderr, up to 32 KiB
  * @param sharedTails in which of the two others may have written as well: files that it was to
  *     append to, or has inherited
+ * @param tuning what its runtime was told of its limit, by name: variables, and {@code
+ *     RLIMIT_STACK} for a stack; empty if it was told nothing
  * @param earlierAttempts how the attempts before this one ended, oldest first; empty without a
  *     retry
  */
@@ -62,6 +67,7 @@ public record Evidence(
     String outputTail,
     String errorTail,
     Set<Tail> sharedTails,
+    Map<String, String> tuning,
     List<Outcome> earlierAttempts) {
 
   /** Names who ended a child. */
@@ -113,12 +119,15 @@ public record Evidence(
    * @param errorTail the same for stderr, up to 32 KiB
    * @param sharedTails in which of the two others may have written as well: files that it was to
    *     append to, or has inherited
+   * @param tuning what its runtime was told of its limit, by name: variables, and {@code
+   *     RLIMIT_STACK} for a stack; empty if it was told nothing
    * @param earlierAttempts how the attempts before this one ended, oldest first; empty without a
    *     retry
    */
   public Evidence {
     protections = Map.copyOf(protections);
     sharedTails = Set.copyOf(sharedTails);
+    tuning = Collections.unmodifiableMap(new TreeMap<>(tuning));
     earlierAttempts = List.copyOf(earlierAttempts);
   }
 
@@ -152,6 +161,17 @@ public record Evidence(
   public boolean active(Protection protection) {
     ProtectionState state = protections.get(protection);
     return state != null && state.active();
+  }
+
+  /**
+   * Tells whether the heap of the child's runtime was given a size that follows from the limit: it
+   * is larger where that is.
+   *
+   * @return true if it was
+   */
+  public boolean heapFollowsLimit() {
+    return Stream.of(Target.values())
+        .anyMatch(target -> target.sizesHeap() && tuning.containsKey(target.variable()));
   }
 
   /**
@@ -215,6 +235,7 @@ public record Evidence(
         outputTail,
         errorTail,
         sharedTails,
+        tuning,
         earlier);
   }
 }

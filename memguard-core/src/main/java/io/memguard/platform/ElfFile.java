@@ -17,8 +17,9 @@ import java.util.Optional;
  *
  * @param hasInterpreter whether a dynamic loader is asked for
  * @param needed the libraries that it is linked with
+ * @param isGo whether it has the note that Go's linker leaves, which strip(1) keeps
  */
-record ElfFile(boolean hasInterpreter, List<String> needed) {
+record ElfFile(boolean hasInterpreter, List<String> needed, boolean isGo) {
   private static final byte[] MAGIC = {0x7f, 'E', 'L', 'F'};
 
   // Places in the file's header, and what they hold.
@@ -33,8 +34,15 @@ record ElfFile(boolean hasInterpreter, List<String> needed) {
   private static final int LOAD = 1;
   private static final int DYNAMIC = 2;
   private static final int INTERPRETER = 3;
+  private static final int NOTE = 4;
   private static final int NEEDED = 1;
   private static final int STRINGS = 5;
+
+  /** The owner of the note with Go's build ID, and the note's kind. */
+  private static final String GO = "Go\0\0";
+
+  private static final int GO_BUILD_ID = 4;
+  private static final int NOTE_HEADER_BYTES = 12;
 
   private static final int MOST_BYTES = 1 << 16;
   private static final int LONGEST_NAME = 256;
@@ -81,7 +89,45 @@ record ElfFile(boolean hasInterpreter, List<String> needed) {
     Optional<Segment> dynamic = segments.stream().filter(one -> one.type() == DYNAMIC).findFirst();
     return new ElfFile(
         interpreted,
-        interpreted && dynamic.isPresent() ? needed(file, segments, dynamic.get()) : List.of());
+        interpreted && dynamic.isPresent() ? needed(file, segments, dynamic.get()) : List.of(),
+        isGo(file, segments));
+  }
+
+  private static boolean isGo(RandomAccessFile file, List<Segment> segments) throws IOException {
+    for (Segment segment : segments) {
+      if (segment.type() == NOTE
+          && isGo(readAt(file, segment.offset(), (int) Math.min(segment.size(), MOST_BYTES)))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Each note is a header, its owner's name and its contents, both filled up to four bytes. */
+  private static boolean isGo(ByteBuffer notes) {
+    while (notes.remaining() >= NOTE_HEADER_BYTES) {
+      int nameLength = notes.getInt();
+      int length = notes.getInt();
+      int kind = notes.getInt();
+      long rest = filled(nameLength) + filled(length);
+      if (nameLength < 0 || length < 0 || rest > notes.remaining()) {
+        return false;
+      }
+      if (kind == GO_BUILD_ID && nameLength == GO.length() && startsWith(notes, GO)) {
+        return true;
+      }
+      notes.position(notes.position() + (int) rest);
+    }
+    return false;
+  }
+
+  private static boolean startsWith(ByteBuffer notes, String name) {
+    byte[] start = name.getBytes(StandardCharsets.US_ASCII);
+    return notes.slice(notes.position(), start.length).equals(ByteBuffer.wrap(start));
+  }
+
+  private static long filled(int length) {
+    return (length + 3L) & ~3L;
   }
 
   private static List<String> needed(RandomAccessFile file, List<Segment> segments, Segment dynamic)

@@ -68,13 +68,25 @@ public final class OwnLimits {
   }
 
   private static long hard(int resource) {
+    return values(resource).map(values -> value(values[1])).orElse(ResourceLimit.UNLIMITED);
+  }
+
+  /** Returns what this process has, and its children get, or empty if that is unknown. */
+  public static Optional<ResourceLimit> of(Rlimit limit) {
+    return values(limit.resource())
+        .map(values -> new ResourceLimit(limit, value(values[0]), value(values[1])));
+  }
+
+  /** The soft limit, and the hard one. */
+  private static Optional<String[]> values(int resource) {
     String name = PROC_NAMES.get(resource);
     return read("limits")
         .flatMap(text -> text.lines().filter(line -> line.startsWith(name)).findFirst())
-        .map(line -> line.substring(name.length()).strip().split("\\s+", -1)[1])
-        .filter(value -> !value.equals("unlimited"))
-        .map(Long::parseLong)
-        .orElse(ResourceLimit.UNLIMITED);
+        .map(line -> line.substring(name.length()).strip().split("\\s+", -1));
+  }
+
+  private static long value(String text) {
+    return text.equals("unlimited") ? ResourceLimit.UNLIMITED : Long.parseLong(text);
   }
 
   private static Optional<String> read(String file) {

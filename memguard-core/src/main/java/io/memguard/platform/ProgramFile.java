@@ -15,13 +15,15 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a program's file says, before it is started, of whether something can be preloaded into it.
+ * What a program's file says, before it is started, of whether something can be preloaded into it,
+ * and of what it was written in.
  *
  * @param path the file, or the name that was asked for if it was not found; of a script, its
  *     interpreter
  * @param linkage how it is linked
+ * @param go whether it was written in Go
  */
-public record ProgramFile(String path, Linkage linkage) {
+public record ProgramFile(String path, Linkage linkage, boolean go) {
   /** How a program is linked. */
   public enum Linkage {
     /** By the dynamic loader of this machine. */
@@ -67,11 +69,9 @@ public record ProgramFile(String path, Linkage linkage) {
       String program, @Nullable File directory, String searched, int hops) {
     try {
       Optional<Path> found = find(program, directory, searched);
-      return found.isEmpty()
-          ? new ProgramFile(program, Linkage.UNKNOWN)
-          : read(found.get(), directory, searched, hops);
+      return found.isEmpty() ? unknown(program) : read(found.get(), directory, searched, hops);
     } catch (IOException | RuntimeException unreadable) { // or no program that anybody could start
-      return new ProgramFile(program, Linkage.UNKNOWN);
+      return unknown(program);
     }
   }
 
@@ -83,10 +83,17 @@ public record ProgramFile(String path, Linkage linkage) {
       if (start.remaining() > 2 && start.get(0) == '#' && start.get(1) == '!') {
         Optional<String> interpreter = interpreter(start);
         return hops == 0 || interpreter.isEmpty()
-            ? new ProgramFile(file.toString(), Linkage.UNKNOWN)
+            ? unknown(file.toString())
             : of(interpreter.get(), directory, searched, hops - 1);
       }
-      return new ProgramFile(file.toString(), linkage(file, open, start));
+      if (!ElfFile.isOne(start)) {
+        return unknown(file.toString());
+      }
+      if (!ElfFile.isOfThisMachine(start)) {
+        return new ProgramFile(file.toString(), Linkage.FOREIGN, false);
+      }
+      ElfFile elf = ElfFile.read(open);
+      return new ProgramFile(file.toString(), linkage(file, elf), elf.isGo());
     }
   }
 
@@ -119,15 +126,11 @@ public record ProgramFile(String path, Linkage linkage) {
         : words.stream().filter(word -> !word.isEmpty()).findFirst();
   }
 
-  private static Linkage linkage(Path file, RandomAccessFile open, ByteBuffer start)
-      throws IOException {
-    if (!ElfFile.isOne(start)) {
-      return Linkage.UNKNOWN;
-    }
-    if (!ElfFile.isOfThisMachine(start)) {
-      return Linkage.FOREIGN;
-    }
-    ElfFile elf = ElfFile.read(open);
+  private static ProgramFile unknown(String path) {
+    return new ProgramFile(path, Linkage.UNKNOWN, false);
+  }
+
+  private static Linkage linkage(Path file, ElfFile elf) throws IOException {
     if (!elf.hasInterpreter()) {
       return Linkage.STATIC;
     }

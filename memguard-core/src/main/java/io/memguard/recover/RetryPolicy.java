@@ -1,6 +1,7 @@
 package io.memguard.recover;
 
 import io.memguard.launch.LaunchException;
+import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
 import io.memguard.outcome.Cause;
@@ -74,7 +75,9 @@ public final class RetryPolicy {
    * of the one before where it was the child's own limit that was reached. Where it was somebody
    * else's ({@link Cause#CONTAINER}, {@link Cause#HOST}, {@link Cause#PREEMPTED} for {@link
    * Preemption.Limit#HEAD_ROOM}), a larger one of its own would only take more from those around
-   * it: the next attempt gets the same again.
+   * it: the next attempt gets the same again. Where it was the runtime's own ({@link
+   * Cause#RUNTIME_HEAP}), there is a next attempt only if the runtime was told of the limit ({@link
+   * LaunchOptions#withTuning}), and so has a larger heap under a larger one.
    *
    * @return the policy
    */
@@ -260,7 +263,9 @@ public final class RetryPolicy {
       return switch (outcome.cause()) {
         case CONTAINER, HOST -> Optional.of(limits);
         case PREEMPTED -> hadTooMuch(outcome) ? grown(outcome) : Optional.of(limits);
-        case ALLOCATION_DENIED, LIMIT_TOO_LOW, RUNTIME_HEAP, OWN_CGROUP -> grown(outcome);
+        case RUNTIME_HEAP ->
+            outcome.evidence().heapFollowsLimit() ? grown(outcome) : Optional.empty();
+        case ALLOCATION_DENIED, LIMIT_TOO_LOW, OWN_CGROUP -> grown(outcome);
       };
     }
 

@@ -430,6 +430,7 @@ record Played(
         out,
         err,
         shared,
+        Map.of(),
         List.of());
   }
 }

@@ -46,7 +46,7 @@ final class ProgramFileTest {
   void aProgramIsWhatItWasLinkedAs(String flags, Linkage linkage) throws Exception {
     Compiler.compile(MAIN, program, flags.split(" ", 0));
     assertThat(ProgramFile.of(program.toString(), null, ""))
-        .isEqualTo(new ProgramFile(program.toString(), linkage));
+        .isEqualTo(new ProgramFile(program.toString(), linkage, false));
   }
 
   @ParameterizedTest
@@ -85,7 +85,28 @@ final class ProgramFileTest {
     Compiler.compile(MAIN, interpreter, "-static");
     write(String.format(line, interpreter).getBytes(StandardCharsets.UTF_8));
     assertThat(ProgramFile.of(program.toString(), null, ""))
-        .isEqualTo(new ProgramFile(interpreter.toString(), Linkage.STATIC));
+        .isEqualTo(new ProgramFile(interpreter.toString(), Linkage.STATIC, false));
+  }
+
+  @Test
+  void whatGosLinkerNotesIsSeen() throws Exception {
+    assertThat(ProgramFile.of(noted("Go", 4).toString(), null, "").go()).isTrue();
+    assertThat(ProgramFile.of(noted("Go", 3).toString(), null, "").go()).isFalse();
+    assertThat(ProgramFile.of(noted("Gn", 4).toString(), null, "").go()).isFalse();
+    assertThat(ProgramFile.of("true", null, "/bin").go()).isFalse();
+  }
+
+  /** A program with a note behind that of the C compiler. */
+  private Path noted(String owner, int kind) throws Exception {
+    String note =
+        """
+        __attribute__((section(".note.go.buildid"), used, aligned(4)))
+        static const struct { int name, size, kind; char owner[4]; char id[8]; } note =
+            {4, 8, KIND, "OWNER\\0", "built"};
+        """;
+    String text = note.replace("KIND", "" + kind).replace("OWNER", owner);
+    Compiler.compile(text + MAIN, program);
+    return program;
   }
 
   @Test

@@ -135,9 +135,26 @@ final class RetryPolicyTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"ALLOCATION_DENIED", "LIMIT_TOO_LOW", "RUNTIME_HEAP", "OWN_CGROUP"})
+  @EnumSource(names = {"ALLOCATION_DENIED", "LIMIT_TOO_LOW", "OWN_CGROUP"})
   void forALimitOfItsOwnMoreIsTried(Cause cause) throws Exception {
     POLICY.execute(START, plays(outOfMemory(cause), exit(0)));
+    assertThat(mebibytes()).containsExactly(100L, 200L);
+  }
+
+  @Test
+  void aHeapOfTheRuntimesOwnIsNoLargerWithMore() throws Exception {
+    for (Map<String, String> tuning :
+        List.of(Map.<String, String>of(), Map.of("MALLOC_ARENA_MAX", "2"))) {
+      Outcome outcome = POLICY.execute(START, plays(heap(tuning), exit(0)));
+      assertThat(outcome).isInstanceOf(Outcome.OutOfMemory.class);
+    }
+    assertThat(mebibytes()).containsExactly(100L, 100L);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"JAVA_TOOL_OPTIONS", "NODE_OPTIONS", "DOTNET_GCHeapHardLimit"})
+  void unlessItWasToldOfTheLimit(String variable) throws Exception {
+    POLICY.execute(START, plays(heap(Map.of(variable, "played")), exit(0)));
     assertThat(mebibytes()).containsExactly(100L, 200L);
   }
 
@@ -437,6 +454,14 @@ final class RetryPolicyTest {
     return new Outcome.Cancelled(evidence(new WaitStatus.Exit(1)));
   }
 
+  private static Outcome heap(Map<String, String> tuning) {
+    Map<Protection, ProtectionState> inForce =
+        Map.of(Protection.RLIMIT_DATA, ProtectionState.active("played"));
+    Evidence evidence =
+        evidence(new WaitStatus.Exit(3), inForce, Optional.empty(), Optional.empty(), tuning);
+    return outOfMemory(Cause.RUNTIME_HEAP, OptionalLong.empty(), evidence);
+  }
+
   private static Outcome outOfMemory() {
     return outOfMemory(OptionalLong.empty());
   }
@@ -480,6 +505,15 @@ final class RetryPolicyTest {
       Map<Protection, ProtectionState> inForce,
       Optional<CgroupRecord> cgroups,
       Optional<Preemption> preemption) {
+    return evidence(status, inForce, cgroups, preemption, Map.of());
+  }
+
+  private static Evidence evidence(
+      WaitStatus status,
+      Map<Protection, ProtectionState> inForce,
+      Optional<CgroupRecord> cgroups,
+      Optional<Preemption> preemption,
+      Map<String, String> tuning) {
     return new Evidence(
         1,
         "true",
@@ -499,6 +533,7 @@ final class RetryPolicyTest {
         "",
         "",
         Set.of(),
+        tuning,
         List.of());
   }
 }

@@ -89,6 +89,12 @@ public record LaunchPlan(
             options);
   }
 
+  /** Returns the same plan with another environment. */
+  public LaunchPlan inEnvironment(Map<String, String> another) {
+    return new LaunchPlan(
+        command, another, directory, stdin, stdout, stderr, redirectErrorStream, limits, options);
+  }
+
   /** Returns the program. */
   public String program() {
     return command.get(0);
