@@ -57,6 +57,6 @@ final class TunedSizes {
   }
 
   private static long percent(long bytes, int percent) {
-    return bytes / PERCENT * percent;
+    return bytes / PERCENT * percent + bytes % PERCENT * percent / PERCENT;
   }
 }

@@ -140,8 +140,9 @@ final class TuningTest {
   }
 
   /** Returns what it was told. */
-  private static Map<String, String> finishes(
-      MemoryGuard guard, ProcessBuilder job, MemoryLimits limits) throws Exception {
+  private Map<String, String> finishes(MemoryGuard guard, ProcessBuilder job, MemoryLimits limits)
+      throws Exception {
+    job.directory(scratch.toFile()); // where a JVM that dies leaves a file
     Outcome untuned = guard.run(job, limits);
     assertThat(untuned.isSuccess()).as("untuned: %s", untuned.explanation()).isFalse();
     assertThat(untuned.evidence().tuning()).isEmpty();
@@ -176,7 +177,7 @@ final class TuningTest {
     assertThat(process.outcome().get().evidence().tuning()).isEqualTo(tuning);
     assertThat(tuning)
         .containsEntry("GOMEMLIMIT", "380MiB")
-        .containsEntry("DOTNET_GCHeapHardLimit", Long.toHexString(512 * MIB / 100 * 60));
+        .containsEntry("DOTNET_GCHeapHardLimit", Long.toHexString(512 * MIB * 60 / 100));
     assertThat(ENVIRONMENT.environment()).as("the caller's own").doesNotContainKey("GOMEMLIMIT");
   }
 

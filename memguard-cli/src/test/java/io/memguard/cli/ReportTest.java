@@ -46,6 +46,18 @@ class ReportTest {
   }
 
   @Test
+  void whatTheRuntimeWasToldOfItsLimit() throws Exception {
+    String told = "test \"$GOMEMLIMIT\" = 380MiB";
+    JsonNode report =
+        report("native", 0, "run", "--memory=512MiB", "--tune=go,glibc", "sh", "-c", told);
+
+    assertThat(report.get("tuning").get("GOMEMLIMIT").asText()).isEqualTo("380MiB");
+    assertThat(report.get("tuning").get("MALLOC_ARENA_MAX").asText()).isEqualTo("2");
+    JsonNode off = report("native", 1, "run", "--memory=512MiB", "sh", "-c", told);
+    assertAbsent(off, "tuning");
+  }
+
+  @Test
   void signalled() throws Exception {
     JsonNode report = report("native", 137, "run", "sh", "-c", "kill -9 $$");
 

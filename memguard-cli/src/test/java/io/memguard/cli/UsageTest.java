@@ -48,6 +48,9 @@ class UsageTest {
         "--grace=-1s                       | \"-1s\" is not a duration",
         "--oom-exit-code 256               | --oom-exit-code 256 is out of range; allowed is 0 to 255",
         "--witness maybe                   | none of require, prefer, off",
+        "--memory 1G --tune perl           | tuning \"perl\" has no meaning; it is auto, off, or some of jvm,node,go,dotnet,glibc,thread-stacks",
+        "--memory 1G --tune jvm,           | tuning \"jvm,\" has no meaning",
+        "--tune auto                       | --tune has no limit to tell of; give --memory",
         "--tree-memory 0                   | \"0\" is less than one byte",
         "--tree-watch maybe                | none of require, prefer, off",
         "--tree-watch require              | --tree-watch=require has nothing to watch for; give --tree-memory",
@@ -96,7 +99,7 @@ class UsageTest {
         .contains("--memory", "--rlimit", "--retries", "--grow", "--max-memory", "--timeout")
         .contains("--grace", "--report", "--oom-exit-code", "--witness", "--quiet", "124", "128+n")
         .contains("--cgroup[=WHEN]", "--memory-high", "--pids-max", "--prepare-cgroup")
-        .contains("--supervisor-min", "--disarm-oom-group", "--systemd-scope");
+        .contains("--supervisor-min", "--disarm-oom-group", "--systemd-scope", "--tune");
   }
 
   @Test

@@ -84,7 +84,7 @@ final class StartUp {
     if (evidence.witness().filter(WitnessRecord::attached).isPresent()) {
       boolean below = evidence.rlimitBytes().getAsLong() < startsUnder.orElse(0);
       return below && (diedLoading() || said.filter(Match::proven).isPresent())
-          ? Optional.of(verdict(Confidence.POSSIBLE, OptionalLong.empty()))
+          ? Optional.of(unseen(Confidence.POSSIBLE))
           : Optional.empty();
     }
     boolean small = evidence.rlimitBytes().getAsLong() < startsUnder.orElse(SMALL);
