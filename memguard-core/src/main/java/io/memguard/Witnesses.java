@@ -125,7 +125,7 @@ final class Witnesses implements AutoCloseable {
     ProtectionState stateAtTheEnd(Optional<WitnessRecord> noted) {
       boolean unwatched = noted.filter(record -> !record.attached()).isPresent();
       return unwatched && program.isPresent()
-          ? ProtectionState.inactive("no witness: " + program.get().whyUnwatched())
+          ? ProtectionState.inactive(program.get().whyUnwatched())
           : state;
     }
 
@@ -271,12 +271,10 @@ final class Witnesses implements AutoCloseable {
 
   private Preload takeFor(LaunchPlan plan) {
     if (ProgramFile.isSanitized(plan.environment().getOrDefault(PRELOAD, ""))) {
-      return Preload.none("no witness: LD_PRELOAD has a sanitizer, which must come first");
+      return Preload.none("LD_PRELOAD has a sanitizer, which must come first");
     }
     ProgramFile file = fileOf(plan);
-    return file.forbidsPreloading()
-        ? Preload.none("no witness: " + file.whyUnwatched())
-        : take().into(file);
+    return file.forbidsPreloading() ? Preload.none(file.whyUnwatched()) : take().into(file);
   }
 
   /** Returns what the file of the program to be launched says. */

@@ -49,7 +49,7 @@ final class WitnessStepsAsideTest {
     assertThat(outcome.evidence().outputTail()).isEqualTo("out\n");
     assertThat(outcome.evidence().errorTail()).isEqualTo("err");
     assertThat(outcome.evidence().protections().get(Protection.WITNESS).toString())
-        .startsWith("no witness: " + program + " ")
+        .startsWith(program + " ")
         .contains(reason);
   }
 

@@ -38,7 +38,8 @@ final class WitnessVerdictsTest {
   @ParameterizedTest
   @ValueSource(longs = {GIB, GIB + 1, 3 * GIB + 12_345, 200_000_003})
   void theSizeThatWasRefusedIsToldToTheByte(long size, MemoryGuard guard) throws Exception {
-    Outcome.OutOfMemory outcome = denied(guard, Children.python(MALLOC, "" + size));
+    Outcome.OutOfMemory outcome =
+        denied(guard, Children.python(MALLOC, "" + size), Confidence.PROBABLE);
     assertThat(outcome.refusedBytes()).hasValue(size);
     assertThat(outcome.evidence().status()).isEqualTo(new WaitStatus.Exit(7));
     assertThat(outcome.limitBytes()).hasValue(128L << 20);
@@ -46,6 +47,21 @@ final class WitnessVerdictsTest {
         .as("room for it, for an interpreter, and an eighth")
         .isBetween(size / 8 * 9, (size + (64L << 20)) / 8 * 9);
     assertThat(outcome.hung()).isFalse();
+  }
+
+  @Test
+  void whoGrowsUntilItIsRefusedNeedNotSaySo(MemoryGuard guard) throws Exception {
+    String grows = "kept = []\ntry:\n  while True: kept.append(bytearray(1 << 20))";
+    denied(guard, Children.python(grows + "\nexcept MemoryError: import os; os._exit(7)"));
+  }
+
+  /** As sort -S does, which asks for half as much each time. */
+  @Test
+  void whoTriesALargeBlockAndFailsForAnotherReasonIsNotForCertainOutOfMemory(MemoryGuard guard)
+      throws Exception {
+    String tries = "try: bytearray(1 << 30)\nexcept MemoryError: pass\nraise ValueError('config')";
+    Outcome.OutOfMemory outcome = denied(guard, Children.python(tries), Confidence.PROBABLE);
+    assertThat(outcome.explanation()).contains("there was room for less");
   }
 
   @Test
@@ -109,7 +125,7 @@ final class WitnessVerdictsTest {
   @Test
   void aKillAfterARefusalIsForMemory(MemoryGuard guard) throws Exception {
     String aborts = "import os\ntry: bytearray(1 << 30)\nexcept MemoryError: os.abort()";
-    Outcome.OutOfMemory outcome = denied(guard, Children.python(aborts));
+    Outcome.OutOfMemory outcome = denied(guard, Children.python(aborts), Confidence.PROBABLE);
     assertThat(outcome.evidence().status()).isInstanceOf(WaitStatus.Kill.class);
     assertThat(outcome.explanation()).contains("SIGABRT");
   }
@@ -203,7 +219,7 @@ final class WitnessVerdictsTest {
   void theLargestAndTheLastRefusalAreKeptApart(MemoryGuard guard) throws Exception {
     String twice =
         "for n in (3 << 30, 1 << 30):\n  try: bytearray(n)\n  except MemoryError: pass\nexit(2)";
-    Outcome.OutOfMemory outcome = denied(guard, Children.python(twice));
+    Outcome.OutOfMemory outcome = denied(guard, Children.python(twice), Confidence.PROBABLE);
     WitnessRecord record = outcome.evidence().witness().orElseThrow();
     assertThat(record.refusals()).isEqualTo(2);
     assertThat(record.largestRefusedBytes().orElseThrow()).isBetween(3 * GIB, 3 * GIB + 64);

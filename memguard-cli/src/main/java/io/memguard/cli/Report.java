@@ -38,6 +38,7 @@ import org.jspecify.annotations.Nullable;
  * @param errno the kernel's reason for that
  * @param tuning what its runtime was told of its limit
  * @param refusals the processes that were refused memory, a thread or a process
+ * @param refusalsWithoutRoom how many refusals are of processes that there was no room for there
  * @param attempts every attempt, this one last; absent in the attempts themselves
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -55,6 +56,7 @@ record Report(
     @Nullable Boolean hung,
     String explanation,
     @Nullable List<Refused> refusals,
+    @Nullable Integer refusalsWithoutRoom,
     @Nullable Sample sample,
     @Nullable Preempted preemption,
     @Nullable Map<String, String> protections,
@@ -222,6 +224,8 @@ record Report(
         null,
         null,
         null,
+        null,
+        null,
         step,
         errno,
         null);
@@ -249,6 +253,7 @@ record Report(
         memory.map(Outcome.OutOfMemory::hung).orElse(null),
         outcome.explanation(),
         refusals(evidence),
+        evidence.witness().map(WitnessRecord::withoutRoom).filter(some -> some > 0).orElse(null),
         evidence.sample().map(Sample::of).orElse(null),
         evidence.preemption().map(Preempted::of).orElse(null),
         labelled(evidence.protections()),
@@ -285,6 +290,7 @@ record Report(
         hung,
         explanation,
         refusals,
+        refusalsWithoutRoom,
         sample,
         preemption,
         protections,

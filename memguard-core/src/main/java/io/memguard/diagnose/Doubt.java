@@ -15,6 +15,9 @@ import java.util.stream.Stream;
 enum Doubt {
   NONE(""),
 
+  /** As whoever tries a large block first, or has another way. */
+  ROOM_FOR_LESS("; there was room for less, so it may have gone on, and ended for another reason"),
+
   /** A descendant's end is not the child's. */
   OF_ANOTHER(", perhaps for another reason"),
 
@@ -56,16 +59,16 @@ enum Doubt {
    * Returns what speaks against it.
    *
    * @param process what was refused
-   * @param saidSo true if the child said that it had no memory
+   * @param words what the child said of it
    */
-  static Doubt of(WitnessedProcess process, Evidence evidence, boolean saidSo) {
+  static Doubt of(WitnessedProcess process, Evidence evidence, Words words) {
     if (process.hadRoom()) {
       return HAD_ROOM;
     }
     if (isOfAnotherLimit(process, evidence)) {
       return BY_ANOTHER_LIMIT;
     }
-    return saidSo ? NONE : byTime(process, evidence);
+    return words == Words.CLEAR ? NONE : bySilence(process, evidence, words);
   }
 
   private static boolean isOfAnotherLimit(WitnessedProcess process, Evidence evidence) {
@@ -84,7 +87,7 @@ enum Doubt {
     return ours.isPresent() && limit.orElse(0) >= ours.getAsLong();
   }
 
-  private static Doubt byTime(WitnessedProcess process, Evidence evidence) {
+  private static Doubt bySilence(WitnessedProcess process, Evidence evidence, Words words) {
     if (process.last().isEmpty() || process.last().get().at().isZero()) {
       return AT_ANY_TIME;
     }
@@ -92,10 +95,16 @@ enum Doubt {
     if (last.at().plus(RECENT).compareTo(evidence.elapsed()) < 0) {
       return LONG_BEFORE;
     }
+    if (words == Words.LIKELY) {
+      return NONE;
+    }
     if (mayBeATry(last.kind())) {
       return A_TRY;
     }
-    return process.pid() == evidence.pid() ? NONE : OF_ANOTHER;
+    if (process.pid() != evidence.pid()) {
+      return OF_ANOTHER;
+    }
+    return hadRoomForLess(process) ? ROOM_FOR_LESS : NONE;
   }
 
   private static boolean mayBeATry(Refusal.Kind kind) {
@@ -103,5 +112,24 @@ enum Doubt {
       case MMAP, MREMAP, MPROTECT -> true;
       default -> false;
     };
+  }
+
+  /** Whoever has used up half of a limit by growing is near the end of it. */
+  private static boolean hadRoomForLess(WitnessedProcess process) {
+    Refusal last = process.last().orElseThrow();
+    return last.isMeasured()
+        && Stream.of(Rlimit.DATA, Rlimit.AS)
+            .filter(process::exceeded)
+            .allMatch(
+                resource -> last.had(resource).orElse(0) < last.limit(resource).orElse(0) / 2);
+  }
+
+  /** What a child said of memory that it was refused. */
+  enum Words {
+    NONE,
+    /** Such as many programs use, also about something else. */
+    LIKELY,
+    /** Those of its runtime. */
+    CLEAR
   }
 }

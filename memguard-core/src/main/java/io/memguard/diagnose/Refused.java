@@ -1,6 +1,7 @@
 package io.memguard.diagnose;
 
 import io.memguard.diagnose.Catalogue.Match;
+import io.memguard.diagnose.Doubt.Words;
 import io.memguard.limits.MemorySize;
 import io.memguard.outcome.Cause;
 import io.memguard.outcome.Confidence;
@@ -40,10 +41,10 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
     if (wasSentASignal(evidence)) {
       return Optional.empty();
     }
-    boolean saidSo = said.filter(Refused::isItsWord).isPresent();
+    Words words = said.map(Refused::words).orElse(Words.NONE);
     return evidence
         .witness()
-        .flatMap(record -> in(record, evidence, saidSo))
+        .flatMap(record -> in(record, evidence, words))
         .map(
             it ->
                 (it.doubt().isNotOfOurs()
@@ -56,7 +57,7 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
   static Outcome hung(Evidence evidence) {
     return evidence
         .witness()
-        .flatMap(record -> in(record, evidence, true))
+        .flatMap(record -> in(record, evidence, Words.CLEAR))
         .orElseGet(
             () ->
                 new Refused(
@@ -81,23 +82,24 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
         .isPresent();
   }
 
-  /** Words that more programs than one use may be another's, and about something else. */
-  private static boolean isItsWord(Match match) {
-    return match.is(Cause.ALLOCATION_DENIED)
-        && match.most() == Confidence.PROBABLE
-        && (match.proven() || match.around() || match.rule().programs().isEmpty());
+  private static Words words(Match match) {
+    if (!match.is(Cause.ALLOCATION_DENIED)) {
+      return Words.NONE;
+    }
+    boolean itself = match.proven() || match.around() || match.rule().programs().isEmpty();
+    return match.most() == Confidence.PROBABLE && itself ? Words.CLEAR : Words.LIKELY;
   }
 
-  private static Optional<Refused> in(WitnessRecord record, Evidence evidence, boolean saidSo) {
+  private static Optional<Refused> in(WitnessRecord record, Evidence evidence, Words words) {
     if (!record.sawRefusal()) {
       return record
           .threadWithoutRoom()
-          .map(process -> thread(process, Doubt.of(process, evidence, saidSo)));
+          .map(process -> thread(process, Doubt.of(process, evidence, words)));
     }
     Comparator<Refused> clearest = Comparator.comparing(Refused::doubt);
     return record.processes().stream()
         .filter(one -> one.refusals() > 0)
-        .map(one -> memory(Optional.of(one), one.largestBytes(), Doubt.of(one, evidence, saidSo)))
+        .map(one -> memory(Optional.of(one), one.largestBytes(), Doubt.of(one, evidence, words)))
         .min(clearest.thenComparing(it -> -it.bytes().orElse(0)))
         .or(
             () ->
@@ -121,7 +123,14 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
   }
 
   private OptionalLong more(Evidence evidence) {
-    return Suggestion.after(evidence, process, bytes);
+    return Suggestion.after(evidence, process, missing());
+  }
+
+  /** Of several tries the last, which was not the largest: it went on without the others. */
+  private OptionalLong missing() {
+    return doubt == Doubt.ROOM_FOR_LESS || doubt == Doubt.A_TRY
+        ? OptionalLong.of(process.orElseThrow().last().orElseThrow().bytes())
+        : bytes;
   }
 
   /** Names a descendant; the child itself, or what it was before it became another, is "it". */
@@ -131,7 +140,7 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
         another.map(it -> "Its process " + it.pid() + " (" + it.name() + ")").orElse("It")
             + " "
             + what
-            + Armed.under(evidence)
+            + (doubt == Doubt.BY_ANOTHER_LIMIT ? "" : Armed.under(evidence))
             + ", then "
             + (another.isPresent() ? "the child " : "")
             + (hung ? "hung, and memguard ended it (" : "ended (")
@@ -155,6 +164,6 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
   }
 
   private boolean wouldHelp() {
-    return !doubt.isNotOfOurs() && bytes.orElse(0) <= ADDRESS_SPACE;
+    return !doubt.isNotOfOurs() && missing().orElse(0) <= ADDRESS_SPACE;
   }
 }

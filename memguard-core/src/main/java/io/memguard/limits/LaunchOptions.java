@@ -150,7 +150,8 @@ public record LaunchOptions(
         memoryListener,
         retryable,
         budget,
-        hangGrace, tuning);
+        hangGrace,
+        tuning);
   }
 
   /**
@@ -204,7 +205,15 @@ public record LaunchOptions(
    */
   public LaunchOptions withMemoryListener(Consumer<MemoryEvent> value) {
     return new LaunchOptions(
-        timeout, grace, group, dieWithParent, Optional.of(value), retryable, budget, hangGrace, tuning);
+        timeout,
+        grace,
+        group,
+        dieWithParent,
+        Optional.of(value),
+        retryable,
+        budget,
+        hangGrace,
+        tuning);
   }
 
   /**
@@ -256,7 +265,8 @@ public record LaunchOptions(
         memoryListener,
         retryable,
         Optional.of(new Budget(source, atMost)),
-        hangGrace, tuning);
+        hangGrace,
+        tuning);
   }
 
   /**

@@ -94,6 +94,20 @@ public record Refusal(
   }
 
   /**
+   * Returns what the process had of that which a resource limit counts.
+   *
+   * @param resource {@link Rlimit#DATA} or {@link Rlimit#AS}
+   * @return bytes, or empty if that is unknown
+   */
+  public OptionalLong had(Rlimit resource) {
+    return switch (resource) {
+      case DATA -> dataBytes;
+      case AS -> addressBytes;
+      default -> OptionalLong.empty();
+    };
+  }
+
+  /**
    * Returns the resource limit that the process was under.
    *
    * @param resource {@link Rlimit#DATA} or {@link Rlimit#AS}
@@ -120,7 +134,7 @@ public record Refusal(
 
   /** The same of one limit, for any request of that process at about the same time. */
   boolean exceeds(Rlimit resource, long asked) {
-    OptionalLong had = resource == Rlimit.DATA ? dataBytes : addressBytes;
+    OptionalLong had = had(resource);
     OptionalLong limit = limit(resource);
     if (had.isEmpty() || limit.isEmpty()) {
       return false;

@@ -32,7 +32,7 @@ class DoubtTest {
   @Test
   void whatItHadMayBeReadATenthOfASecondBefore() {
     WitnessedProcess largeBefore =
-        process(2, OptionalLong.of(500 * MIB), refusal(Kind.MALLOC, MIB, 100 * MIB));
+        process(2, OptionalLong.of(300 * MIB), refusal(Kind.MALLOC, MIB, 300 * MIB));
     assertThat(exit(largeBefore).confidence()).isEqualTo(Confidence.CERTAIN);
   }
 
@@ -60,7 +60,7 @@ class DoubtTest {
 
   @Test
   void whatWasRefusedLongBeforeIsNotForCertainTheReason() {
-    Refusal refusal = refusal(Kind.MALLOC, 600 * MIB, 10 * MIB); // after 900 ms
+    Refusal refusal = refusal(Kind.MALLOC, 600 * MIB, 300 * MIB); // after 900 ms
     assertThat(exit(process(refusal), Duration.ofMillis(2_900)).confidence())
         .isEqualTo(Confidence.CERTAIN);
     Outcome.OutOfMemory later = exit(process(refusal), Duration.ofMillis(2_901));
@@ -85,7 +85,7 @@ class DoubtTest {
 
   @Test
   void whatAnotherProcessWasRefusedNeedNotBeWhy() {
-    Refusal clear = refusal(Kind.MALLOC, 600 * MIB, 10 * MIB);
+    Refusal clear = refusal(Kind.MALLOC, 600 * MIB, 300 * MIB);
     Outcome.OutOfMemory outcome = memory(Played.exit(1), Played.process("worker", 77, 1, clear));
     assertThat(outcome.confidence()).isEqualTo(Confidence.PROBABLE);
     assertThat(outcome.explanation())
@@ -104,36 +104,54 @@ class DoubtTest {
   }
 
   @Test
-  void wordsThatManyUseDoNotOutweighIt() {
+  void whoHadRoomForLessMayHaveGoneOnWithThat() {
+    WitnessedProcess tries =
+        process(7, OptionalLong.of(1024 * MIB), refusal(Kind.MALLOC, 600 * MIB, 10 * MIB));
+    Outcome.OutOfMemory silent = exit(tries);
+    assertThat(silent.confidence()).isEqualTo(Confidence.PROBABLE);
+    assertThat(silent.explanation()).contains("room for less");
+    assertThat(silent.suggestedLimitBytes())
+        .as("for the last try, and at least half as much again")
+        .hasValue(768 * MIB);
+    Played said = Played.exit(2).running("sort").complaining("sort: Cannot allocate memory\n");
+    assertThat(memory(said, tries).confidence()).isEqualTo(Confidence.CERTAIN);
+  }
+
+  @Test
+  void wordsThatManyUseMayBeAboutSomethingElseLater() {
     Refusal tried = refusal(Kind.MMAP, 1024 * MIB, 10 * MIB);
-    Played fio = Played.exit(1).running("fio").complaining("fio: mlock: Cannot allocate memory\n");
+    Played fio =
+        Played.exit(1)
+            .running("fio")
+            .complaining("fio: mlock: Cannot allocate memory\n")
+            .after(Duration.ofHours(10));
     assertThat(memory(fio, process(tried)).confidence()).isEqualTo(Confidence.PROBABLE);
   }
 
   @ParameterizedTest
   @ValueSource(ints = {129, 130, 137, 143})
   void whatAShellSaysOfASignalThatWasSentIsNoRefusal(int code) {
-    Refusal clear = refusal(Kind.MALLOC, 600 * MIB, 10 * MIB);
+    Refusal clear = refusal(Kind.MALLOC, 600 * MIB, 300 * MIB);
     assertThat(Played.exit(code).under(LIMIT).watched(process(clear)).diagnosed())
         .isInstanceOf(Outcome.Exited.class);
   }
 
   @Test
   void moreThanAnyProcessCanHaveIsNotSuggested() {
-    Outcome.OutOfMemory outcome = exit(refusal(Kind.MALLOC, 1L << 55, MIB));
+    Outcome.OutOfMemory outcome = exit(refusal(Kind.MALLOC, 1L << 55, 300 * MIB));
     assertThat(outcome.confidence()).isEqualTo(Confidence.CERTAIN);
     assertThat(outcome.suggestedLimitBytes()).isEmpty();
   }
 
   @Test
   void atATimeThatIsNotKnownItIsProbable() {
-    Refusal confined = at(Duration.ZERO, refusal(Kind.MALLOC, 600 * MIB, 10 * MIB));
+    Refusal confined = at(Duration.ZERO, refusal(Kind.MALLOC, 600 * MIB, 300 * MIB));
     assertThat(exit(confined).confidence()).isEqualTo(Confidence.PROBABLE);
   }
 
   @Test
   void theProcessDecidesThatSpeaksMostClearly() {
-    Refusal clear = refusal(Kind.MALLOC, 600 * MIB, 10 * MIB);
+    Refusal clear = refusal(Kind.MALLOC, 600 * MIB, 300 * MIB);
     Refusal tried = refusal(Kind.MMAP, 4096 * MIB, 10 * MIB);
     Outcome.OutOfMemory outcome =
         memory(Played.exit(1), Played.process("worker", 77, 1, tried), process(clear));

@@ -86,9 +86,11 @@ final class SuggestionTest {
   }
 
   @Test
-  void aRequestForEverythingSuggestsTheLargestThereIs() {
-    assertThat(suggestion("data=100MiB", refusal(Long.MAX_VALUE, of(60), UNKNOWN)).orElseThrow())
-        .isGreaterThan(Long.MAX_VALUE - MIB);
+  void forARequestThatNoProcessCouldHaveNothingIsSuggested() {
+    assertThat(suggestion("data=100MiB", refusal(Long.MAX_VALUE, of(60), UNKNOWN))).isEmpty();
+    assertThat(suggestion("data=100MiB", refusal((1L << 47) + 1, of(60), UNKNOWN))).isEmpty();
+    assertThat(suggestion("data=100MiB", refusal(1L << 47, of(60), UNKNOWN)).orElseThrow())
+        .isGreaterThan(1L << 47);
   }
 
   private static OptionalLong of(long mebibytes) {
