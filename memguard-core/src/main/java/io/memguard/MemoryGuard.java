@@ -235,7 +235,9 @@ public final class MemoryGuard implements AutoCloseable {
 
   /**
    * Runs a child to its end. Its stdin is empty unless redirected; what it writes to a pipe is read
-   * and thrown away, but for the last few KiB, which are in the outcome's evidence.
+   * and thrown away, but for the last few KiB, which are in the outcome's evidence. If it is
+   * refused memory and then does nothing for 30 seconds, it is ended, as {@link
+   * LaunchOptions#withHangGrace} says.
    *
    * @param job what to run; it is not changed
    * @param limits what it may use

@@ -4,11 +4,10 @@ import java.io.File;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
-import java.nio.file.Path;
 
 /** What a child reads on stdin. */
 public final class StandardInput {
-  private static final Path NULL = Path.of("/dev/null");
+  private static final File NULL = new File("/dev/null");
   private static final File OWN = new File("/proc/self/fd/0");
 
   private StandardInput() {}
@@ -19,11 +18,11 @@ public final class StandardInput {
    */
   public static boolean canBeFed(Redirect stdin) {
     File file = stdin.type() == Redirect.Type.INHERIT ? OWN : stdin.file();
-    if (file == null || !file.exists() || file.isFile()) {
-      return false;
+    if (file == null || file.equals(NULL) || !file.exists() || file.isFile()) {
+      return false; // mostly without asking the kernel: every launch asks this
     }
     try {
-      return !Files.isSameFile(file.toPath(), NULL);
+      return !Files.isSameFile(file.toPath(), NULL.toPath());
     } catch (IOException unknown) {
       return true;
     }
