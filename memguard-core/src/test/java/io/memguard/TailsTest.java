@@ -10,6 +10,7 @@ import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Tail;
 import io.memguard.outcome.Outcome;
 import io.memguard.support.Children;
+import io.memguard.support.Eventually;
 import io.memguard.support.WithGuard;
 import java.io.File;
 import java.lang.ProcessBuilder.Redirect;
@@ -30,11 +31,16 @@ final class TailsTest {
   private static final MemoryLimits UNWATCHED =
       MemoryLimits.of("512MiB").with(Protection.WITNESS, Requirement.OFF);
 
-  /** Half of the limit is in use, which with the words is probable. */
+  private static final long HELD = 400 << 20;
+
+  /**
+   * Most of the limit is in use, which with the words is probable; it goes on when that was seen.
+   */
   private static final String FAILS =
       """
       import sys
-      held = bytearray(300 << 20)
+      held = bytearray(400 << 20)
+      sys.stdin.readline()
       print("to stdout", flush=True)
       sys.exit("MemoryError")
       """;
@@ -122,7 +128,15 @@ final class TailsTest {
         default -> {}
       }
       try (MemoryGuard guard = MemoryGuard.create()) {
-        Outcome outcome = guard.run(job, UNWATCHED);
+        GuardedProcess process = guard.start(job.redirectInput(Redirect.PIPE), UNWATCHED);
+        Eventually.await(
+            () -> "a sample of " + process.pid() + ": " + process.sample(),
+            () ->
+                process.sample().filter(one -> one.dataBytes() >= HELD).isPresent()
+                    || !process.isAlive());
+        process.getOutputStream().close();
+        process.getErrorStream().readAllBytes();
+        Outcome outcome = process.outcome().get();
         Evidence evidence = outcome.evidence();
         Files.writeString(
             Path.of(args[2]),
