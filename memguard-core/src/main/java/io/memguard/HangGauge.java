@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
  * Decides whether a tree that was refused memory hangs: it has made no progress for its grace
  * period, since the last refusal and since its last progress. Progress is a process more or less, a
  * byte or a call of I/O, or more than a hundredth of a CPU over that time: a JVM or Node that hangs
- * still ticks. Who is stopped makes no progress and does not hang.
+ * still ticks. Who is stopped makes no progress and does not hang; who has worked for as long as
+ * its grace period since the last refusal has survived that.
  *
  * <p>Only time in which it was looked at counts: the JVM itself may have been stopped, or had no
  * CPU. It does no I/O, and belongs to one thread.
@@ -23,6 +24,7 @@ final class HangGauge {
   private final long grace;
   private @Nullable Activity mark;
   private long refusalsThen;
+  private long worked;
   private long lookedAt;
   private long idle;
 
@@ -57,14 +59,26 @@ final class HangGauge {
     Activity then = mark;
     long passed = Math.min(now - lookedAt, 2 * interval());
     lookedAt = now;
-    if (then == null || refusals != refusalsThen || activity.held() || hasWorked(then, activity)) {
-      mark = activity;
+    if (then == null || refusals != refusalsThen) {
+      worked = 0;
       refusalsThen = refusals;
-      idle = 0;
+      startAfresh(activity);
+      return false;
+    }
+    boolean works = hasWorked(then, activity);
+    worked += works ? passed : 0;
+    if (works || activity.held()) {
+      startAfresh(activity);
       return false;
     }
     idle += passed;
-    return idle >= patience(activity);
+    return idle >= patience(activity) && worked < patience(activity);
+  }
+
+  /** Begins to wait again: from now on, it has done nothing yet. */
+  void startAfresh(Activity activity) {
+    mark = activity;
+    idle = 0;
   }
 
   private boolean hasWorked(Activity then, Activity now) {

@@ -236,8 +236,12 @@ final class Postmortem {
    */
   CompletableFuture<Outcome> examine(Child.End end) {
     Duration elapsed = Duration.ofNanos(System.nanoTime() - began);
-    Optional<WitnessRecord> noted = preload.read();
-    preload.release();
+    Optional<WitnessRecord> noted;
+    try {
+      noted = preload.read();
+    } finally {
+      preload.release();
+    }
     boolean success = end.status().isSuccess();
     Optional<CgroupRecord> cgroups =
         success ? Optional.empty() : Optional.of(kernel.look(lease, end.status()));

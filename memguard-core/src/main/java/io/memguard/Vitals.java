@@ -11,6 +11,7 @@ import io.memguard.outcome.WitnessRecord;
 import io.memguard.platform.StandardInput;
 import io.memguard.platform.ThreadCpuTime;
 import io.memguard.platform.WitnessPage;
+import io.memguard.platform.procfs.Activity;
 import io.memguard.platform.procfs.ProcessTrees;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -101,7 +102,7 @@ final class Vitals implements MemoryWatch.Client {
      * @return false if there is nothing to be looked at any more
      */
     private boolean isOfInterest() {
-      if (!process.isAlive()) {
+      if (process.hasEnded()) {
         return false;
       }
       if (slot.filter(WitnessPage.Slot::isQuiet).isPresent()) { // as nearly always
@@ -171,10 +172,13 @@ final class Vitals implements MemoryWatch.Client {
 
   /** Returns how long it may hang, or empty for ever. */
   private static Optional<Duration> hangGrace(LaunchPlan plan, boolean unread) {
-    boolean waitsForNobody = unread && !StandardInput.canBeFed(plan.stdin());
     return plan.options()
         .hangGrace()
-        .or(() -> waitsForNobody ? Optional.of(LaunchOptions.HANG_GRACE) : Optional.empty())
+        .or(
+            () ->
+                unread && !StandardInput.canBeFed(plan.stdin())
+                    ? Optional.of(LaunchOptions.DEFAULT_HANG_GRACE)
+                    : Optional.empty())
         .filter(grace -> grace.compareTo(LaunchOptions.NEVER) < 0);
   }
 
@@ -261,7 +265,7 @@ final class Vitals implements MemoryWatch.Client {
       if (one.sampled) {
         one.sampler.look(tree.peaks()).ifPresent(one.process::sampled);
       }
-      if (one.isSuspect() && one.gauge.orElseThrow().look(now, one.refusals, tree.activity())) {
+      if (one.isSuspect() && hangs(one.gauge.orElseThrow(), one, tree, now)) {
         end(one);
         return;
       }
@@ -269,12 +273,27 @@ final class Vitals implements MemoryWatch.Client {
     one.putOff(now, one.nextInterval());
   }
 
+  private static boolean hangs(HangGauge gauge, Followed one, ProcessTrees.Tree tree, long now) {
+    Activity activity = tree.activity();
+    if (!gauge.look(now, one.refusals, activity)) {
+      return false;
+    }
+    if (tree.mayGoOn()) {
+      gauge.startAfresh(activity);
+      return false;
+    }
+    return true;
+  }
+
   private void end(Followed one) {
+    boolean lives = !one.process.hasEnded(); // or what it left behind waits: its own matter
+    if (lives) {
+      one.process.beginToEnd(Ending.HUNG, one.grace);
+    }
     forget(one);
-    if (!one.process.hasEnded()) { // or what it left behind waits, which is its own matter
+    if (lives) {
       LOG.warn(
           "Child {} was refused memory and has done nothing since: it is ended", one.process.pid());
-      one.process.beginToEnd(Ending.HUNG, one.grace);
     }
   }
 

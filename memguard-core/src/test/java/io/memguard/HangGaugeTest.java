@@ -57,6 +57,25 @@ final class HangGaugeTest {
   }
 
   @Test
+  void whoHasWorkedForAsLongHasSurvivedTheRefusal() {
+    for (int second = 0; second <= GRACE; second++) {
+      io = OptionalLong.of(io.getAsLong() + 1);
+      look(1);
+    }
+    assertThat(look(10 * GRACE)).isFalse();
+    refusals++;
+    assertThat(firstHung()).isEqualTo(GRACE);
+  }
+
+  @Test
+  void whoMayGoOnIsWaitedForAgain() {
+    firstHung();
+    gauge.startAfresh(activity());
+    assertThat(look(GRACE - 1)).isFalse();
+    assertThat(look(1)).isTrue();
+  }
+
+  @Test
   void whoIsStoppedDoesNotHang() {
     held = true;
     assertThat(look(10 * GRACE)).isFalse();

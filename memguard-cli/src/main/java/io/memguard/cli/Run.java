@@ -62,7 +62,7 @@ final class Run {
   private LaunchOptions whereNobodyFeedsIt(LaunchOptions asked) {
     return asked.hangGrace().isPresent() || StandardInput.canBeFed(job.redirectInput())
         ? asked
-        : asked.withHangGrace(LaunchOptions.HANG_GRACE);
+        : asked.withHangGrace(LaunchOptions.DEFAULT_HANG_GRACE);
   }
 
   /** Returns the exit status. */

@@ -13,8 +13,7 @@ import java.util.OptionalLong;
  *
  * <ol>
  *   <li>memguard ended it: it timed out, was cancelled, or is {@link Cause#PREEMPTED}, certain; or
- *       it hung after it had been refused memory: {@link Cause#ALLOCATION_DENIED}, certain, unless
- *       that was for another reason than its limit;
+ *       it hung after it had been refused memory: {@link Cause#ALLOCATION_DENIED}, probable;
  *   <li>it exited with 0: it succeeded, whatever it was refused on the way;
  *   <li>it was killed by SIGKILL, and the kernel's counters say that it was for lack of memory:
  *       whose, see {@link KernelKill};

@@ -146,11 +146,11 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
             + (hung ? "hung, and memguard ended it (" : "ended (")
             + evidence.status()
             + ")"
-            + (isDoubted(hung) ? doubt.words() : "")
+            + but(hung)
             + ".";
     return new Outcome.OutOfMemory(
         Cause.ALLOCATION_DENIED,
-        isDoubted(hung) ? Confidence.PROBABLE : Confidence.CERTAIN,
+        hung || doubt != Doubt.NONE ? Confidence.PROBABLE : Confidence.CERTAIN,
         bytes,
         wouldHelp() ? more(evidence) : OptionalLong.empty(),
         hung,
@@ -158,9 +158,9 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
         evidence);
   }
 
-  /** That it hung since is not put in doubt by the time that has passed. */
-  private boolean isDoubted(boolean hung) {
-    return hung ? doubt.isNotOfOurs() : doubt != Doubt.NONE;
+  /** That it hangs because of it is never certain, and goes without saying why. */
+  private String but(boolean hung) {
+    return hung && !doubt.isNotOfOurs() ? "" : doubt.words();
   }
 
   private boolean wouldHelp() {

@@ -9,8 +9,8 @@ import java.util.function.Consumer;
 
 /**
  * Says how a child lives besides its memory: for how long, in which process group, whether it
- * outlives its parent, who is told what happens to it, which budget its memory is taken from, and
- * when it hangs, and whether its runtime is told of its limit.
+ * outlives its parent, who is told what happens to it, which budget its memory is taken from, when
+ * it hangs, and whether its runtime is told of its limit.
  *
  * @param timeout after which the child and its descendants are ended, or empty for never
  * @param grace how long the tree may take to end itself after SIGTERM before it is sent SIGKILL
@@ -38,7 +38,7 @@ public record LaunchOptions(
   public static final Duration NEVER = ChronoUnit.FOREVER.getDuration();
 
   /** What {@link #withHangGrace} is where children are run to their end. */
-  public static final Duration HANG_GRACE = Duration.ofSeconds(30);
+  public static final Duration DEFAULT_HANG_GRACE = Duration.ofSeconds(30);
 
   private static final LaunchOptions DEFAULTS =
       new LaunchOptions(
@@ -273,8 +273,10 @@ public record LaunchOptions(
    * Ends the child and its descendants if they were refused memory, carried on, and then do nothing
    * for this time: the outcome is {@code ALLOCATION_DENIED}, and says that it hung. To do nothing
    * is to use less than 1 % of a CPU together, to read and write nothing, and to start and end no
-   * process. Who is stopped (SIGSTOP, a debugger) is left alone. The refusal is seen by the witness
-   * ({@link Protection#WITNESS}): without one nobody is ended.
+   * process. Who is stopped (SIGSTOP, a debugger), waits for a disk, a CPU or the reader of a full
+   * pipe, or has an internet socket is left alone; so is who has worked for as long as this since
+   * the last refusal. The refusal is seen by the witness ({@link Protection#WITNESS}): without one
+   * nobody is ended.
    *
    * <p>If nothing is said, it is 30 seconds for {@code MemoryGuard.run}, where nobody can feed the
    * child's stdin: it is empty, a file, or {@code /dev/null}. For {@code start}, and where stdin is

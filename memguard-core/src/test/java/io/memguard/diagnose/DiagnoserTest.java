@@ -36,7 +36,7 @@ final class DiagnoserTest {
       Outcome.OutOfMemory outcome =
           memory(end.under(LIMIT).watched(3, 600 * MIB).endedBy(Ending.HUNG).diagnosed());
       assertThat(outcome.cause()).isEqualTo(Cause.ALLOCATION_DENIED);
-      assertThat(outcome.confidence()).isEqualTo(Confidence.CERTAIN);
+      assertThat(outcome.confidence()).isEqualTo(Confidence.PROBABLE);
       assertThat(outcome.hung()).isTrue();
       assertThat(outcome.refusedBytes()).hasValue(600 * MIB);
       assertThat(outcome.explanation())

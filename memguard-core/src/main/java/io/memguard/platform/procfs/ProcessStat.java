@@ -101,6 +101,11 @@ record ProcessStat(
     return (flags & FORKED) != 0;
   }
 
+  /** Tells whether it has a CPU, or waits for one. */
+  boolean isRunnable() {
+    return state == 'R';
+  }
+
   /** Tells whether somebody has stopped it: a signal, or who traces it. */
   boolean isStopped() {
     return state == 'T' || state == 't';

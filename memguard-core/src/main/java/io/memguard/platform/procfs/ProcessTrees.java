@@ -219,6 +219,11 @@ public final class ProcessTrees implements AutoCloseable {
     public Activity activity() {
       return Activity.of(processes, files);
     }
+
+    /** Tells whether one of them, though it does nothing just now, may go on by itself. */
+    public boolean mayGoOn() {
+      return Waiting.mayGoOn(processes, files);
+    }
   }
 
   /**
