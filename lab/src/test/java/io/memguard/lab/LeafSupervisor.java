@@ -26,7 +26,8 @@ import java.util.stream.Collectors;
 final class LeafSupervisor {
   private static final int SERIES = 4;
 
-  private static final String GREEDY = "$x = q(x) x 200_000_000";
+  /** Grows step by step: who is refused a large block at once may go on without. */
+  private static final String GREEDY = "$x .= q(x) x 1_000_000 for 1..200";
 
   /**
    * For a leaf's child that is to outlive its own child: a leaf is killed as a whole otherwise.
