@@ -135,7 +135,7 @@ class ReportTest {
 
     assertThat(report.get("outcome").asText()).isEqualTo("out-of-memory");
     assertThat(report.get("cause").asText()).isEqualTo("allocation-denied");
-    assertThat(report.get("confidence").asText()).isEqualTo("certain");
+    assertThat(report.get("confidence").asText()).isEqualTo("probable");
     assertThat(report.get("hung").asBoolean()).isTrue();
     assertThat(report.get("signal").asText()).isEqualTo("SIGTERM");
     assertThat(report.get("refusedBytes").asLong()).isBetween(100L << 20, 101L << 20);

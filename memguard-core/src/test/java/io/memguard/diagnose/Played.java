@@ -23,190 +23,90 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /** Evidence that is put together piece by piece. */
-record Played(
-    WaitStatus status,
-    Ending ending,
-    String limit,
-    Optional<WitnessRecord> witness,
-    Optional<CgroupRecord> cgroups,
-    Optional<KernelLogRecord> log,
-    Optional<Preemption> preemption,
-    OptionalLong peak,
-    String out,
-    String err,
-    String program,
-    Duration elapsed,
-    Optional<MemorySample> sample,
-    Set<Evidence.Tail> shared) {
-  private static final Duration SHORT = Duration.ofSeconds(1);
+final class Played {
   static final int CHILD = 1;
+  private static final Duration SHORT = Duration.ofSeconds(1);
+
+  private final WaitStatus status;
+  private Ending ending = Ending.ITS_OWN;
+  private String limit = "";
+  private Optional<WitnessRecord> witness = Optional.empty();
+  private Optional<CgroupRecord> cgroups = Optional.empty();
+  private Optional<KernelLogRecord> log = Optional.empty();
+  private Optional<Preemption> preemption = Optional.empty();
+  private OptionalLong peak = OptionalLong.empty();
+  private String out = "";
+  private String err = "";
+  private String program = "";
+  private Duration elapsed = SHORT;
+  private Optional<MemorySample> sample = Optional.empty();
+  private Set<Evidence.Tail> shared = Set.of();
+
+  private Played(WaitStatus status) {
+    this.status = status;
+  }
+
+  /** A copy, in which this is different. */
+  private Played but(Consumer<Played> change) {
+    Played copy = new Played(status);
+    copy.ending = ending;
+    copy.limit = limit;
+    copy.witness = witness;
+    copy.cgroups = cgroups;
+    copy.log = log;
+    copy.preemption = preemption;
+    copy.peak = peak;
+    copy.out = out;
+    copy.err = err;
+    copy.program = program;
+    copy.elapsed = elapsed;
+    copy.sample = sample;
+    copy.shared = shared;
+    change.accept(copy);
+    return copy;
+  }
 
   static Played exit(int code) {
-    return new Played(
-        new WaitStatus.Exit(code),
-        Ending.ITS_OWN,
-        "",
-        Optional.empty(),
-        Optional.empty(),
-        Optional.empty(),
-        Optional.empty(),
-        OptionalLong.empty(),
-        "",
-        "",
-        "",
-        SHORT,
-        Optional.empty(),
-        Set.of());
+    return new Played(new WaitStatus.Exit(code));
   }
 
   static Played killed(int signal) {
-    return new Played(
-        new WaitStatus.Kill(new Signal(signal), false),
-        Ending.ITS_OWN,
-        "",
-        Optional.empty(),
-        Optional.empty(),
-        Optional.empty(),
-        Optional.empty(),
-        OptionalLong.empty(),
-        "",
-        "",
-        "",
-        SHORT,
-        Optional.empty(),
-        Set.of());
+    return new Played(new WaitStatus.Kill(new Signal(signal), false));
   }
 
   /** It lived for so long. */
   Played after(Duration value) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        witness,
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        err,
-        program,
-        value,
-        sample,
-        shared);
+    return but(it -> it.elapsed = value);
   }
 
   /** A limit as {@link ResourceLimit#parse} reads it; it was in force. */
   Played under(String value) {
-    return new Played(
-        status,
-        ending,
-        value,
-        witness,
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        err,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.limit = value);
   }
 
   /** The file name of what was launched. */
   Played running(String value) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        witness,
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        err,
-        value,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.program = value);
   }
 
   Played endedBy(Ending value) {
-    return new Played(
-        status,
-        value,
-        limit,
-        witness,
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        err,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.ending = value);
   }
 
   Played printing(String value) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        witness,
-        cgroups,
-        log,
-        preemption,
-        peak,
-        value,
-        err,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.out = value);
   }
 
   Played complaining(String value) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        witness,
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        value,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.err = value);
   }
 
   Played withPeak(long bytes) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        witness,
-        cgroups,
-        log,
-        preemption,
-        OptionalLong.of(bytes),
-        out,
-        err,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.peak = OptionalLong.of(bytes));
   }
 
   /** The child itself had so much of what RLIMIT_DATA and RLIMIT_AS count when it was looked at. */
@@ -216,40 +116,12 @@ record Played(
   }
 
   Played sampled(MemorySample value) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        witness,
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        err,
-        program,
-        elapsed,
-        Optional.of(value),
-        shared);
+    return but(it -> it.sample = Optional.of(value));
   }
 
   /** Others may have written in these as well. */
   Played sharing(Evidence.Tail... tails) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        witness,
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        err,
-        program,
-        elapsed,
-        sample,
-        Set.of(tails));
+    return but(it -> it.shared = Set.of(tails));
   }
 
   /** A witness was loaded into the program, and saw so many refusals of one size. */
@@ -272,21 +144,7 @@ record Played(
 
   /** A witness noted this. */
   Played watched(WitnessRecord record) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        Optional.of(record),
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        err,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.witness = Optional.of(record));
   }
 
   /** A process that was refused memory so many times, and this the last time. */
@@ -325,78 +183,26 @@ record Played(
 
   /** Nobody watched. */
   Played unwatched() {
-    return new Played(
-        status,
-        ending,
-        limit,
-        Optional.empty(),
-        cgroups,
-        log,
-        preemption,
-        peak,
-        out,
-        err,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.witness = Optional.empty());
   }
 
   /** What the kernel counted. */
   Played counted(CgroupRecord value) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        witness,
-        Optional.of(value),
-        log,
-        preemption,
-        peak,
-        out,
-        err,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.cgroups = Optional.of(value));
   }
 
   /** What the kernel's log said. */
   Played logged(KernelLogRecord value) {
-    return new Played(
-        status,
-        ending,
-        limit,
-        witness,
-        cgroups,
-        Optional.of(value),
-        preemption,
-        peak,
-        out,
-        err,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(it -> it.log = Optional.of(value));
   }
 
   /** memguard read this, and ended it. */
   Played preempted(Preemption value) {
-    return new Played(
-        status,
-        Ending.PREEMPT,
-        limit,
-        witness,
-        cgroups,
-        log,
-        Optional.of(value),
-        peak,
-        out,
-        err,
-        program,
-        elapsed,
-        sample,
-        shared);
+    return but(
+        it -> {
+          it.ending = Ending.PREEMPT;
+          it.preemption = Optional.of(value);
+        });
   }
 
   Outcome diagnosed() {
@@ -432,5 +238,21 @@ record Played(
         shared,
         Map.of(),
         List.of());
+  }
+
+  WaitStatus status() {
+    return status;
+  }
+
+  String out() {
+    return out;
+  }
+
+  String err() {
+    return err;
+  }
+
+  Optional<WitnessRecord> witness() {
+    return witness;
   }
 }
