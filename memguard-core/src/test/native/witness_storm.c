@@ -28,6 +28,8 @@
 #define SENTINEL 77
 #define PAGE 4096
 
+extern int mallctl(const char *, void *, size_t *, void *, size_t) __attribute__((weak)); /* jemalloc's */
+
 static struct counts *counts;
 static char *reserved; /* address space without memory */
 static int counts_file;
@@ -153,12 +155,9 @@ static void allocate(void) {
     case 4: got = CALL(aligned_alloc)(64, size); break;
     case 5: got = CALL(valloc)(size); break;
 #ifdef __GLIBC__
-    case 6: /* never freed: jemalloc 5.3.0 has none, and would be given what is glibc's */
-      if (CALL(pvalloc)(size) == NULL) {
-        expect_errno();
-        if (errno == ENOMEM) count(1, ENOMEM, size);
-      }
-      return;
+    case 6: /* jemalloc 5.3.0 has none: glibc's would have arenas of its own, which do not outlive fork */
+      got = mallctl == NULL ? CALL(pvalloc)(size) : CALL(valloc)(size);
+      break;
 #endif
     default: {
       int error = CALL(posix_memalign)(&got, 64, size);
