@@ -32,28 +32,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "witness_page.h"
+
 #define GENERATION 7
 #define ALL_BYTES (1 << 20)
 #define PATIENCE_SECONDS 30
 
 extern char **environ;
-
-struct record {
-  volatile uint32_t pid, programs;
-  char name[16];
-  volatile uint32_t refusals, threads, spawns, version;
-  volatile uint64_t largest, bytes;
-  volatile uint32_t tid;
-  volatile uint16_t kind, error;
-  volatile uint64_t at, data, address, rss, peak, data_limit, address_limit, read_at;
-};
-
-struct slot {
-  volatile uint32_t generation, attached;
-  volatile uint64_t refusals, largest, began;
-  volatile uint32_t room, question, answer, unused[21];
-  struct record records[15];
-};
 
 static void fail(const char *what) {
   fprintf(stderr, "witness-run: %s: %s\n", what, strerror(errno));
@@ -180,7 +165,7 @@ int main(int argc, char **argv) {
   const struct record *last = latest(&seen);
   fprintf(result, "status=%d attached=%u refusals=%" PRIu64 " largest=%" PRIu64 " last=%" PRIu64 " pid=%s kind=%u errno=%u", status,
           seen.attached, seen.refusals, seen.largest, last->bytes, name_of(last, child), last->kind, last->error);
-  fprintf(result, " rss=%" PRIu64 " peak=%" PRIu64 " room=%u stray=%zu", last->rss, last->peak, seen.room, stray);
+  fprintf(result, " rss=%" PRIu64 " peak=%" PRIu64 " room=%u stray=%zu", last->rss, last->peak, seen.without_room, stray);
   if (ask) fprintf(result, " answer=%u", seen.answer);
   fputc('\n', result);
   for (size_t i = 0; i < 15 && seen.records[i].pid != 0; i++) print(result, &seen, &seen.records[i], child);

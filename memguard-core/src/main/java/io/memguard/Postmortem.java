@@ -19,6 +19,7 @@ import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
 import io.memguard.platform.Elsewhere;
 import io.memguard.platform.FileTail;
+import io.memguard.platform.ProgramFile;
 import io.memguard.platform.cgroup.Leaf;
 import io.memguard.platform.kernellog.OomKillLog;
 import io.memguard.platform.kernellog.OomVictims;
@@ -305,16 +306,17 @@ final class Postmortem {
       Optional<CgroupRecord> cgroups,
       Optional<KernelLogRecord> log) {
     boolean success = end.status().isSuccess();
+    String program = ProgramFile.nameOf(plan.program());
     Map<Protection, ProtectionState> states = protections();
     states.computeIfPresent(Protection.WITNESS, (it, then) -> preload.stateAtTheEnd(noted));
     Evidence evidence =
         new Evidence(
             child.pid(),
-            fileName(plan.program()),
+            program,
             preload
                 .program()
-                .map(file -> fileName(file.path()))
-                .filter(name -> !name.equals(fileName(plan.program()))),
+                .map(file -> ProgramFile.nameOf(file.path()))
+                .filter(name -> !name.equals(program)),
             end.status(),
             ending(),
             plan.options().timeout(),
@@ -333,10 +335,6 @@ final class Postmortem {
             tuning,
             List.of());
     return Diagnoser.diagnose(evidence, catalogue);
-  }
-
-  private static String fileName(String path) {
-    return path.substring(path.lastIndexOf('/') + 1);
   }
 
   private static String text(String piped, Optional<FileTail> file) {

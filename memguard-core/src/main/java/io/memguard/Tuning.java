@@ -101,7 +101,8 @@ final class Tuning {
   }
 
   private static Set<Target> fitting(LaunchPlan plan, ProgramFile file) {
-    List<String> names = List.of(name(plan.program()), name(file.path()));
+    List<String> names =
+        List.of(ProgramFile.nameOf(plan.program()), ProgramFile.nameOf(file.path()));
     Set<Target> all = EnumSet.noneOf(Target.class);
     if (names.stream().anyMatch(JVMS::contains)) {
       all.add(Target.JVM);
@@ -122,10 +123,6 @@ final class Tuning {
       all.add(Target.GLIBC);
     }
     return all;
-  }
-
-  private static String name(String path) {
-    return path.substring(path.lastIndexOf('/') + 1);
   }
 
   private void apply(Target target) {

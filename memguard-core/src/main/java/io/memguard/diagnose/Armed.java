@@ -15,9 +15,9 @@ final class Armed {
 
   static Set<Rlimit> limits(Evidence evidence) {
     Set<Rlimit> armed = EnumSet.noneOf(Rlimit.class);
-    for (ResourceLimit limit : evidence.limits().rlimits().values()) {
-      if (counts(evidence, limit.resource()) && limit.soft() != ResourceLimit.UNLIMITED) {
-        armed.add(limit.resource());
+    for (Rlimit resource : Rlimit.values()) {
+      if (bytes(evidence, resource).isPresent()) {
+        armed.add(resource);
       }
     }
     return armed;

@@ -8,7 +8,6 @@ import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.MemorySample;
 import io.memguard.outcome.Outcome;
-import io.memguard.outcome.WitnessRecord;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -36,8 +35,7 @@ final class Nearness {
    * nearly all of a limit.
    */
   static Optional<Outcome> verdict(Evidence evidence) {
-    boolean watched = evidence.witness().filter(WitnessRecord::attached).isPresent();
-    return watched || Refused.wasSentASignal(evidence)
+    return evidence.watched() || Refused.wasSentASignal(evidence)
         ? Optional.empty()
         : limitLackingOnly(evidence, SIXTEENTH).map(limit -> possible(evidence, limit));
   }

@@ -75,11 +75,11 @@ record Refused(Optional<WitnessedProcess> process, String what, OptionalLong byt
 
   /** Whether it was watched, and refused nothing. */
   static boolean nothing(Evidence evidence) {
-    return evidence
-        .witness()
-        .filter(WitnessRecord::attached)
-        .filter(record -> !record.sawRefusal() && record.threadWithoutRoom().isEmpty())
-        .isPresent();
+    return evidence.watched()
+        && evidence
+            .witness()
+            .filter(record -> !record.sawRefusal() && record.threadWithoutRoom().isEmpty())
+            .isPresent();
   }
 
   private static Words words(Match match) {

@@ -6,7 +6,6 @@ import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.RuntimeRule;
-import io.memguard.outcome.WitnessRecord;
 import java.util.Optional;
 import java.util.OptionalLong;
 
@@ -27,7 +26,7 @@ final class Spoken {
   private Optional<Outcome> outcome() {
     return switch (match.rule().cause()) {
       case RUNTIME_HEAP -> runtimeHeap();
-      case ALLOCATION_DENIED -> watched() ? Optional.empty() : Optional.of(denied());
+      case ALLOCATION_DENIED -> evidence.watched() ? Optional.empty() : Optional.of(denied());
       default -> Optional.empty();
     };
   }
@@ -38,7 +37,7 @@ final class Spoken {
    * descendant's it is not known whether they are its.
    */
   private Optional<Outcome> runtimeHeap() {
-    if (watched() && !match.proven() && !match.around()) {
+    if (evidence.watched() && !match.proven() && !match.around()) {
       return Optional.empty();
     }
     RuntimeRule rule = match.rule();
@@ -54,7 +53,8 @@ final class Spoken {
                 : "); a larger limit of memguard's alone does not help"
                     + (rule.remedy().isEmpty() ? "" : ": " + rule.remedy())
                     + ".");
-    Confidence confidence = watched() && match.proven() ? match.most() : Confidence.POSSIBLE;
+    Confidence confidence =
+        evidence.watched() && match.proven() ? match.most() : Confidence.POSSIBLE;
     return Optional.of(
         new Outcome.OutOfMemory(
             Cause.RUNTIME_HEAP,
@@ -85,9 +85,5 @@ final class Spoken {
         false,
         explanation,
         evidence);
-  }
-
-  private boolean watched() {
-    return evidence.witness().filter(WitnessRecord::attached).isPresent();
   }
 }

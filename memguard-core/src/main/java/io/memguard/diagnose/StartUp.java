@@ -8,7 +8,6 @@ import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.WaitStatus;
-import io.memguard.outcome.WitnessRecord;
 import java.util.Optional;
 import java.util.OptionalLong;
 
@@ -81,7 +80,7 @@ final class StartUp {
     if (evidence.rlimitBytes().isEmpty()) {
       return Optional.empty();
     }
-    if (evidence.witness().filter(WitnessRecord::attached).isPresent()) {
+    if (evidence.watched()) {
       boolean below = evidence.rlimitBytes().getAsLong() < startsUnder.orElse(0);
       return below && (diedLoading() || said.filter(Match::proven).isPresent())
           ? Optional.of(unseen(Confidence.POSSIBLE))

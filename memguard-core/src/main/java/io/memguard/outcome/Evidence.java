@@ -146,6 +146,15 @@ public record Evidence(
         .max();
   }
 
+  /**
+   * Tells whether a witness got into the child, or a descendant.
+   *
+   * @return true if what it noted counts, also that it noted nothing
+   */
+  public boolean watched() {
+    return witness.filter(WitnessRecord::attached).isPresent();
+  }
+
   /** Says, as the end of a sentence, that a refusal was not the reason of the end; else nothing. */
   String refusedBefore() {
     return witness.filter(WitnessRecord::sawRefusal).isPresent()

@@ -155,6 +155,11 @@ public record ProgramFile(String path, Linkage linkage, boolean go) {
     return !Files.getAttribute(one, attribute).equals(Files.getAttribute(other, attribute));
   }
 
+  /** Returns the name of a file without its directory. */
+  public static String nameOf(String path) {
+    return path.substring(path.lastIndexOf('/') + 1);
+  }
+
   /** Tells whether a witness would break it, or have its loader complain. */
   public boolean forbidsPreloading() {
     return linkage == Linkage.FOREIGN || linkage == Linkage.SANITIZED;
