@@ -12,6 +12,7 @@ import io.memguard.outcome.ResourceUsage;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.platform.Elsewhere;
+import io.memguard.recover.WorkerProcess;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.time.Duration;
@@ -34,7 +35,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Safe to share between threads.
  */
-public final class GuardedProcess extends Process {
+public final class GuardedProcess extends Process implements WorkerProcess {
   /** A thread that waits for a short-lived child hears of interruption that late at most. */
   private static final long BRIEFLY_NANOS = 5_000_000;
 
@@ -84,6 +85,7 @@ public final class GuardedProcess extends Process {
    * @return completes with the outcome, never exceptionally; completing or cancelling it has no
    *     effect on the process
    */
+  @Override
   public CompletableFuture<Outcome> outcome() {
     return ended.thenComposeAsync(
         outcome -> treeEnder.whenDone().thenApply(done -> outcome), Elsewhere::run);
@@ -142,6 +144,7 @@ public final class GuardedProcess extends Process {
    * @param grace how long they may take to end themselves; zero kills at once
    * @return completes with the outcome when all have ended
    */
+  @Override
   public CompletableFuture<Outcome> destroyTree(Duration grace) {
     return endTree(Ending.CANCEL, grace);
   }

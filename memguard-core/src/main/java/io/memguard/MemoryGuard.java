@@ -20,7 +20,9 @@ import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.EffectiveLimits;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.OomVictims;
+import io.memguard.recover.PoolOptions;
 import io.memguard.recover.RetryPolicy;
+import io.memguard.recover.WorkerPool;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.EnumMap;
@@ -341,6 +343,29 @@ public final class MemoryGuard implements AutoCloseable {
           "this thread was interrupted while it waited",
           "Do not interrupt it, or start the child later.");
     }
+  }
+
+  /**
+   * Opens a pool of worker processes. Close it before this guard.
+   *
+   * @param worker the program that each runs; it is started whenever a worker is needed, so it must
+   *     not be changed as long as the pool is open
+   * @param limits what each may use at first
+   * @param options how the pool works
+   * @return the pool; its workers start at once
+   * @throws IllegalArgumentException if the worker's stdin or stdout is redirected, or its stderr
+   *     into its stdout: they are the pool's; or if the workers do not fit into their budget
+   */
+  public WorkerPool pool(ProcessBuilder worker, MemoryLimits limits, PoolOptions options) {
+    if (!worker.redirectInput().equals(ProcessBuilder.Redirect.PIPE)
+        || !worker.redirectOutput().equals(ProcessBuilder.Redirect.PIPE)
+        || worker.redirectErrorStream()) {
+      throw new IllegalArgumentException(
+          "a pool talks to its workers through stdin and stdout; redirect stderr alone, "
+              + "and not into stdout");
+    }
+    LaunchOptions each = options.launch().withRetryable(true); // its task can be tried again
+    return WorkerPool.open(memory -> start(worker, memory, each), limits, options);
   }
 
   private GuardedProcess launch(

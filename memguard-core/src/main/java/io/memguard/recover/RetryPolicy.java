@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.function.Consumer;
 
 /**
@@ -204,48 +203,43 @@ public final class RetryPolicy {
     return new Execution(first, runner).run();
   }
 
-  /** One call of {@link #execute}: which attempts were made, and what is left of the budgets. */
+  /** One call of {@link #execute}: which attempts were made. */
   private final class Execution {
     private final Runner runner;
+    private final Attempts attempts;
     private final List<Outcome> earlier = new ArrayList<>();
     private final List<LaunchException> refusedLaunches = new ArrayList<>();
-    private MemoryLimits limits;
-    private int attempts;
-    private int memoryFailures;
-    private int otherFailures;
+    private int number;
 
     Execution(MemoryLimits first, Runner runner) {
-      this.limits = first;
       this.runner = runner;
+      this.attempts = new Attempts(RetryPolicy.this, first);
     }
 
     Outcome run() throws LaunchException, InterruptedException {
       while (true) {
-        attempts++;
+        number++;
         Outcome outcome;
         try {
-          outcome = runner.run(limits).withEarlierAttempts(earlier);
+          outcome = runner.run(attempts.limits()).withEarlierAttempts(earlier);
         } catch (LaunchException e) {
           giveUpUnlessWorthAnotherTry(e);
           continue;
         }
-        Optional<MemoryLimits> next =
-            outcome instanceof Outcome.OutOfMemory memory ? afterwards(memory) : again(outcome);
-        MemoryLimits nextLimits = next.orElse(limits);
-        boolean again = next.isPresent();
+        boolean again = attempts.goOnAfter(outcome);
         listener.accept(
-            new Attempt(attempts, Optional.of(outcome), Optional.empty(), nextLimits, !again));
+            new Attempt(number, Optional.of(outcome), Optional.empty(), attempts.limits(), !again));
         if (!again) {
           return outcome;
         }
         earlier.add(outcome.withEarlierAttempts(List.of())); // each is told of once
-        limits = nextLimits;
       }
     }
 
     private void giveUpUnlessWorthAnotherTry(LaunchException e) throws LaunchException {
-      boolean again = e.isRetryable() && ++otherFailures < otherAttempts;
-      listener.accept(new Attempt(attempts, Optional.empty(), Optional.of(e), limits, !again));
+      boolean again = attempts.goOnAfter(e);
+      listener.accept(
+          new Attempt(number, Optional.empty(), Optional.of(e), attempts.limits(), !again));
       if (again) {
         refusedLaunches.add(e);
         return;
@@ -254,55 +248,22 @@ public final class RetryPolicy {
       refusedLaunches.forEach(e::addSuppressed);
       throw e;
     }
+  }
 
-    /** Returns what the next attempt gets, or empty if there is to be none for want of memory. */
-    private Optional<MemoryLimits> afterwards(Outcome.OutOfMemory outcome) {
-      if (++memoryFailures >= maxAttempts) {
-        return Optional.empty();
-      }
-      return switch (outcome.cause()) {
-        case CONTAINER, HOST -> Optional.of(limits);
-        case PREEMPTED -> hadTooMuch(outcome) ? grown(outcome) : Optional.of(limits);
-        case RUNTIME_HEAP ->
-            outcome.evidence().heapFollowsLimit() ? grown(outcome) : Optional.empty();
-        case ALLOCATION_DENIED, LIMIT_TOO_LOW, OWN_CGROUP -> grown(outcome);
-      };
-    }
+  int maxAttempts() {
+    return maxAttempts;
+  }
 
-    private static boolean hadTooMuch(Outcome.OutOfMemory outcome) {
-      return outcome
-          .evidence()
-          .preemption()
-          .filter(reading -> reading.limit() == Preemption.Limit.TREE_MEMORY)
-          .isPresent();
-    }
+  int otherAttempts() {
+    return otherAttempts;
+  }
 
-    private Optional<MemoryLimits> grown(Outcome.OutOfMemory outcome) {
-      // Where no resource limit is in force, the cgroup's is the amount that was asked for.
-      OptionalLong had = limits.bytes().isPresent() ? limits.bytes() : limits.memory();
-      if (had.isEmpty() || outcome.limitBytes().isEmpty() || had.getAsLong() >= ceiling) {
-        return Optional.empty(); // none of ours was in force, or it is as high as it may be
-      }
-      double grown = Math.min((double) had.getAsLong() * factor, (double) ceiling);
-      long wanted = Math.max((long) grown, suggested(outcome, had.getAsLong()));
-      return Optional.of(limits.withMemory(Math.min(wanted, ceiling)));
-    }
+  double factor() {
+    return factor;
+  }
 
-    /** Returns 0 for none. What is suggested for the tree is a multiple of what the tree had. */
-    private static long suggested(Outcome.OutOfMemory outcome, long had) {
-      long limit = outcome.limitBytes().orElse(had);
-      long suggested = outcome.suggestedLimitBytes().orElse(0);
-      return hadTooMuch(outcome) && limit != had
-          ? (long) ((double) suggested / limit * had)
-          : suggested;
-    }
-
-    private Optional<MemoryLimits> again(Outcome outcome) {
-      boolean failed = outcome instanceof Outcome.Exited || outcome instanceof Outcome.Signalled;
-      return failed && !outcome.isSuccess() && ++otherFailures < otherAttempts
-          ? Optional.of(limits)
-          : Optional.empty();
-    }
+  long ceiling() {
+    return ceiling;
   }
 
   private static int atLeastOne(String what, int attempts) {

@@ -1,0 +1,73 @@
+package io.memguard.recover;
+
+import io.memguard.limits.MemoryLimits;
+import io.memguard.recover.TaskAttempt.Failure;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One task, from when it was submitted until its future is completed. It belongs to the line it
+ * waits in, and then to the slot that works on it; nobody else changes it.
+ */
+final class Task {
+  final long number;
+  final byte[] payload;
+  final CompletableFuture<byte[]> result = new CompletableFuture<>();
+  private final Sizes sizes;
+  private final Attempts attempts;
+  private final List<TaskAttempt> failed = new ArrayList<>();
+  private @Nullable Worker at;
+
+  Task(long number, byte[] payload, Sizes sizes, RetryPolicy retry) {
+    this.number = number;
+    this.payload = payload;
+    this.sizes = sizes;
+    this.attempts = new Attempts(retry, sizes.first());
+  }
+
+  /** Returns what its next worker may use. */
+  MemoryLimits limits() {
+    return attempts.limits();
+  }
+
+  int attemptsMade() {
+    return failed.size();
+  }
+
+  /** Notes a failure, and tells whether it is to be tried again. */
+  boolean goOnAfter(TaskAttempt attempt) {
+    failed.add(attempt);
+    boolean again =
+        switch (attempt.failure()) {
+          case OUT_OF_MEMORY ->
+              attempt.reason().isPresent()
+                  ? attempts.goOnAfter(attempt.outcome())
+                  : attempts.goOnAfterItsWord();
+          case WORKER_DIED, PROTOCOL, STDERR_FLOOD -> attempts.goOnAfterOtherFailure();
+          case DEADLINE -> false;
+        };
+    if (attempt.failure() == Failure.OUT_OF_MEMORY) {
+      attempts.limits(sizes.enoughFor(attempts.limits()));
+    }
+    return again;
+  }
+
+  TaskQuarantinedException quarantined() {
+    return new TaskQuarantinedException(failed);
+  }
+
+  /** Has the worker ended that has it, if nobody waits for the result any more. */
+  synchronized void endIfCancelled() {
+    if (at != null && result.isCancelled()) {
+      at.cancel();
+    }
+  }
+
+  /** Notes who has it: from now on a cancellation ends that worker, and no other. */
+  synchronized void at(@Nullable Worker worker) {
+    at = worker;
+    endIfCancelled();
+  }
+}
