@@ -1,0 +1,260 @@
+package io.memguard.benchmarks;
+
+import io.memguard.MemoryGuard;
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.outcome.AllocationDeniedException;
+import io.memguard.outcome.Outcome;
+import io.memguard.recover.PoolOptions;
+import io.memguard.recover.RetryPolicy;
+import io.memguard.recover.TaskQuarantinedException;
+import io.memguard.recover.WorkerPool;
+import io.memguard.recover.WorkerProcess;
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.zip.CRC32;
+
+/**
+ * A pool that loses nothing: many tasks, some of them bombs, workers killed at random; and beside
+ * it the same pool over plain processes with honest tasks alone. {@code benchmarks/pool} calls it.
+ */
+public final class Pools {
+  private static final int WORKERS = 4;
+  private static final int BOMBS_EACH = 100;
+  private static final int KILL_EVERY_MILLIS = 2_000;
+  private static final MemoryLimits LIMITS = MemoryLimits.of("64MiB");
+  private static final PoolOptions OPTIONS =
+      PoolOptions.workers(WORKERS)
+          .withRetry(RetryPolicy.onOutOfMemory().growBy(4).upTo("256MiB").otherFailures(10));
+
+  private final ProcessBuilder worker;
+  private final int tasks;
+
+  private Pools(ProcessBuilder worker, int tasks) {
+    this.worker = worker;
+    this.tasks = tasks;
+  }
+
+  /** What a run came to. */
+  private record Result(long millis, long honest, long bombs, long wrong, long kills) {
+    double perSecond() {
+      return honest * 1000.0 / millis;
+    }
+  }
+
+  /** A plain process, of which nothing is known but its exit code. */
+  private record Plain(Process process, Outcome ended) implements WorkerProcess {
+    @Override
+    public long pid() {
+      return process.pid();
+    }
+
+    @Override
+    public OutputStream getOutputStream() {
+      return process.getOutputStream();
+    }
+
+    @Override
+    public InputStream getInputStream() {
+      return process.getInputStream();
+    }
+
+    @Override
+    public InputStream getErrorStream() {
+      return process.getErrorStream();
+    }
+
+    @Override
+    public CompletableFuture<Outcome> outcome() {
+      return process.onExit().thenApply(how -> ended);
+    }
+
+    @Override
+    public CompletableFuture<Outcome> destroyTree(Duration grace) {
+      process.destroyForcibly();
+      return outcome();
+    }
+  }
+
+  /**
+   * Runs both.
+   *
+   * @param arguments the worker's script, and how many tasks
+   */
+  public static void main(String[] arguments) throws Exception {
+    ProcessBuilder worker =
+        new ProcessBuilder("python3", "-S", arguments[0])
+            .redirectError(ProcessBuilder.Redirect.DISCARD);
+    Pools pools = new Pools(worker, Integer.parseInt(arguments[1]));
+    try (MemoryGuard guard = MemoryGuard.create()) {
+      Outcome nobodyReads = guard.run(new ProcessBuilder("true"), MemoryLimits.none());
+      pools.run("warming up", pools.guarded(guard), false, 400);
+      Map<String, Long> before = held();
+      Result plain = pools.run("plain", pools.plain(nobodyReads), false, pools.tasks);
+      Result guarded = pools.run("guarded", pools.guarded(guard), true, pools.tasks);
+      Map<String, Long> after = held();
+      System.out.printf(
+          Locale.ROOT, "throughput: %.3f of plain%n", guarded.perSecond() / plain.perSecond());
+      System.out.println("held before: " + before);
+      System.out.println("held after:  " + after);
+      boolean leaks =
+          after.entrySet().stream().anyMatch(it -> it.getValue() > before.get(it.getKey()));
+      boolean lost = plain.wrong + guarded.wrong > 0;
+      System.out.println(lost ? "TASKS WERE LOST" : leaks ? "SOMETHING LEAKS" : "nothing was lost");
+      System.exit(lost || leaks ? 1 : 0);
+    }
+  }
+
+  private WorkerPool guarded(MemoryGuard guard) {
+    return guard.pool(worker, LIMITS, OPTIONS);
+  }
+
+  private WorkerPool plain(Outcome ended) {
+    return WorkerPool.open(limits -> start(ended), LIMITS, OPTIONS);
+  }
+
+  private Plain start(Outcome ended) throws LaunchException {
+    try {
+      return new Plain(worker.start(), ended);
+    } catch (IOException e) {
+      throw new LaunchException(LaunchStep.EXEC, 0, String.valueOf(e.getMessage()), "");
+    }
+  }
+
+  /** Submits all tasks, and checks every single completion. */
+  private Result run(String name, WorkerPool pool, boolean bombs, int count) throws Exception {
+    AtomicIntegerArray completions = new AtomicIntegerArray(count);
+    LongAdder honest = new LongAdder();
+    LongAdder quarantined = new LongAdder();
+    LongAdder wrong = new LongAdder();
+    Map<String, AtomicInteger> causes = new ConcurrentHashMap<>();
+    AtomicBoolean over = new AtomicBoolean();
+    AtomicInteger kills = new AtomicInteger();
+    Thread killer = new Thread(() -> kill(pool, kills, over));
+    long began = System.nanoTime();
+    if (bombs) {
+      killer.start();
+    }
+    List<CompletableFuture<?>> checks = new ArrayList<>();
+    Random random = new Random(count);
+    for (int i = 0; i < count; i++) {
+      int number = i;
+      boolean bomb = bombs && i % BOMBS_EACH == 37;
+      String task = bomb ? (random.nextBoolean() ? "huge " : "grow ") + i : "work " + i;
+      checks.add(
+          pool.submit(task.getBytes(StandardCharsets.UTF_8))
+              .handle(
+                  (answer, trouble) -> {
+                    completions.incrementAndGet(number);
+                    boolean right =
+                        bomb
+                            ? isDenied(trouble, causes)
+                            : trouble == null && isRight(number, answer);
+                    (right ? bomb ? quarantined : honest : wrong).increment();
+                    return null;
+                  }));
+      if (i % 1000 == 999) {
+        System.out.printf(Locale.ROOT, "%s: %d of %d%n", name, i + 1, count);
+      }
+    }
+    pool.close();
+    CompletableFuture.allOf(checks.toArray(new CompletableFuture<?>[0])).get(1, TimeUnit.MINUTES);
+    long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
+    over.set(true);
+    killer.join();
+    for (int i = 0; i < count; i++) {
+      if (completions.get(i) != 1) {
+        wrong.increment();
+      }
+    }
+    Result result = new Result(millis, honest.sum(), quarantined.sum(), wrong.sum(), kills.get());
+    System.out.printf(
+        Locale.ROOT,
+        "%s: %.1f s, %.1f honest tasks a second; %d honest done, %d bombs quarantined, %d wrong; %d workers"
+            + " killed; %s; causes %s%n",
+        name,
+        millis / 1000.0,
+        result.perSecond(),
+        result.honest,
+        result.bombs,
+        result.wrong,
+        result.kills,
+        pool.statistics(),
+        new TreeMap<>(causes));
+    return result;
+  }
+
+  private static boolean isDenied(Throwable trouble, Map<String, AtomicInteger> causes) {
+    if (!(trouble instanceof TaskQuarantinedException reason)) {
+      return false;
+    }
+    Throwable cause = reason.getCause();
+    String name =
+        cause instanceof AllocationDeniedException denied
+            ? denied.outcome().cause() + " " + denied.outcome().confidence()
+            : String.valueOf(reason.getMessage());
+    causes.computeIfAbsent(name, first -> new AtomicInteger()).incrementAndGet();
+    return cause instanceof AllocationDeniedException;
+  }
+
+  private static boolean isRight(int number, byte[] answer) {
+    CRC32 crc = new CRC32();
+    crc.update(("work " + number).getBytes(StandardCharsets.UTF_8));
+    return new String(answer, StandardCharsets.UTF_8).equals(Long.toString(crc.getValue()));
+  }
+
+  /** Kills a random worker every other second, whatever it does. */
+  private static void kill(WorkerPool pool, AtomicInteger kills, AtomicBoolean over) {
+    while (!over.get()) {
+      try {
+        Thread.sleep(KILL_EVERY_MILLIS);
+      } catch (InterruptedException e) {
+        return;
+      }
+      List<WorkerPool.WorkerState> workers = pool.workers();
+      if (!workers.isEmpty()) {
+        long pid = workers.get(ThreadLocalRandom.current().nextInt(workers.size())).pid();
+        ProcessHandle.current()
+            .children()
+            .filter(child -> child.pid() == pid)
+            .forEach(ProcessHandle::destroyForcibly);
+        kills.incrementAndGet();
+      }
+    }
+  }
+
+  /** Returns what this process holds when all is quiet. */
+  private static Map<String, Long> held() throws InterruptedException {
+    System.gc(); // pipes of plain processes
+    Thread.sleep(3_000); // threads of futures
+    Map<String, Long> held = new TreeMap<>();
+    held.put("children", ProcessHandle.current().descendants().count());
+    held.put("descriptors", (long) Objects.requireNonNull(new File("/proc/self/fd").list()).length);
+    held.put(
+        "pool's threads",
+        Thread.getAllStackTraces().keySet().stream()
+            .filter(thread -> thread.getName().startsWith("memguard-pool"))
+            .count());
+    return held;
+  }
+}
