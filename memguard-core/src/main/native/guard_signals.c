@@ -15,6 +15,7 @@
 static volatile int32_t target_pidfd = -1;
 static uint64_t waiting; /* signals that came while there was no child: bit signal - 1 */
 static uint64_t seen;    /* signals that ever came */
+static uint64_t kept;    /* signals whose sender reaches the child too */
 
 /*
  * A terminal sends ^C to its whole foreground group: the child has it already (si_code is then the kernel's own), and
@@ -25,9 +26,9 @@ static void forward(int signal, siginfo_t *info, void *context) {
   uint64_t bit = UINT64_C(1) << (signal - 1);
   __atomic_fetch_or(&seen, bit, __ATOMIC_SEQ_CST);
   int32_t pidfd = target_pidfd;
-  int from_terminal = info->si_code == SI_KERNEL;
+  int has_it = info->si_code == SI_KERNEL || (kept & bit);
   /* Signal 0 only asks whether the child is there. One that is gone leaves the signal to the next attempt. */
-  if (pidfd < 0 || sys4(SYS_pidfd_send_signal, pidfd, from_terminal ? 0 : signal, 0, 0) == -ESRCH) {
+  if (pidfd < 0 || sys4(SYS_pidfd_send_signal, pidfd, has_it ? 0 : signal, 0, 0) == -ESRCH) {
     __atomic_fetch_or(&waiting, bit, __ATOMIC_SEQ_CST);
   }
 }
@@ -55,6 +56,9 @@ GUARD_API int32_t guard_forward(int32_t signal) {
   if (answer < 0 || now.handler == (void *)SIG_IGN) return (int32_t)answer;
   return (int32_t)sys4(SYS_rt_sigaction, signal, (long)&action, 0, 8);
 }
+
+/* Keeps signals, as bits, from a child that lives: whoever sends them sends them to its whole process group. */
+GUARD_API void guard_forward_keep(int64_t signals) { kept = (uint64_t)signals; }
 
 /* To whom: a pidfd the caller keeps open until it names another, or -1 for nobody. What has waited is delivered now. */
 GUARD_API void guard_forward_to(int32_t pidfd) {

@@ -19,11 +19,11 @@ import java.nio.file.StandardOpenOption;
  */
 final class ReportFile {
   private final Path target;
-  private final boolean regular;
+  private final boolean replaced;
 
-  private ReportFile(Path target, boolean regular) {
+  private ReportFile(Path target, boolean replaced) {
     this.target = target;
-    this.regular = regular;
+    this.replaced = replaced;
   }
 
   /**
@@ -50,6 +50,10 @@ final class ReportFile {
       Files.delete(file.part());
       Files.deleteIfExists(file.target);
     } catch (IOException e) {
+      if (Files.isWritable(file.target)) { // mounted, or in a directory that is not ours
+        Files.write(file.target, new byte[0]);
+        return new ReportFile(file.target, false);
+      }
       throw new IOException("\"" + name + "\" cannot be written: " + reason(e), e);
     }
     return file;
@@ -74,8 +78,8 @@ final class ReportFile {
         (new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(report)
                 + "\n")
             .getBytes(StandardCharsets.UTF_8);
-    if (!regular) {
-      Files.write(target, json, StandardOpenOption.WRITE);
+    if (!replaced) {
+      Files.write(target, json, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING);
       return;
     }
     try {

@@ -11,6 +11,7 @@ import io.memguard.limits.MemorySize;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Signal;
 import io.memguard.platform.OrphanReaper;
 import io.memguard.platform.StandardInput;
 import io.memguard.recover.RetryPolicy;
@@ -19,6 +20,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +31,7 @@ final class Run {
    *
    * @param attempts how often it may run at most
    * @param outOfMemoryStatus the exit status for every out-of-memory outcome
+   * @param keptSignals signals that are not passed on
    * @param preparation how to make room for cgroups first; empty to move nobody
    */
   record Request(
@@ -38,6 +41,7 @@ final class Run {
       RetryPolicy retry,
       int attempts,
       int outOfMemoryStatus,
+      Set<Signal> keptSignals,
       Optional<PrepareOptions> preparation) {}
 
   private final Request request;
@@ -45,13 +49,14 @@ final class Run {
   private final @Nullable ReportFile reportFile;
   private final ProcessBuilder job;
   private final LaunchOptions options;
-  private final Signals signals = Signals.install(); // before anything is started
+  private final Signals signals;
   private final List<Outcome> ended = new ArrayList<>();
 
   Run(Request request, Consumer<String> people, @Nullable ReportFile reportFile) {
     this.request = request;
     this.people = people;
     this.reportFile = reportFile;
+    this.signals = Signals.install(request.keptSignals()); // before anything is started
     this.job = new ProcessBuilder(request.command());
     StandardStreams.passTo(job);
     job.environment().remove(Signals.RESERVED_VARIABLE);

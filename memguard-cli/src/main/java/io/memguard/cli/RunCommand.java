@@ -9,6 +9,7 @@ import io.memguard.limits.Requirement;
 import io.memguard.limits.ResourceLimit;
 import io.memguard.limits.Rlimit;
 import io.memguard.limits.RuntimeTuning;
+import io.memguard.outcome.Signal;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.time.Duration;
@@ -135,6 +136,20 @@ final class RunCommand implements Callable<Integer> {
   private @Nullable Duration hangGrace;
 
   @Option(
+      names = "--no-forward",
+      paramLabel = "SIGNAL",
+      converter = SignalName.class,
+      description =
+          "Do not pass this signal on, for example INT: who sends it sends it to the whole process"
+              + " group, and the command would get it twice. May be repeated.")
+  private List<Signal> kept = new ArrayList<>();
+
+  @Option(
+      names = "--die-with-parent",
+      description = "Have the kernel kill it when memguard is killed, even by SIGKILL.")
+  private boolean dieWithParent;
+
+  @Option(
       names = "--report",
       paramLabel = "FILE",
       description = "Write a JSON object that tells how it ended.")
@@ -259,7 +274,15 @@ final class RunCommand implements Callable<Integer> {
         oomExitCode,
         "0 to " + LARGEST_STATUS);
     Run.Request request =
-        new Run.Request(command, limits, options, retry, attempts(), oomExitCode, preparation());
+        new Run.Request(
+            command,
+            limits,
+            options,
+            retry,
+            attempts(),
+            oomExitCode,
+            Set.copyOf(kept),
+            preparation());
     ReportFile file = report == null ? null : reportFile(report); // last: it touches the file
     return new Run(request, quiet ? line -> {} : Console::say, file).execute();
   }
@@ -377,7 +400,8 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private LaunchOptions options() {
-    LaunchOptions options = LaunchOptions.defaults().withGrace(grace).withTuning(tune);
+    LaunchOptions options =
+        LaunchOptions.defaults().withGrace(grace).withTuning(tune).withDieWithParent(dieWithParent);
     if (hangGrace != null) {
       if (hangGrace.isZero()) {
         throw wrong("--hang-grace 0 leaves no time; never is for never");
@@ -428,6 +452,13 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public ResourceLimit read(String text) {
       return ResourceLimit.parse(text);
+    }
+  }
+
+  private static final class SignalName implements Reader<Signal> {
+    @Override
+    public Signal read(String text) {
+      return Signals.named(text);
     }
   }
 

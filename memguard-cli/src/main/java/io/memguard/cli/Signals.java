@@ -4,7 +4,10 @@ import io.memguard.MemoryGuard;
 import io.memguard.outcome.Signal;
 import io.memguard.platform.SignalForwarder;
 import java.io.IOException;
+import java.util.Locale;
 import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +24,7 @@ final class Signals {
   private static final int SIGHUP = 1;
   private static final int SIGINT = 2;
   private static final int SIGQUIT = 3;
+  private static final int LAST = 64;
 
   private final @Nullable SignalForwarder forwarder;
 
@@ -28,12 +32,40 @@ final class Signals {
     this.forwarder = forwarder;
   }
 
-  static Signals install() {
+  /**
+   * Takes signals over.
+   *
+   * @param kept those that are not passed on, because the command gets them anyway
+   */
+  static Signals install(Set<Signal> kept) {
     try {
-      return new Signals(SignalForwarder.install(reserved()));
+      Set<Integer> numbers = kept.stream().map(Signal::number).collect(Collectors.toSet());
+      return new Signals(SignalForwarder.install(reserved(), numbers));
     } catch (IOException e) {
       return new Signals(null); // the guard will say why
     }
+  }
+
+  /**
+   * Reads a signal as kill(1) does.
+   *
+   * @param text {@code INT}, {@code SIGINT} or {@code 2}
+   * @throws IllegalArgumentException if there is no such signal; the message says what is allowed
+   */
+  static Signal named(String text) {
+    String name = text.toUpperCase(Locale.ROOT);
+    return IntStream.rangeClosed(1, LAST)
+        .mapToObj(Signal::new)
+        .filter(
+            signal ->
+                name.equals(String.valueOf(signal.number()))
+                    || name.equals(signal.name())
+                    || ("SIG" + name).equals(signal.name()))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "\"" + text + "\" is no signal; write for example INT, SIGINT or 2"));
   }
 
   /** As the JVM reads it: what is no number above SIGSEGV has no effect. */

@@ -79,7 +79,7 @@ class FirstProcessTest {
   }
 
   /** A machine without namespaces can run the rest; continuous integration must run this too. */
-  private static void requireNamespaces() throws Exception {
+  static void requireNamespaces() throws Exception {
     List<String> command = new ArrayList<>(List.of(NAMESPACE));
     command.add("true");
     boolean possible = new ProcessBuilder(command).start().waitFor() == 0;

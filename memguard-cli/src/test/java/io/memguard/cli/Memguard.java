@@ -70,6 +70,11 @@ final class Memguard {
 
   /** Starts {@code memguard run} with pipes for its streams. */
   Process start(String... args) throws IOException {
+    return builder.command(command(args)).start();
+  }
+
+  /** Says how it is started. */
+  List<String> command(String... args) {
     // Whoever runs the tests may ignore signals, and that is inherited.
     List<String> command = new ArrayList<>(List.of("env", "--default-signal"));
     command.addAll(prefix);
@@ -82,7 +87,7 @@ final class Memguard {
     command.addAll(jvm);
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), "io.memguard.cli.Main"));
     command.addAll(List.of(args));
-    return builder.command(command).start();
+    return command;
   }
 
   /** Runs {@code memguard} to its end. */

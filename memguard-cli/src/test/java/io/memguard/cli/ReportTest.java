@@ -244,6 +244,23 @@ class ReportTest {
     assertThat(read(file).get("exitCode").asInt()).isEqualTo(1);
   }
 
+  /** As /dev/termination-log is in a pod: a file that can be written and not replaced. */
+  @Test
+  void intoAFileThatIsMounted() throws Exception {
+    FirstProcessTest.requireNamespaces();
+    Path file = Files.writeString(directory.resolve("log"), "old and longer".repeat(1000));
+
+    Memguard.Result result =
+        new Memguard()
+            .through("unshare", "--mount")
+            .through("sh", "-c", "mount --bind \"$0\" \"$0\" && exec \"$@\"", file.toString())
+            .call("run", "--report", file.toString(), "sh", "-c", "cat " + file + "; exit 4");
+
+    assertThat(result.status()).as(result.error()).isEqualTo(4);
+    assertThat(result.text()).as("while the command ran").isEmpty();
+    assertThat(read(file).get("exitCode").asInt()).isEqualTo(4);
+  }
+
   private JsonNode report(String engine, int status, String... args) throws Exception {
     Path file = directory.resolve("r.json");
     List<String> all = new ArrayList<>(List.of(args));

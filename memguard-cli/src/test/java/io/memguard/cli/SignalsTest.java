@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.BufferedReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -17,7 +18,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Signals sent to memguard reach the command, each once. */
 @Timeout(60)
 class SignalsTest {
+  private static final int SIGKILL = 9;
   private static final int SIGTERM = 15;
+  private static final int SIGCONT = 18;
+  private static final int SIGSTOP = 19;
 
   /** Says which signal came, and exits with 7 after SIGTERM. */
   private static final String LISTENER =
@@ -173,6 +177,46 @@ class SignalsTest {
 
     assertThat(result.text()).contains("from the kernel").contains("once").doesNotContain("twice");
     assertThat(result.status()).isZero();
+  }
+
+  /**
+   * As Jupyter's clients interrupt a kernel: who signals the group has signalled the command. As
+   * long as memguard is stopped, the two cannot become one.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"INT", "sigint", "2"})
+  void whatIsNotForwardedComesOnceToTheGroup(String name) throws Exception {
+    String[] command = {
+      "run", "--no-forward", name, "--", "python3", "-c", LISTENER, "2", "10", "12", "15"
+    };
+    Process memguard = new Memguard().through("setsid").start(command);
+    BufferedReader output = memguard.inputReader();
+    assertThat(output.readLine()).isEqualTo("ready");
+
+    kill(SIGSTOP, memguard);
+    Process kill =
+        new ProcessBuilder("kill", "-INT", "--", "-" + memguard.pid()).inheritIO().start();
+    assertThat(kill.waitFor()).isZero();
+    assertThat(output.readLine()).isEqualTo("2");
+    kill(SIGCONT, memguard);
+
+    for (int signal : List.of(10, 12, SIGTERM)) { // by now memguard has seen the interrupt too
+      kill(signal, memguard);
+      assertThat(output.readLine()).isEqualTo(String.valueOf(signal));
+    }
+    assertThat(memguard.waitFor()).isEqualTo(7);
+  }
+
+  @Test
+  void whoIsToDieWithMemguardDoes() throws Exception {
+    Process memguard =
+        new Memguard().start("run", "--die-with-parent", "sh", "-c", "echo $$; exec sleep 1000");
+    ProcessHandle child =
+        ProcessHandle.of(Long.parseLong(memguard.inputReader().readLine())).orElseThrow();
+
+    kill(SIGKILL, memguard);
+
+    assertThat(child.onExit()).succeedsWithin(Duration.ofSeconds(30));
   }
 
   private static void kill(int signal, Process process) throws Exception {

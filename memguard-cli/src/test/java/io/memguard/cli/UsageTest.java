@@ -43,6 +43,8 @@ class UsageTest {
         "--timeout 0                       | --timeout 0 leaves no time",
         "--hang-grace 0                    | --hang-grace 0 leaves no time",
         "--hang-grace 5x                   | \"5x\" is not a duration",
+        "--no-forward FOO                  | \"FOO\" is no signal; write for example INT",
+        "--no-forward 65                   | \"65\" is no signal",
         "--timeout 5x                      | \"5x\" is not a duration",
         "--timeout 40000d                  | \"40000d\" is too long",
         "--grace=-1s                       | \"-1s\" is not a duration",

@@ -167,6 +167,8 @@ public final class Linux {
 
   public static native int guard_forward(int signal);
 
+  public static native void guard_forward_keep(long signals);
+
   public static native void guard_forward_to(int pidfd);
 
   public static native void guard_forward_end();

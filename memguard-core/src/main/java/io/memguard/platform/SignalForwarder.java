@@ -2,6 +2,7 @@ package io.memguard.platform;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -29,10 +30,14 @@ public final class SignalForwarder {
    *
    * @param reserved the signal that the JVM suspends its threads with: SIGUSR2, unless {@code
    *     _JAVA_SR_SIGNUM} says otherwise
+   * @param kept signals that a child which lives gets without us: who sends them sends them to its
+   *     whole process group
    * @throws IOException if the native library cannot be loaded
    */
-  public static SignalForwarder install(int reserved) throws IOException {
+  public static SignalForwarder install(int reserved, Set<Integer> kept) throws IOException {
     Linux.load();
+    Linux.guard_forward_keep(
+        kept.stream().mapToLong(signal -> 1L << (signal - 1)).reduce(0, (a, b) -> a | b));
     Stream.concat(
             Stream.concat(ORDINARY.stream(), Stream.of(SIGUSR2)),
             IntStream.rangeClosed(FIRST_REALTIME, LAST).boxed())
