@@ -1,0 +1,32 @@
+"""Runs a notebook with nbclient, as `jupyter execute` does, and prints its cells with what came of them: play.py NOTEBOOK KERNEL."""
+import sys
+
+import nbformat
+from nbclient import NotebookClient
+
+
+def shown(output):
+    if output["output_type"] == "error":
+        return f"{output['ename']}: {output['evalue']}"
+    return output["text"].rstrip() if output["output_type"] == "stream" else output["data"].get("text/plain", "")
+
+
+def indented(first, text):
+    return first + text.replace("\n", "\n" + " " * len(first))
+
+
+def main(notebook, kernel):
+    book = nbformat.read(notebook, as_version=4)
+    NotebookClient(book, kernel_name=kernel, timeout=120, allow_errors=True).execute()
+    for cell in book.cells:
+        if cell.cell_type == "markdown":
+            print(f"\n{cell.source}\n")
+            continue
+        number = cell.execution_count
+        print(indented(f"In [{number}]:  ", cell.source))
+        for output in cell.outputs:
+            print(indented(f"Out[{number}]:  ", shown(output)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
