@@ -1,0 +1,158 @@
+package io.memguard.examples.kubernetes;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import io.kubernetes.client.custom.Quantity;
+import io.kubernetes.client.custom.QuantityFormatException;
+import io.kubernetes.client.openapi.JSON;
+import io.kubernetes.client.openapi.models.V1Container;
+import io.kubernetes.client.openapi.models.V1Deployment;
+import io.kubernetes.client.openapi.models.V1Job;
+import io.kubernetes.client.openapi.models.V1PodSpec;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/**
+ * The manifests, read by the official Java client: it is generated from the API's own description,
+ * refuses fields that the API does not know, and misses those that it needs.
+ */
+class ManifestsTest {
+  private static final ObjectMapper YAML =
+      new ObjectMapper(new YAMLFactory()).enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
+
+  @Test
+  void theDeploymentIsOne() throws Exception {
+    V1Deployment deployment = read(deployment(), V1Deployment.class);
+
+    assertThat(deployment.getApiVersion()).isEqualTo("apps/v1");
+    assertThat(deployment.getKind()).isEqualTo("Deployment");
+    Map<String, String> selected = deployment.getSpec().getSelector().getMatchLabels();
+    assertThat(deployment.getSpec().getTemplate().getMetadata().getLabels())
+        .containsAllEntriesOf(selected);
+    assertSound(deployment.getSpec().getTemplate().getSpec());
+  }
+
+  @Test
+  void theJobIsOne() throws Exception {
+    V1Job job = read(Files.readString(Path.of("job.yaml")), V1Job.class);
+
+    assertThat(job.getApiVersion()).isEqualTo("batch/v1");
+    assertThat(job.getKind()).isEqualTo("Job");
+    V1PodSpec pod = job.getSpec().getTemplate().getSpec();
+    assertThat(pod.getRestartPolicy()).as("a podFailurePolicy needs it").isEqualTo("Never");
+    var onExit = job.getSpec().getPodFailurePolicy().getRules().get(0).getOnExitCodes();
+    assertThat(onExit.getContainerName()).isEqualTo(container(pod).getName());
+    assertThat(container(pod).getCommand())
+        .contains("--oom-exit-code=" + onExit.getValues().get(0));
+    assertSound(pod);
+  }
+
+  /** What SIGTERM sets going is over before the kubelet's SIGKILL. */
+  @Test
+  void theServiceHasTimeToEnd() throws Exception {
+    V1PodSpec pod = read(deployment(), V1Deployment.class).getSpec().getTemplate().getSpec();
+    long preStop = container(pod).getLifecycle().getPreStop().getSleep().getSeconds();
+    Duration closing = ReportService.DRAIN.plus(Duration.ofSeconds(5)); // MemoryGuard.close's
+
+    assertThat(pod.getTerminationGracePeriodSeconds())
+        .isGreaterThanOrEqualTo(preStop + closing.toSeconds() + 5);
+  }
+
+  /**
+   * That what the tests above rely on is strict: each of these is one letter from what stands
+   * there.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "terminationGracePeriodSeconds:, terminationGracePeriodSecond:",
+    "replicas:, replica:",
+    "resources:, resource:",
+    "limits:, limit:",
+    "  sleep:, sleeps:",
+    "runAsNonRoot:, runAsNonroot:",
+    "sizeLimit:, sizelimit:",
+    "failureThreshold:, failureTreshold:",
+    "containers:, container:",
+    "  selector:, selectors:",
+    "- name: reports, - nam: reports",
+    "replicas: 2, replicas: two",
+  })
+  void aMisspeltFieldIsRefused(String right, String wrong) throws Exception {
+    assertThat(deployment()).contains(right);
+
+    assertThatThrownBy(() -> read(deployment().replace(right, wrong), V1Deployment.class))
+        .isInstanceOfAny(RuntimeException.class, IOException.class);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1Gi, 1GiB", "1Gi, 1 Gi", "1Gi, lots", "256Mi, 256MiB", "'\"1\"', one"})
+  void aMalformedQuantityIsRefused(String right, String wrong) throws Exception {
+    assertThat(deployment()).contains(right);
+
+    assertThatThrownBy(() -> read(deployment().replace(right, wrong), V1Deployment.class))
+        .isInstanceOf(QuantityFormatException.class);
+  }
+
+  @Test
+  void aFieldThatStandsTwiceIsRefused() throws Exception {
+    String twice = deployment().replace("  replicas: 2", "  replicas: 2\n  replicas: 3");
+
+    assertThatThrownBy(() -> read(twice, V1Deployment.class)).hasMessageContaining("uplicate");
+  }
+
+  /** The image has what the manifests start, and the Dockerfile copies what is built. */
+  @Test
+  void whatIsStartedIsInTheImage() throws Exception {
+    String dockerfile = Files.readString(Path.of("Dockerfile"));
+    assertThat(dockerfile)
+        .contains(ReportService.class.getName(), "COPY src/main/container/ /app/", "USER 10001:");
+    assertThat(Path.of("src/main/container/report.py")).exists();
+    assertThat(Path.of("src/main/container/memguard")).isExecutable();
+  }
+
+  private static void assertSound(V1PodSpec pod) {
+    var resources = container(pod).getResources();
+    assertThat(resources.getLimits()).containsKeys("cpu", "memory");
+    assertThat(bytes(resources.getRequests()))
+        .as("request")
+        .isEqualTo(bytes(resources.getLimits()));
+    assertThat(resources.getRequests().get("cpu"))
+        .as("Guaranteed")
+        .isEqualTo(resources.getLimits().get("cpu"));
+    assertThat(pod.getSecurityContext().getRunAsNonRoot()).isTrue();
+    assertThat(pod.getVolumes())
+        .allSatisfy(volume -> assertThat(volume.getEmptyDir().getMedium()).isNull());
+  }
+
+  private static long bytes(Map<String, Quantity> amounts) {
+    return amounts.get("memory").getNumber().longValueExact();
+  }
+
+  private static V1Container container(V1PodSpec pod) {
+    List<V1Container> containers = pod.getContainers();
+    assertThat(containers).hasSize(1);
+    return containers.get(0);
+  }
+
+  private static String deployment() throws IOException {
+    return Files.readString(Path.of("deployment.yaml"));
+  }
+
+  private static <T> T read(String yaml, Class<T> type) throws IOException {
+    JsonNode json = YAML.readTree(yaml);
+    new JSON(); // sets up what deserialize uses
+    return JSON.deserialize(json.toString(), type);
+  }
+}
