@@ -1,5 +1,6 @@
 /*
- * guard_witness: preloaded into guarded children, it notes when memory is refused, and does nothing else.
+ * guard_witness: preloaded into guarded children, it notes when memory is refused, and does nothing else; but where a launch asks
+ * for it, each descendant of the child raises its own oom_score_adj.
  *
  * It stands in front of malloc and its family, of what asks the kernel for memory, and of what makes threads and processes;
  * calls the next one in line (a preloaded jemalloc stays in charge), and returns what that returned, errno included. Only
@@ -179,6 +180,7 @@ EXPORT int pthread_create(void *thread, const void *attributes, void *(*start)(v
 EXPORT int fork(void) {
   int pid = NEXT(fork)();
   if (UNLIKELY(pid < 0) && refusal() != 0) note(KIND_FORK, refusal(), 0);
+  if (pid == 0) forked();
   return pid;
 }
 

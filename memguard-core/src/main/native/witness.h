@@ -38,6 +38,9 @@ enum kind {
 /* Reads the setting and attaches to the slot, once per program image. */
 void attach(void);
 
+/* In a process that was just forked: does what its launch asks of such. */
+void forked(void);
+
 /* Whether a refusal would be noted, and the kernel may be asked about it before. */
 COLD int may_ask(void);
 

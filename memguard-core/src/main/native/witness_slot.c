@@ -29,6 +29,7 @@
 #define STATUS_CHUNK 512
 #define RECORDS 15
 #define NAME_BYTES 16
+#define NOBODY UINT32_MAX /* instead of a pid: the record is being handed over */
 #define SECOND 1000000000ULL
 #define READ_MEMORY_EVERY (SECOND / 10)
 
@@ -69,7 +70,9 @@ struct slot {
   _Atomic uint32_t without_room;
   _Atomic uint32_t question; /* enum question, or 0 */
   _Atomic uint32_t answer;   /* 0 as long as there is none */
-  uint32_t unused[21];
+  _Atomic uint32_t workers_first; /* whether descendants of the first process are to be killed before it */
+  _Atomic uint32_t told[RECORDS]; /* the version of each record that the parent has told its listener of */
+  uint32_t unused[5];
   struct record records[RECORDS];
 };
 _Static_assert(sizeof(struct record) == 128, "the parent counts on 128 bytes a record");
@@ -176,6 +179,42 @@ static struct record *claim(struct slot *mine, uint32_t pid) {
   return NULL;
 }
 
+/* Whether the record is of a process that is gone; of one in another pid namespace that may seem so. */
+static int is_gone(uint32_t pid) { return pid != NOBODY && sys2(SYS_kill, (long)pid, 0) == -ESRCH; }
+
+/* Makes it as if nothing had been told of. The version only rises, or half of the old could be taken for the new. */
+static void wipe(struct record *record) {
+  atomic_store(&record->programs, 0);
+  atomic_store(&record->refusals, 0);
+  atomic_store(&record->threads, 0);
+  atomic_store(&record->spawns, 0);
+  atomic_store(&record->largest, 0);
+  atomic_store(&record->kind, 0);
+  atomic_store(&record->error, 0);
+  atomic_store(&record->memory.peak, 0);
+  atomic_store(&record->read_at, 0);
+  atomic_fetch_add(&record->version, 2);
+}
+
+/* Takes over the record of a process that is gone and of which the parent has told all: the oldest, and never the first one. */
+static struct record *take_over_told(struct slot *mine, uint32_t pid) {
+  struct record *oldest = NULL;
+  uint32_t owner = NOBODY;
+  for (size_t i = 1; i < RECORDS; i++) {
+    struct record *record = &mine->records[i];
+    uint32_t seen = atomic_load(&record->pid);
+    uint32_t version = atomic_load(&record->version);
+    if ((version & 1) != 0 || version != atomic_load(&mine->told[i]) || !is_gone(seen)) continue;
+    if (oldest != NULL && atomic_load(&record->at) >= atomic_load(&oldest->at)) continue;
+    oldest = record;
+    owner = seen;
+  }
+  if (oldest == NULL || !atomic_compare_exchange_strong(&oldest->pid, &owner, NOBODY)) return NULL;
+  wipe(oldest);
+  atomic_store(&oldest->pid, pid);
+  return oldest;
+}
+
 /*
  * Takes over the record of a process that is gone and has nothing to tell, not even half of something. Never the first one, of
  * the child itself. A process in another pid namespace may seem gone: then it claims another when it is refused something.
@@ -185,14 +224,14 @@ static struct record *take_over(struct slot *mine, uint32_t pid) {
     struct record *record = &mine->records[i];
     uint32_t seen = atomic_load(&record->pid);
     if (seen == pid) return record;
-    if (atomic_load(&record->version) != 0 || sys2(SYS_kill, (long)seen, 0) != -ESRCH) continue;
+    if (atomic_load(&record->version) != 0 || !is_gone(seen)) continue;
     if (atomic_compare_exchange_strong(&record->pid, &seen, pid)) {
       atomic_store(&record->programs, 0);
       return record;
     }
     if (seen == pid) return record;
   }
-  return NULL;
+  return take_over_told(mine, pid);
 }
 
 /* The same, for one that has been refused something. Which one it was the last time is kept. */
@@ -229,6 +268,21 @@ static void enter(struct slot *mine, uint32_t pid) {
   }
 }
 
+/*
+ * Offers this process to the OOM killer, unless it is the launch's own child: that has the first record. To raise the value
+ * needs no privilege. It is done once: forks inherit the value, and that it was done.
+ */
+static void stand_in_front(struct slot *mine, uint32_t pid) {
+  static const char most[] = "1000";
+  static _Atomic int done;
+  if (atomic_load(&mine->workers_first) == 0 || atomic_load(&mine->records[0].pid) == pid) return;
+  if (atomic_exchange(&done, 1) != 0) return;
+  long fd = sys4(SYS_openat, AT_FDCWD, (long)"/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+  if (fd < 0) return;
+  (void)sys3(SYS_write, fd, (long)most, sizeof most - 1);
+  (void)sys1(SYS_close, fd);
+}
+
 COLD void attach(void) {
   if (&environ == NULL || environ == NULL) return; /* so early that libc has none yet: the constructor comes again */
   if (atomic_exchange(&tried, 1) != 0) return;
@@ -249,6 +303,7 @@ COLD void attach(void) {
   enter(found, attached_pid);
   atomic_fetch_add(&found->attached, 1);
   atomic_store(&slot, found);
+  stand_in_front(found, attached_pid);
   uint32_t question = atomic_load(&found->question);
   if (UNLIKELY(question != 0)) answer_to(question, &found->answer);
 }
@@ -355,6 +410,12 @@ static void tell(struct record *record, enum kind kind, int error, uint64_t size
  * itself. Whether it has, only the kernel can say: that one question is asked.
  */
 static int is_confined(void) { return unconfined && sys1(SYS_prctl, PR_GET_SECCOMP) != 0; }
+
+void forked(void) {
+  struct slot *mine = own_slot();
+  if (mine == NULL || atomic_load(&mine->workers_first) == 0 || is_confined()) return;
+  stand_in_front(mine, (uint32_t)sys0(SYS_getpid));
+}
 
 COLD int may_ask(void) {
   if (atomic_load(&tried) == 0) attach();

@@ -81,6 +81,54 @@ final class Enforcement {
         (HIGHEST - ownScore) / 10.0);
   }
 
+  /** Tells whether a child's descendants can be made to be taken before the child. */
+  ProtectionState workersFirst(ProtectionState witness) {
+    Optional<String> obstacle =
+        topmost().or(() -> witness.active() ? Optional.empty() : Optional.of(untold(witness)));
+    return obstacle
+        .map(ProtectionState::inactive)
+        .orElseGet(
+            () ->
+                ProtectionState.active(
+                    "a child has " + halfWay() + ", its descendants have " + HIGHEST));
+  }
+
+  private static String untold(ProtectionState witness) {
+    return "no witness raises the oom_score_adj of descendants: " + witness.reason();
+  }
+
+  /** As far above this process as below those that are killed first. */
+  private int halfWay() {
+    return (ownScore + HIGHEST) / 2;
+  }
+
+  /**
+   * Says whether this child's descendants are taken before the child.
+   *
+   * @param witness whether it has one that raises them, or why not
+   * @throws LaunchException if it is required and cannot be had
+   */
+  ProtectionState armWorkersFirst(MemoryLimits asked, ProtectionState witness)
+      throws LaunchException {
+    ProtectionState state = workersFirst(witness);
+    if (asked.requirement(Protection.WORKERS_FIRST) == Requirement.REQUIRE && !state.active()) {
+      throw refusal(Protection.WORKERS_FIRST, state.reason());
+    }
+    return state.active()
+        ? ProtectionState.active(
+            (asked.requirement(Protection.OOM_SCORE_ADJ) == Requirement.OFF
+                    ? "the child has this process's own oom_score_adj, " + ownScore
+                    : "the child has oom_score_adj " + belowWorkers(asked).oomScoreAdj())
+                + ", its descendants have "
+                + HIGHEST)
+        : state;
+  }
+
+  /** Returns limits under which a child is taken after its descendants. */
+  MemoryLimits belowWorkers(MemoryLimits asked) {
+    return asked.oomScoreAdj() == HIGHEST ? asked.withOomScoreAdj(halfWay()) : asked;
+  }
+
   /**
    * Returns what is to be set of what is asked for: not what does nothing here.
    *

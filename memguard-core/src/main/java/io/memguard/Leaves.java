@@ -114,7 +114,11 @@ final class Leaves implements AutoCloseable {
   Lease arm(MemoryLimits limits) throws LaunchException {
     Requirement wanted = limits.requirement(Protection.CGROUP_LEAF);
     LeafLimits asked =
-        new LeafLimits(limits.treeMemoryMax(), limits.memoryHigh(), limits.pidsMax());
+        new LeafLimits(
+            limits.treeMemoryMax(),
+            limits.memoryHigh(),
+            limits.pidsMax(),
+            limits.requirement(Protection.WORKERS_FIRST) == Requirement.OFF);
     if (wanted == Requirement.OFF) {
       return Lease.none("switched off for this launch");
     }

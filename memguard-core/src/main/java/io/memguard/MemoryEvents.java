@@ -1,16 +1,21 @@
 package io.memguard;
 
 import io.memguard.outcome.MemoryEvent;
+import io.memguard.outcome.MemoryEvent.Affected;
 import io.memguard.outcome.MemoryEvent.Kind;
-import io.memguard.outcome.MemoryEvent.Victim;
+import io.memguard.outcome.WitnessRecord;
+import io.memguard.outcome.WitnessedProcess;
 import io.memguard.platform.cgroup.CgroupV1;
 import io.memguard.platform.cgroup.Counter;
 import io.memguard.platform.cgroup.Counters;
 import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.kernellog.OomKill;
 import io.memguard.platform.kernellog.OomKillLog;
 import io.memguard.platform.kernellog.OomVictims;
+import io.memguard.platform.procfs.CommandLine;
 import io.memguard.watch.LeafHints;
 import java.io.IOException;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -31,11 +36,12 @@ import org.slf4j.LoggerFactory;
 /**
  * Tells listeners what happens to their children's memory, and to the container's.
  *
- * <p>A hint from the event loop has a leaf's counters read and compared with the last ones, on the
- * one thread {@code memguard-events}, where the listeners run too. One a guard, and the thread is
- * made for the first child that has both a listener and a leaf, or else for the first event; {@link
- * #close} ends it. A {@link Listening} owns the hints of its leaf until the child was reaped. Safe
- * to share between threads.
+ * <p>What witnesses have noted comes from {@link Vitals}, and at a child's end from its {@link
+ * Postmortem}. A hint from the event loop has a leaf's counters read and compared with the last
+ * ones, on the one thread {@code memguard-events}, where the listeners run too. One a guard, and
+ * the thread is made for the first child that has both a listener and a leaf, or else for the first
+ * event; {@link #close} ends it. A {@link Listening} owns the hints of its leaf until the child was
+ * reaped. Safe to share between threads.
  */
 final class MemoryEvents implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(MemoryEvents.class);
@@ -186,7 +192,8 @@ final class MemoryEvents implements AutoCloseable {
     private final long child;
     private final Optional<Consumer<MemoryEvent>> own;
     private final AtomicBoolean lookIsDue = new AtomicBoolean();
-    private final List<Victim> untold = new ArrayList<>();
+    private final List<Affected> untold = new ArrayList<>();
+    private final Refusals refusals = new Refusals();
     private volatile LeafHints.@Nullable Hint hint;
     private Counters told = new Counters(Map.of());
     private OomKillLog.Mark logged = victims.mark();
@@ -227,6 +234,35 @@ final class MemoryEvents implements AutoCloseable {
       execute(() -> deliver(kind, 1, bytes, List.of()));
     }
 
+    /**
+     * Tells what is new of what the child's witnesses have noted. On any thread: it waits for
+     * nothing, and the listener's thread looks up the rest.
+     *
+     * @param last true if the child has ended
+     * @return those processes of whom all was told
+     */
+    List<WitnessedProcess> refused(WitnessRecord noted, boolean last) {
+      for (Refusals.News one : refusals.news(noted, System.nanoTime(), last)) {
+        Instant seen = Instant.now();
+        execute(
+            () ->
+                deliver(
+                    Kind.REFUSED,
+                    one.times(),
+                    one.process().map(WitnessedProcess::largestBytes).orElse(OptionalLong.empty()),
+                    one.process().map(process -> affected(process, seen)).stream().toList()));
+      }
+      return noted.processes().stream().filter(refusals::isTold).toList();
+    }
+
+    private Affected affected(WitnessedProcess process, Instant seen) {
+      return new Affected(
+          process.pid(),
+          process.name(),
+          CommandLine.ofDescendant(process.pid(), process.name(), child, seen),
+          process.last());
+    }
+
     private void changed() {
       if (lookIsDue.compareAndSet(false, true)) {
         execute(this::look);
@@ -260,27 +296,32 @@ final class MemoryEvents implements AutoCloseable {
       for (Counted each : KINDS) {
         long times = each.times.apply(now).orElse(0) - each.times.apply(told).orElse(0);
         if (times > 0) {
-          List<Victim> killed = each.kind == Kind.OOM_KILL ? killed(times) : List.of();
+          List<Affected> killed = each.kind == Kind.OOM_KILL ? killed(times) : List.of();
           deliver(each.kind, times, OptionalLong.empty(), killed);
         }
       }
       told = now;
     }
 
-    private List<Victim> killed(long times) {
+    private List<Affected> killed(long times) {
       String name = leaf.map(Leaf::name).orElse("");
       for (int look = 0; victims.known() && look < LOG_LOOKS; look++) {
         OomKillLog.Since since = victims.inLeaf(logged, name);
         logged = since.now();
-        since.kills().forEach(kill -> untold.add(new Victim(kill.pid(), kill.name())));
+        since.kills().forEach(kill -> untold.add(killed(kill)));
         if (untold.size() >= times || !pause()) {
           break;
         }
       }
-      List<Victim> killed =
+      List<Affected> killed =
           List.copyOf(untold.subList(0, Math.toIntExact(Math.min(times, untold.size()))));
       untold.removeAll(killed);
       return killed;
+    }
+
+    /** Its memory is gone, and the command line was in it. */
+    private static Affected killed(OomKill kill) {
+      return new Affected(kill.pid(), kill.name(), Optional.empty(), Optional.empty());
     }
 
     private static boolean pause() {
@@ -293,7 +334,7 @@ final class MemoryEvents implements AutoCloseable {
       }
     }
 
-    private void deliver(Kind kind, long times, OptionalLong bytes, List<Victim> killed) {
+    private void deliver(Kind kind, long times, OptionalLong bytes, List<Affected> killed) {
       MemoryEvent event = new MemoryEvent(OptionalLong.of(child), kind, times, bytes, killed);
       own.ifPresent(listener -> MemoryEvents.tell(listener, event));
       everybodys.ifPresent(listener -> MemoryEvents.tell(listener, event));

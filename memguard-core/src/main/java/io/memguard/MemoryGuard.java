@@ -15,6 +15,7 @@ import io.memguard.limits.Requirement;
 import io.memguard.outcome.Outcome;
 import io.memguard.platform.Linux;
 import io.memguard.platform.OwnLimits;
+import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.EffectiveLimits;
@@ -438,6 +439,10 @@ public final class MemoryGuard implements AutoCloseable {
     try {
       lease.leaf().ifPresent(leaf -> counters.leafWasMade());
       preload = witnesses.arm(asked);
+      Optional<ProtectionState> workersFirst = workersFirst(asked.limits(), preload);
+      if (workersFirst.filter(ProtectionState::active).isPresent()) {
+        plan = plan.limitedTo(enforcement.belowWorkers(plan.limits()));
+      }
       boolean lookedAt = isLookedAt(plan.limits(), lease.leaf().isPresent(), listened);
       preload = lookedAt ? preload.marking() : preload;
       if (mustBeWatched(plan.limits())) {
@@ -448,6 +453,7 @@ public final class MemoryGuard implements AutoCloseable {
       Map<Protection, ProtectionState> inForce =
           enforcement.inForce(asked.limits(), child.protections());
       inForce.putAll(watched(plan.limits(), lease, listened));
+      workersFirst.ifPresent(state -> inForce.put(Protection.WORKERS_FIRST, state));
       listening = listen(plan, lease, child);
       Postmortem postmortem =
           new Postmortem(
@@ -482,6 +488,24 @@ public final class MemoryGuard implements AutoCloseable {
                 .max()
                 .map(EffectiveLimit::bytes)
                 .orElse(Long.MAX_VALUE));
+  }
+
+  /**
+   * Has its descendants put before the child, if that is asked for.
+   *
+   * @return empty if it is not
+   * @throws LaunchException if it is required and cannot be had
+   */
+  private Optional<ProtectionState> workersFirst(MemoryLimits asked, Witnesses.Preload preload)
+      throws LaunchException {
+    if (asked.requirement(Protection.WORKERS_FIRST) == Requirement.OFF) {
+      return Optional.empty();
+    }
+    ProtectionState state = enforcement.armWorkersFirst(asked, preload.state());
+    if (state.active()) {
+      preload.slot().ifPresent(WitnessPage.Slot::putWorkersFirst);
+    }
+    return Optional.of(state);
   }
 
   /**
@@ -540,7 +564,7 @@ public final class MemoryGuard implements AutoCloseable {
         headroom.add(new GuardedWard(process, tree, started.began, options.retryable()));
       }
     }
-    vitals.follow(process, started.plan, started.preload, unread);
+    vitals.follow(process, started.plan, started.preload, started.listening, unread);
     options.timeout().ifPresent(timeout -> process.endAfter(timeout, options.grace()));
   }
 
@@ -570,6 +594,8 @@ public final class MemoryGuard implements AutoCloseable {
             enforcement.rlimit(Protection.RLIMIT_AS, set),
             Protection.OOM_SCORE_ADJ,
             enforcement.oomScoreAdj(),
+            Protection.WORKERS_FIRST,
+            enforcement.workersFirst(witnesses.state()),
             Protection.WITNESS,
             witnesses.state(),
             Protection.CGROUP_LEAF,

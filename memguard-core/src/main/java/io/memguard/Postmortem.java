@@ -243,6 +243,7 @@ final class Postmortem {
     } finally {
       preload.release();
     }
+    noted.ifPresent(all -> listening.ifPresent(to -> to.refused(all, true)));
     boolean success = end.status().isSuccess();
     Optional<CgroupRecord> cgroups =
         success ? Optional.empty() : Optional.of(kernel.look(lease, end.status()));

@@ -3,7 +3,9 @@ package io.memguard;
 import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
 import io.memguard.limits.ResourceLimit;
 import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Evidence.Ending;
@@ -33,18 +35,22 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Looks now and then how children are that have a resource limit on memory: what they have of it,
- * where no witness will tell ({@link Sampler}), and whether they hang since they were refused some
- * ({@link HangGauge}).
+ * where no witness will tell ({@link Sampler}), whether they hang since they were refused some
+ * ({@link HangGauge}), and what their listeners are to be told of that.
  *
  * <p>A launch only leaves its child in a queue, without a lock, and not even that where a witness
- * watches and hangs are not to be ended. All else belongs to the {@link MemoryWatch}'s thread: what
- * is known of {@code /proc}, and each child until it has ended. No descriptor is held between two
- * looks. What was sampled is handed to the child's {@link Postmortem}, as one value. The witness's
- * slot is the launch's, and only read: it says when it is another's.
+ * watches, hangs are not to be ended, and nobody listens. All else belongs to the {@link
+ * MemoryWatch}'s thread: what is known of {@code /proc}, and each child until it has ended. No
+ * descriptor is held between two looks. What was sampled is handed to the child's {@link
+ * Postmortem}, as one value. The witness's slot is the launch's, and only read: it says when it is
+ * another's.
  */
 final class Vitals implements MemoryWatch.Client {
   private static final Logger LOG = LoggerFactory.getLogger(Vitals.class);
   private static final int MOST_TOGETHER = 100;
+
+  /** Who listens is told of a refusal within this time. */
+  private static final long TELLING_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   /** Whoever is in the last quarter of his time is looked at with those that are due. */
   private static final int SOON_PART = 4;
@@ -63,7 +69,9 @@ final class Vitals implements MemoryWatch.Client {
     private final Optional<WitnessPage.Slot> slot;
     private final Sampler sampler;
     private final Optional<HangGauge> gauge;
+    private final Optional<MemoryEvents.Listening> listening;
     private final Duration grace;
+    private final boolean maySample;
     private ProcessTrees.@Nullable Tree tree;
     private long due;
     private long interval;
@@ -75,9 +83,13 @@ final class Vitals implements MemoryWatch.Client {
         LaunchPlan plan,
         Optional<WitnessPage.Slot> slot,
         Optional<Duration> hangGrace,
+        Optional<MemoryEvents.Listening> listening,
+        boolean maySample,
         boolean watched) {
       this.process = process;
       this.slot = slot;
+      this.listening = listening;
+      this.maySample = maySample;
       this.sampler = new Sampler(soft(plan.limits(), Rlimit.DATA), soft(plan.limits(), Rlimit.AS));
       this.gauge = hangGrace.map(time -> new HangGauge(TimeUnit.NANOSECONDS.convert(time)));
       this.grace = plan.options().grace();
@@ -108,15 +120,28 @@ final class Vitals implements MemoryWatch.Client {
       if (slot.filter(WitnessPage.Slot::isQuiet).isPresent()) { // as nearly always
         sampled = false;
         refusals = 0;
-        return gauge.isPresent();
+        return isSlotOfInterest();
       }
       Optional<WitnessRecord> noted = slot.flatMap(WitnessPage.Slot::readNow);
       if (slot.isPresent() && noted.isEmpty()) {
         return false; // its slot was given back: it has ended since
       }
-      sampled = noted.filter(WitnessRecord::attached).isEmpty();
+      sampled = maySample && noted.filter(WitnessRecord::attached).isEmpty();
       refusals = noted.map(Followed::refusals).orElse(0L);
-      return sampled || gauge.isPresent();
+      noted.ifPresent(this::tell);
+      return sampled || isSlotOfInterest();
+    }
+
+    private void tell(WitnessRecord noted) {
+      listening.ifPresent(
+          listener ->
+              listener
+                  .refused(noted, false)
+                  .forEach(done -> slot.ifPresent(room -> room.makeRoom(done.pid()))));
+    }
+
+    private boolean isSlotOfInterest() {
+      return gauge.isPresent() || listening.isPresent();
     }
 
     /** Of memory, and of threads whose stack had no room: who waits for such a thread hangs. */
@@ -134,7 +159,8 @@ final class Vitals implements MemoryWatch.Client {
           gauge
               .map(it -> isSuspect() ? it.interval() : it.intervalBefore())
               .orElse(Sampler.LONGEST_NANOS);
-      return sampled ? Math.min(sampler.interval(), hang) : hang;
+      long slot = listening.isPresent() ? Math.min(hang, TELLING_NANOS) : hang;
+      return sampled ? Math.min(sampler.interval(), slot) : slot;
     }
   }
 
@@ -146,17 +172,24 @@ final class Vitals implements MemoryWatch.Client {
    * Begins to follow a child, if there is something to be known of it. Where no thread is to be had
    * for it, nothing is known, and no hang is ended.
    *
+   * @param listening who is told what it is refused
    * @param unread true if nobody reads its output, or writes to its stdin if that is a pipe
    */
-  void follow(GuardedProcess process, LaunchPlan plan, Witnesses.Preload preload, boolean unread) {
+  void follow(
+      GuardedProcess process,
+      LaunchPlan plan,
+      Witnesses.Preload preload,
+      Optional<MemoryEvents.Listening> listening,
+      boolean unread) {
     MemoryLimits limits = plan.limits();
-    if (!state.active() || !(limits.armed(Rlimit.DATA) || limits.armed(Rlimit.AS))) {
-      return;
-    }
+    boolean limited = limits.armed(Rlimit.DATA) || limits.armed(Rlimit.AS);
+    boolean maySample = limited && state.active();
     Optional<Duration> hangGrace =
-        preload.slot().isPresent() ? hangGrace(plan, unread) : Optional.empty();
+        maySample && preload.slot().isPresent() ? hangGrace(plan, unread) : Optional.empty();
+    Optional<MemoryEvents.Listening> told = preload.slot().flatMap(slot -> listening);
     boolean watched = preload.willAttach();
-    if (watched && hangGrace.isEmpty()) {
+    boolean sampled = maySample && !watched;
+    if (!sampled && hangGrace.isEmpty() && told.isEmpty()) {
       return;
     }
     try {
@@ -165,7 +198,7 @@ final class Vitals implements MemoryWatch.Client {
       LOG.warn("No thread is to be had to look after pid {}: {}", process.pid(), e.getMessage());
       return;
     }
-    Followed one = new Followed(process, plan, preload.slot(), hangGrace, watched);
+    Followed one = new Followed(process, plan, preload.slot(), hangGrace, told, maySample, watched);
     launched.add(one);
     thread.wakeBy(one.due);
   }
@@ -176,10 +209,15 @@ final class Vitals implements MemoryWatch.Client {
         .hangGrace()
         .or(
             () ->
-                unread && !StandardInput.canBeFed(plan.stdin())
+                unread && !isSupervisor(plan) && !StandardInput.canBeFed(plan.stdin())
                     ? Optional.of(LaunchOptions.DEFAULT_HANG_GRACE)
                     : Optional.empty())
         .filter(grace -> grace.compareTo(LaunchOptions.NEVER) < 0);
+  }
+
+  /** It may have survived its worker's refusal, and wait for work. */
+  private static boolean isSupervisor(LaunchPlan plan) {
+    return plan.limits().requirement(Protection.WORKERS_FIRST) != Requirement.OFF;
   }
 
   @Override

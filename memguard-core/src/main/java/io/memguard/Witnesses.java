@@ -255,7 +255,8 @@ final class Witnesses implements AutoCloseable {
     if (wanted == Requirement.OFF) {
       return Preload.none("switched off for this launch");
     }
-    if (wanted == Requirement.PREFER && !memoryLimited) {
+    boolean raises = limits.requirement(Protection.WORKERS_FIRST) != Requirement.OFF;
+    if (wanted == Requirement.PREFER && !memoryLimited && !raises) {
       return Preload.none("not needed: no memory limit is set");
     }
     Preload preload = state.active() ? takeFor(plan) : Preload.none(state);

@@ -189,16 +189,19 @@ public record LaunchOptions(
   }
 
   /**
-   * Has somebody told what happens to the child's memory while it lives: that it reached a limit,
-   * that a descendant was killed for lack of memory and the child lives on, or that memguard ended
-   * it for that. The kernel tells of a child that has a cgroup of its own ({@link
-   * Protection#CGROUP_LEAF}), memguard of one that it watches ({@link Protection#TREE_WATCH},
-   * {@link Protection#HEADROOM_GUARD}); for others this has no effect and no cost.
+   * Has somebody told what happens to the child's memory while it lives: that it or a descendant
+   * was refused memory, that it reached a limit, that a descendant was killed for lack of memory
+   * and the child lives on, or that memguard ended it for that. The witness tells of refusals
+   * ({@link Protection#WITNESS}), and is asked once a second; the kernel of a child that has a
+   * cgroup of its own ({@link Protection#CGROUP_LEAF}), memguard of one that it watches ({@link
+   * Protection#TREE_WATCH}, {@link Protection#HEADROOM_GUARD}); for others this has no effect and
+   * no cost.
    *
    * <p>The listener runs on a thread of the guard's, one event after the other, those of all its
    * children. It should return soon: others wait behind it, and the outcome of a child that has
-   * ended waits for it for up to a second. What it throws is logged. What the kernel has counted
-   * until the child's end is told before the outcome; the portable engine tells it all then.
+   * ended waits for it for up to a second. What it throws is logged. What was noted and counted
+   * until the child's end is told before the outcome; of the kernel's counters, the portable engine
+   * tells all then.
    *
    * @param value who is told
    * @return the new options
@@ -280,9 +283,10 @@ public record LaunchOptions(
    *
    * <p>If nothing is said, it is 30 seconds for {@code MemoryGuard.run}, where nobody can feed the
    * child's stdin: it is empty, a file, or {@code /dev/null}. For {@code start}, and where stdin is
-   * a terminal or a pipe of the caller's, it is {@link #NEVER}: a server that survived a refusal
-   * and waits for requests does not hang. Where the kernel does not tell what it reads and writes
-   * ({@code /proc/<pid>/io}, another user's process), it has twice the time.
+   * a terminal or a pipe of the caller's, or the child is a supervisor ({@link
+   * Protection#WORKERS_FIRST}), it is {@link #NEVER}: a server that survived a refusal and waits
+   * for requests does not hang. Where the kernel does not tell what it reads and writes ({@code
+   * /proc/<pid>/io}, another user's process), it has twice the time.
    *
    * @param value more than zero, {@link #NEVER} for never; the kernel counts CPU in hundredths of a
    *     second, so less than a second is little

@@ -300,8 +300,8 @@ public record MemoryLimits(
   /**
    * Returns how much a protection is wanted. {@link Protection#CGROUP_LEAF} changes more than the
    * child: where it was not named it is off, unless {@link #memoryHigh} or {@link #pidsMax} is set,
-   * which nothing else can do as well. {@link Protection#TREE_WATCH} is off where there is no size
-   * to watch for.
+   * which nothing else can do as well. {@link Protection#WORKERS_FIRST} is off where it was not
+   * named, {@link Protection#TREE_WATCH} where there is no size to watch for.
    *
    * @param protection which one
    * @return how much; what was not named, and is not off, is preferred
@@ -310,6 +310,7 @@ public record MemoryLimits(
     boolean needless =
         switch (protection) {
           case CGROUP_LEAF -> memoryHigh.isEmpty() && pidsMax.isEmpty();
+          case WORKERS_FIRST -> true;
           case TREE_WATCH -> memoryHigh.isEmpty() && treeMemory.isEmpty();
           default -> false;
         };

@@ -25,6 +25,16 @@ public enum Protection {
    */
   OOM_SCORE_ADJ,
   /**
+   * What the child starts is taken by the kernel before the child itself: each of its descendants
+   * raises its own {@code oom_score_adj} to 1000 as soon as it is forked, or else as soon as it
+   * runs another program, and the child has one half way between this process's own and that, or
+   * the one that was asked for by {@link MemoryLimits#withOomScoreAdj}. A cgroup of the child's own
+   * is not killed as a whole then ({@code memory.oom.group} is 0). For a supervisor with workers of
+   * its own that can replace them. It is the witness that does it, so it works where {@link
+   * #WITNESS} does, in descendants that the witness sees. Used only when asked for by name.
+   */
+  WORKERS_FIRST,
+  /**
    * A cgroup of the child's own, with a limit of its own: where the kernel has to kill, the kill
    * stays inside it, and its counters say whose limit it was. Used only when asked for, by name or
    * by {@link MemoryLimits#memoryHigh} or {@link MemoryLimits#pidsMax}, since it changes the cgroup

@@ -1,6 +1,11 @@
 package io.memguard.outcome;
 
+import io.memguard.limits.MemorySize;
+import io.memguard.limits.Rlimit;
 import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
@@ -10,18 +15,23 @@ import java.util.OptionalLong;
  * io.memguard.limits.GuardOptions#withListener} for all of them and for the container around.
  *
  * <p>The kernel's counters are the source (Documentation/admin-guide/cgroup-v2.rst, {@code
- * memory.events}), or memguard's own readings; what rose before they were read counts as one event.
+ * memory.events}), what the witness notes, or memguard's own readings; what rose before they were
+ * read counts as one event.
  *
  * @param child the pid of the guarded child it happened to; empty if it happened to the container,
  *     or on a machine without one to the machine
  * @param kind what happened
  * @param times how often since it was told last; at least 1
  * @param bytes what memguard read, where the kind says so
- * @param victims who was killed, for {@link Kind#OOM_KILL}, as far as the kernel's log is readable
- *     and names them; else empty
+ * @param processes whom it happened to, the child or descendants of it: for {@link Kind#REFUSED}
+ *     the one that was refused something, where the witness had room to note it; for {@link
+ *     Kind#OOM_KILL} those that were killed, as far as the kernel's log is readable and names them;
+ *     else empty
  */
 public record MemoryEvent(
-    OptionalLong child, Kind kind, long times, OptionalLong bytes, List<Victim> victims) {
+    OptionalLong child, Kind kind, long times, OptionalLong bytes, List<Affected> processes) {
+  private static final int ENOMEM = 12;
+
   /**
    * Copies the list.
    *
@@ -29,11 +39,10 @@ public record MemoryEvent(
    * @param kind what happened
    * @param times how often since it was told last; at least 1
    * @param bytes what memguard read, where the kind says so
-   * @param victims who was killed, for {@link Kind#OOM_KILL}, as far as the kernel's log is
-   *     readable and names them; else empty
+   * @param processes whom it happened to, as far as that is known
    */
   public MemoryEvent {
-    victims = List.copyOf(victims);
+    processes = List.copyOf(processes);
   }
 
   /**
@@ -59,6 +68,14 @@ public record MemoryEvent(
 
   /** Names what can happen. Of what is told at the same time, the order is this one. */
   public enum Kind {
+    /**
+     * A process of the child's, or the child itself, was refused memory, a thread or another
+     * process, and knows it: a witness saw it ({@link io.memguard.limits.Protection#WITNESS}). Told
+     * within about a second, of each process at once, and again every ten seconds while it is
+     * refused more; {@link MemoryEvent#times} is how often. {@link MemoryEvent#bytes} is the
+     * largest request for memory of that process so far.
+     */
+    REFUSED(Level.WARNING),
     /**
      * A child, or the container, exceeded {@code memory.high} and was slowed down: cgroup v2 only,
      * where somebody has set that. Or a child without a cgroup of its own and its descendants
@@ -113,10 +130,113 @@ public record MemoryEvent(
   }
 
   /**
-   * A process that the OOM killer killed.
+   * A process that something happened to.
    *
-   * @param pid the machine's number for it, which is another one than that in a container
+   * @param pid its number: for {@link Kind#REFUSED} as it sees itself, for {@link Kind#OOM_KILL}
+   *     the machine's, which is another one than that in a container
    * @param name the first 15 bytes of its name
+   * @param command its command line, of 200 characters at most, where {@code /proc} still had it
+   *     and it surely was the same process
+   * @param refusal the last that it was refused, for {@link Kind#REFUSED}; empty if that is unknown
    */
-  public record Victim(long pid, String name) {}
+  public record Affected(
+      long pid, String name, Optional<String> command, Optional<Refusal> refusal) {
+    /**
+     * Checks the values.
+     *
+     * @param pid its number
+     * @param name the first 15 bytes of its name
+     * @param command its command line, where {@code /proc} still had it
+     * @param refusal the last that it was refused
+     */
+    public Affected {
+      Objects.requireNonNull(name, "name");
+    }
+
+    /**
+     * Names it for people.
+     *
+     * @return for example {@code process 4711 (python3 worker.py)}, on one line
+     */
+    public String description() {
+      String text = command.orElse(name).replaceAll("\\p{Cntrl}", "?");
+      return "process " + pid + (text.isEmpty() ? "" : " (" + text + ")");
+    }
+  }
+
+  /**
+   * Says what happened, for people.
+   *
+   * @return a sentence without its full stop, on one line
+   */
+  public String explanation() {
+    return switch (kind) {
+      case REFUSED -> refused();
+      case OOM_KILL -> killed();
+      default ->
+          child.stream().mapToObj(pid -> "child " + pid + ": ").findFirst().orElse("")
+              + kind.name().toLowerCase(Locale.ROOT).replace('_', ' ')
+              + times(", ")
+              + bytes.stream()
+                  .mapToObj(size -> ", " + MemorySize.format(size))
+                  .findFirst()
+                  .orElse("");
+    };
+  }
+
+  private String refused() {
+    if (processes.isEmpty()) {
+      return "processes that there was no room to note were refused memory" + times(" ");
+    }
+    Affected process = processes.get(0);
+    return process.description()
+        + " was refused "
+        + process.refusal().map(MemoryEvent::what).orElse("memory")
+        + times(", ")
+        + process.refusal().map(MemoryEvent::limit).orElse("");
+  }
+
+  private String times(String before) {
+    return times == 1 ? "" : String.format(Locale.ROOT, "%s%,d times", before, times);
+  }
+
+  private static String what(Refusal refusal) {
+    String errno = refusal.errno() == ENOMEM ? "ENOMEM" : "EAGAIN";
+    return switch (refusal.kind()) {
+      case FORK, SPAWN -> "another process (" + refusal.kind().label() + ", " + errno + ")";
+      case THREAD ->
+          "a thread with a stack of " + MemorySize.format(refusal.bytes()) + " (" + errno + ")";
+      default ->
+          MemorySize.format(refusal.bytes()) + " (" + refusal.kind().label() + ", " + errno + ")";
+    };
+  }
+
+  private static String limit(Refusal refusal) {
+    for (Rlimit resource : List.of(Rlimit.DATA, Rlimit.AS)) {
+      if (refusal.exceeds(resource, refusal.bytes())) {
+        return "; its RLIMIT_"
+            + resource
+            + " is "
+            + MemorySize.format(refusal.limit(resource).getAsLong());
+      }
+    }
+    return "";
+  }
+
+  private String killed() {
+    if (processes.isEmpty()) {
+      return (times == 1 ? "a process" : times + " processes")
+          + " of child "
+          + child.orElse(0)
+          + (times == 1 ? " was" : " were")
+          + " killed by the kernel for lack of memory";
+    }
+    StringBuilder all = new StringBuilder();
+    for (Affected process : processes) {
+      all.append(all.isEmpty() ? "" : ", ").append(process.description());
+    }
+    return all
+        + (processes.size() == 1 ? " was" : " were")
+        + " killed by the kernel for lack of memory";
+  }
 }

@@ -174,6 +174,7 @@ public final class WitnessPage implements AutoCloseable {
     private final WitnessSlot slot;
     private final int generation;
     private final AtomicBoolean given = new AtomicBoolean(); // back
+    private int[] versionsRead = {};
 
     private Slot(Place place) {
       this.place = place;
@@ -200,6 +201,11 @@ public final class WitnessPage implements AutoCloseable {
       slot.set(WitnessSlot.QUESTION, HOLD);
     }
 
+    /** Has each descendant of the launch's first process offer itself to the OOM killer. */
+    public void putWorkersFirst() {
+      slot.set(WitnessSlot.WORKERS_FIRST, 1);
+    }
+
     /** Tells whether it has done so, or tried. */
     public boolean hasAnswered() {
       return slot.number(WitnessSlot.ANSWER) != 0;
@@ -224,12 +230,26 @@ public final class WitnessPage implements AutoCloseable {
       return slot.number(WitnessSlot.GENERATION) == generation && quiet;
     }
 
-    /** Reads what was noted so far, for others than its owner: empty once it is given back. */
+    /**
+     * Reads what was noted so far, for others than its owner: empty once it is given back. Always
+     * on the same thread.
+     */
     public Optional<WitnessRecord> readNow() {
+      versionsRead = slot.versions();
       WitnessRecord noted = slot.read();
       return slot.number(WitnessSlot.GENERATION) == generation
           ? Optional.of(noted)
           : Optional.empty();
+    }
+
+    /**
+     * Says that all is known that was read last of a process: when it is gone, its record is
+     * another's. On the thread that read it.
+     */
+    public void makeRoom(int pid) {
+      if (slot.number(WitnessSlot.GENERATION) == generation) {
+        slot.release(pid, versionsRead);
+      }
     }
 
     /** Gives the slot back, once; descendants that still live write into it no more. */

@@ -31,11 +31,14 @@ final class WitnessSlot {
   private static final int WITHOUT_ROOM = 32;
   static final int QUESTION = 36;
   static final int ANSWER = 40;
+  static final int WORKERS_FIRST = 44;
+  private static final int TOLD = 48;
 
   private static final int FIRST_RECORD = 128;
   private static final int RECORD_BYTES = 128;
   private static final int RECORDS = 15;
   private static final int PID = 0;
+  private static final int NOBODY = -1;
   private static final int PROGRAMS = 4;
   private static final int NAME = 8;
   private static final int NAME_BYTES = 16;
@@ -92,18 +95,40 @@ final class WitnessSlot {
     memory.put(offset + ATTACHED, ZEROS);
   }
 
-  /** Tells whether a witness is there, and neither memory nor a thread was refused. */
+  /** Returns the version of each record, to be read before the record is. */
+  int[] versions() {
+    int[] versions = new int[RECORDS];
+    for (int i = 0; i < RECORDS; i++) {
+      versions[i] = number(record(i) + VERSION);
+    }
+    return versions;
+  }
+
+  /** Lets the record of a process be taken over when that is gone, if it is the same still. */
+  void release(int pid, int[] versions) {
+    for (int i = 0; i < RECORDS; i++) {
+      if (number(record(i) + PID) == pid) {
+        set(TOLD + i * Integer.BYTES, versions[i]);
+      }
+    }
+  }
+
+  private static int record(int number) {
+    return FIRST_RECORD + number * RECORD_BYTES;
+  }
+
+  /** Tells whether a witness is there, and has nothing to tell. */
   boolean isQuiet() {
-    if (number(ATTACHED) == 0 || size(REFUSALS) != 0) {
+    if (number(ATTACHED) == 0 || size(REFUSALS) != 0 || number(WITHOUT_ROOM) != 0) {
       return false;
     }
     boolean quiet = true;
     for (int i = 0; quiet && i < RECORDS; i++) {
-      int record = FIRST_RECORD + i * RECORD_BYTES;
+      int record = record(i);
       if (number(record + PID) == 0) {
         break; // they are taken in order
       }
-      quiet = number(record + THREAD_REFUSALS) == 0;
+      quiet = number(record + VERSION) == 0;
     }
     return quiet;
   }
@@ -112,10 +137,7 @@ final class WitnessSlot {
     long refusals = size(REFUSALS); // noted last: the rest is there
     List<WitnessedProcess> processes = new ArrayList<>();
     for (int i = 0; i < RECORDS; i++) {
-      int record = FIRST_RECORD + i * RECORD_BYTES;
-      if (number(record + PID) != 0) {
-        processes.add(process(record));
-      }
+      settled(record(i)).ifPresent(processes::add);
     }
     return new WitnessRecord(
         number(ATTACHED),
@@ -123,6 +145,20 @@ final class WitnessSlot {
         refusals > 0 ? OptionalLong.of(size(LARGEST)) : OptionalLong.empty(),
         number(WITHOUT_ROOM),
         processes);
+  }
+
+  /** Empty if it is nobody's, or being handed over to another process. */
+  private Optional<WitnessedProcess> settled(int record) {
+    int pid = number(record + PID);
+    for (int i = 0; pid != 0 && pid != NOBODY && i < TRIES; i++) {
+      WitnessedProcess read = process(record);
+      int after = number(record + PID);
+      if (read.pid() == pid && after == pid) {
+        return Optional.of(read);
+      }
+      pid = after;
+    }
+    return Optional.empty();
   }
 
   private WitnessedProcess process(int record) {

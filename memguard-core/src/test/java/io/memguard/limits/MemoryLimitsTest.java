@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -35,14 +36,18 @@ final class MemoryLimitsTest {
   }
 
   @Test
-  void everythingThatConcernsTheChildAloneIsPreferredUnlessItIsSaid() {
-    assertThat(Protection.values())
-        .filteredOn(protection -> protection != Protection.CGROUP_LEAF)
+  void whatIsGoodForEveryChildIsPreferredUnlessItIsSaid() {
+    EnumSet<Protection> forSome = EnumSet.of(Protection.CGROUP_LEAF, Protection.WORKERS_FIRST);
+    assertThat(EnumSet.complementOf(forSome))
         .allSatisfy(
             protection ->
                 assertThat(MemoryLimits.of(MIB).requirement(protection))
                     .isEqualTo(Requirement.PREFER));
-    assertThat(MemoryLimits.of(MIB).requirement(Protection.CGROUP_LEAF)).isEqualTo(Requirement.OFF);
+    assertThat(forSome)
+        .allSatisfy(
+            protection ->
+                assertThat(MemoryLimits.of(MIB).requirement(protection))
+                    .isEqualTo(Requirement.OFF));
     assertThat(
             MemoryLimits.none()
                 .with(Protection.WITNESS, Requirement.REQUIRE)

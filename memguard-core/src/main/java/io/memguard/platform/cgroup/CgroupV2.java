@@ -148,7 +148,7 @@ public final class CgroupV2 extends Cgroup {
     settings.add(
         new Setting(maxFile(), max.isPresent() ? Long.toString(max.getAsLong()) : "max", true));
     max.ifPresent(bytes -> settings.add(new Setting(swapFile(), "0", false)));
-    settings.add(new Setting("memory.oom.group", "1", false));
+    settings.add(new Setting("memory.oom.group", limits.killedAsAWhole() ? "1" : "0", false));
     limits
         .high()
         .ifPresent(high -> settings.add(new Setting("memory.high", Long.toString(high), true)));
