@@ -10,6 +10,8 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
+import io.memguard.limits.Requirement;
+import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Signal;
 import io.memguard.platform.OrphanReaper;
@@ -51,6 +53,7 @@ final class Run {
   private final LaunchOptions options;
   private final Signals signals;
   private final List<Outcome> ended = new ArrayList<>();
+  private volatile @Nullable GuardedProcess running;
 
   Run(Request request, Consumer<String> people, @Nullable ReportFile reportFile) {
     this.request = request;
@@ -60,12 +63,14 @@ final class Run {
     this.job = new ProcessBuilder(request.command());
     StandardStreams.passTo(job);
     job.environment().remove(Signals.RESERVED_VARIABLE);
-    this.options = whereNobodyFeedsIt(request.options());
+    this.options = whereNobodyFeedsIt(request.options()).withMemoryListener(this::tell);
   }
 
   /** Where somebody may still give it something to do, it does not hang if it waits for that. */
   private LaunchOptions whereNobodyFeedsIt(LaunchOptions asked) {
-    return asked.hangGrace().isPresent() || StandardInput.canBeFed(job.redirectInput())
+    return asked.hangGrace().isPresent()
+            || isSupervisor()
+            || StandardInput.canBeFed(job.redirectInput())
         ? asked
         : asked.withHangGrace(LaunchOptions.DEFAULT_HANG_GRACE);
   }
@@ -121,9 +126,34 @@ final class Run {
   private Outcome attempt(MemoryGuard guard, MemoryLimits limits, OrphanReaper reaper)
       throws LaunchException {
     GuardedProcess process = reaper.sparing(() -> guard.start(job, limits, options));
+    running = process;
     signals.to(process.pid());
     tellInactive(process);
     return process.outcome().join();
+  }
+
+  /** What happens to the command itself is told at its end. */
+  private void tell(MemoryEvent event) {
+    boolean itself =
+        event.processes().stream().anyMatch(one -> one.pid() == event.child().orElse(0));
+    boolean told =
+        switch (event.kind()) {
+          case REFUSED -> true;
+          case OOM_KILL -> isSupervisor() && commandLives(); // else it is killed along
+          default -> false;
+        };
+    if (told && !itself) {
+      people.accept(event.explanation());
+    }
+  }
+
+  private boolean isSupervisor() {
+    return request.limits().requirement(Protection.WORKERS_FIRST) != Requirement.OFF;
+  }
+
+  private boolean commandLives() {
+    GuardedProcess process = running;
+    return process != null && process.toHandle().isAlive();
   }
 
   /** Nobody who asked memguard to end wants another attempt. */

@@ -200,6 +200,18 @@ final class RunCommand implements Callable<Integer> {
   private @Nullable Requirement cgroup;
 
   @Option(
+      names = "--workers-first",
+      arity = "0..1",
+      preprocessor = OnlyAttached.class,
+      paramLabel = "WHEN",
+      converter = Need.class,
+      description =
+          "Where the kernel has to kill, have it take what the command starts, and not the command:"
+              + " require, prefer or off. For a supervisor with workers. Default: off; prefer"
+              + " without WHEN.")
+  private @Nullable Requirement workersFirst;
+
+  @Option(
       names = "--memory-high",
       paramLabel = "SIZE",
       converter = Size.class,
@@ -247,7 +259,9 @@ final class RunCommand implements Callable<Integer> {
 
   @Option(
       names = "--quiet",
-      description = "Say nothing on stderr about how it ended; only memguard's own errors.")
+      description =
+          "Say nothing on stderr about how it ended, or what became of its descendants; only"
+              + " memguard's own errors.")
   private boolean quiet;
 
   @SuppressWarnings("unused") // picocli reads it
@@ -297,6 +311,9 @@ final class RunCommand implements Callable<Integer> {
 
   private MemoryLimits limits() {
     MemoryLimits limits = MemoryLimits.none().with(Protection.WITNESS, witness);
+    if (workersFirst != null) {
+      limits = limits.with(Protection.WORKERS_FIRST, workersFirst);
+    }
     Set<Rlimit> named = EnumSet.noneOf(Rlimit.class);
     for (ResourceLimit limit : rlimits) {
       String name = limit.resource().name().toLowerCase(Locale.ROOT);

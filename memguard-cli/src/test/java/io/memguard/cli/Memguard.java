@@ -62,6 +62,15 @@ final class Memguard {
     return this;
   }
 
+  /** Runs it in a directory, with its output and what it says in files there. */
+  Memguard in(Path directory) {
+    builder.directory(directory.toFile());
+    builder.redirectInput(new File("/dev/null"));
+    builder.redirectOutput(directory.resolve("out").toFile());
+    builder.redirectError(directory.resolve("err").toFile());
+    return this;
+  }
+
   /** Runs memguard through another program. */
   Memguard through(String... command) {
     prefix.addAll(List.of(command));

@@ -57,6 +57,7 @@ class UsageTest {
         "--tree-watch maybe                | none of require, prefer, off",
         "--tree-watch require              | --tree-watch=require has nothing to watch for; give --tree-memory",
         "--cgroup=maybe                    | none of require, prefer, off",
+        "--workers-first=maybe             | none of require, prefer, off",
         "--memory-high 0                   | \"0\" is less than one byte",
         "--memory-high 1G --cgroup=off     | --memory-high has no effect with --cgroup=off",
         "--pids-max 5 --cgroup=off         | --pids-max has no effect with --cgroup=off",
@@ -100,7 +101,12 @@ class UsageTest {
     assertThat(result.text())
         .contains("--memory", "--rlimit", "--retries", "--grow", "--max-memory", "--timeout")
         .contains("--grace", "--report", "--oom-exit-code", "--witness", "--quiet", "124", "128+n")
-        .contains("--cgroup[=WHEN]", "--memory-high", "--pids-max", "--prepare-cgroup")
+        .contains(
+            "--cgroup[=WHEN]",
+            "--workers-first[=WHEN]",
+            "--memory-high",
+            "--pids-max",
+            "--prepare-cgroup")
         .contains("--supervisor-min", "--disarm-oom-group", "--systemd-scope", "--tune");
   }
 
