@@ -23,9 +23,9 @@ import java.util.stream.Stream;
 /**
  * A supervisor for the lab that prints what its listener is told of a child with a leaf.
  *
- * <p>Arguments: what is to happen ({@code high}, {@code max}, {@code descendant}, {@code itself}),
- * or {@code many}, which is for many launches (MEMGUARD_LAUNCHES, or 500), and what is left of
- * them.
+ * <p>Arguments: what is to happen ({@code high}, {@code max}, {@code descendant}, {@code worker},
+ * {@code itself}), or {@code many}, which is for many launches (MEMGUARD_LAUNCHES, or 500), and
+ * what is left of them.
  */
 final class Listener {
   private static final MemoryLimits LIMITS =
@@ -43,6 +43,19 @@ final class Listener {
   private static final String DESCENDANT =
       "read x; perl -e '$x = q(x) x (shift() << 20)' 200 & echo $!; wait $!; read x";
 
+  /** A supervisor that is larger than its worker when that has filled the cgroup. */
+  private static final String POOL =
+      """
+      <STDIN>;
+      my $held = q(x) x (shift() << 20);
+      my $worker = fork;
+      exec $^X, '-e', '$x = q(x) x (shift() << 20)', 200 unless $worker;
+      $| = 1;
+      print "$worker\\n";
+      waitpid $worker, 0;
+      <STDIN>;
+      """;
+
   private final BlockingQueue<MemoryEvent> told = new LinkedBlockingQueue<>();
 
   private Listener() {}
@@ -54,6 +67,7 @@ final class Listener {
         case "max" -> new Listener().watch(guard, MAX, "memory.oom.group", "1", Kind.MAX);
         case "descendant" ->
             new Listener().watch(guard, DESCENDANT, "memory.oom.group", "0", Kind.OOM_KILL);
+        case "worker" -> new Listener().worker(guard);
         case "itself" -> new Listener().itself(guard);
         case "many" -> many(guard);
         default -> throw new IllegalArgumentException(arguments[0]);
@@ -73,6 +87,20 @@ final class Listener {
     if (Files.exists(leaf.resolve(file))) { // cgroup v1 has no groups to kill
       Files.writeString(leaf.resolve(file), value);
     }
+    watch(child, awaited, leaf.resolve(file));
+  }
+
+  /** A supervisor whose worker is killed, though the supervisor is larger. */
+  private void worker(MemoryGuard guard) throws Exception {
+    GuardedProcess child =
+        guard.start(
+            new ProcessBuilder("perl", "-e", POOL, "12"),
+            LIMITS.with(Protection.WORKERS_FIRST, Requirement.REQUIRE),
+            LaunchOptions.defaults().withMemoryListener(told::add));
+    watch(child, Kind.OOM_KILL, leaf(child.pid()));
+  }
+
+  private void watch(GuardedProcess child, Kind awaited, Path file) throws Exception {
     OutputStream stdin = child.getOutputStream();
     newline(stdin);
     if (awaited == Kind.OOM_KILL) {
@@ -85,7 +113,7 @@ final class Listener {
       System.out.println((child.isAlive() ? "alive: " : "dead: ") + text(event, child));
     } while (event != null && event.kind() != awaited);
     if (awaited == Kind.HIGH) {
-      Files.writeString(leaf.resolve(file), "max"); // or it would take minutes to go on
+      Files.writeString(file, "max"); // or it would take minutes to go on
     }
     newline(stdin);
     end(child);
@@ -113,7 +141,7 @@ final class Listener {
         ? "nothing"
         : event.kind()
             + (event.child().orElse(0) == child.pid() ? "" : " of another child")
-            + (event.victims().isEmpty() ? "" : " " + event.victims());
+            + (event.processes().isEmpty() ? "" : " " + event.explanation());
   }
 
   private static void newline(OutputStream stdin) throws IOException {

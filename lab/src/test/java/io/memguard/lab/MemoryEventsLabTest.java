@@ -31,12 +31,24 @@ class MemoryEventsLabTest {
   @Test
   @DisplayName("is told who of its descendants was killed while it lives on")
   void descendant() throws Exception {
-    List<String> said = listen("native", "descendant");
+    killedAlone("descendant");
+  }
+
+  @Test
+  @DisplayName("is told that a worker was killed, and not its supervisor, though that is larger")
+  void worker() throws Exception {
+    killedAlone("worker");
+  }
+
+  private static void killedAlone(String what) throws Exception {
+    List<String> said = listen("native", what);
     String prefix = "descendant: ";
     String pid = said.stream().filter(line -> line.startsWith(prefix)).findFirst().orElseThrow();
     assertThat(said)
         .contains(
-            "alive: OOM_KILL [Victim[pid=" + pid.substring(prefix.length()) + ", name=perl]]",
+            "alive: OOM_KILL process "
+                + pid.substring(prefix.length())
+                + " (perl) was killed by the kernel for lack of memory",
             "verdict: Exited 0");
   }
 
