@@ -118,7 +118,8 @@ public final class Pools {
       System.out.println("held before: " + before);
       System.out.println("held after:  " + after);
       boolean leaks =
-          after.entrySet().stream().anyMatch(it -> it.getValue() > before.get(it.getKey()));
+          after.entrySet().stream()
+              .anyMatch(it -> it.getValue() > before.getOrDefault(it.getKey(), 0L));
       boolean lost = plain.wrong + guarded.wrong > 0;
       System.out.println(lost ? "TASKS WERE LOST" : leaks ? "SOMETHING LEAKS" : "nothing was lost");
       System.exit(lost || leaks ? 1 : 0);
