@@ -5,12 +5,14 @@ import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
 import io.memguard.outcome.Cause;
+import io.memguard.outcome.Confidence;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.Consumer;
 
 /**
@@ -124,7 +126,8 @@ public final class RetryPolicy {
 
   /**
    * Sets the largest limit an attempt may get, of the kind that {@link MemoryLimits#memory} tells.
-   * When an attempt had it and that was not enough, there is no further one.
+   * When an attempt had it and that was not enough, there is no further one; nor when one request
+   * was refused, with certainty, that is larger.
    *
    * @param size for example {@code "4GiB"}
    * @return the new policy
@@ -201,6 +204,67 @@ public final class RetryPolicy {
   public Outcome execute(MemoryLimits first, Runner runner)
       throws LaunchException, InterruptedException {
     return new Execution(first, runner).run();
+  }
+
+  /**
+   * Tells what an attempt may use that follows one that ran out of memory, for those who keep count
+   * of attempts themselves: in a queue's message, or another framework's retries.
+   *
+   * @param had what the attempt might use
+   * @param outcome how it ended
+   * @return the limits of the next one, which may be the same where they were not the reason; empty
+   *     where another attempt is of no use: it had as much as it may get, one request was larger
+   *     than that, or it was a limit of its own that a larger one of memguard's does not move
+   */
+  public Optional<MemoryLimits> nextLimits(MemoryLimits had, Outcome.OutOfMemory outcome) {
+    return switch (outcome.cause()) {
+      case CONTAINER, HOST -> Optional.of(had);
+      case PREEMPTED -> hadTooMuch(outcome) ? grown(had, outcome) : Optional.of(had);
+      case RUNTIME_HEAP ->
+          outcome.evidence().heapFollowsLimit() ? grown(had, outcome) : Optional.empty();
+      case ALLOCATION_DENIED, LIMIT_TOO_LOW, OWN_CGROUP -> grown(had, outcome);
+    };
+  }
+
+  private static boolean hadTooMuch(Outcome.OutOfMemory outcome) {
+    return outcome
+        .evidence()
+        .preemption()
+        .filter(reading -> reading.limit() == Preemption.Limit.TREE_MEMORY)
+        .isPresent();
+  }
+
+  private Optional<MemoryLimits> grown(MemoryLimits had, Outcome.OutOfMemory outcome) {
+    boolean neverFits =
+        outcome.confidence() == Confidence.CERTAIN && outcome.refusedBytes().orElse(0) > ceiling;
+    return neverFits || outcome.limitBytes().isEmpty()
+        ? Optional.empty() // one request is more than all it may get, or no limit was in force
+        : grown(had, suggested(outcome, bytes(had).orElse(0)));
+  }
+
+  /** Returns the next limits, at least as large as what is suggested if they may be. */
+  Optional<MemoryLimits> grown(MemoryLimits limits, long suggested) {
+    OptionalLong had = bytes(limits);
+    if (had.isEmpty() || had.getAsLong() >= ceiling) {
+      return Optional.empty(); // there is none, or it is as high as it may be
+    }
+    double grown = Math.min((double) had.getAsLong() * factor, (double) ceiling);
+    long wanted = Math.max((long) grown, suggested);
+    return Optional.of(limits.withMemory(Math.min(wanted, ceiling)));
+  }
+
+  /** Where no resource limit is in force, the cgroup's is the amount that was asked for. */
+  private static OptionalLong bytes(MemoryLimits limits) {
+    return limits.bytes().isPresent() ? limits.bytes() : limits.memory();
+  }
+
+  /** Returns 0 for none. What is suggested for the tree is a multiple of what the tree had. */
+  private static long suggested(Outcome.OutOfMemory outcome, long had) {
+    long limit = outcome.limitBytes().orElse(had);
+    long suggested = outcome.suggestedLimitBytes().orElse(0);
+    return hadTooMuch(outcome) && limit != had
+        ? (long) ((double) suggested / limit * had)
+        : suggested;
   }
 
   /** One call of {@link #execute}: which attempts were made. */

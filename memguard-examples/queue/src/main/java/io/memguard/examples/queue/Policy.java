@@ -1,13 +1,15 @@
 package io.memguard.examples.queue;
 
+import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
 import io.memguard.outcome.Outcome;
-import io.memguard.outcome.Preemption;
+import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.OptionalLong;
 
 /**
  * Decides what becomes of a job after an attempt. Attempts that ran out of memory have a budget of
@@ -21,9 +23,6 @@ import java.time.Duration;
  */
 record Policy(
     int memoryAttempts, int otherAttempts, long ceilingBytes, int deliveries, Duration minIdle) {
-  /** The least by which a limit grows. */
-  private static final double GROWTH = 2.0;
-
   /** Larger results belong into a store of their own, with their place as the result. */
   private static final long RESULT_BYTES = 1 << 20;
 
@@ -58,50 +57,18 @@ record Policy(
   }
 
   private Verdict afterOutOfMemory(Job job, Outcome.OutOfMemory outcome) {
-    String cause = outcome.cause().label();
-    Job next = job.afterOutOfMemory(outcome.explanation(), nextLimit(job, outcome));
-    boolean again =
-        next.memoryFailures() < memoryAttempts
-            && switch (outcome.cause()) {
-              // Its own limit was too small: pointless if it cannot have more.
-              case ALLOCATION_DENIED, LIMIT_TOO_LOW, OWN_CGROUP ->
-                  next.limitBytes() > job.limitBytes();
-              // Others took what it needed: the same again may do, elsewhere or later.
-              case CONTAINER, HOST -> true;
-              case PREEMPTED -> next.limitBytes() > job.limitBytes() || !hadTooMuch(outcome);
-              // A larger limit does not help if the runtime does not know of it.
-              case RUNTIME_HEAP ->
-                  outcome.evidence().heapFollowsLimit() && next.limitBytes() > job.limitBytes();
-            };
-    if (!again) {
-      return new Verdict.Dead(next.toFields(), cause, outcome.explanation());
+    OptionalLong limit =
+        RetryPolicy.onOutOfMemory()
+            .upTo(ceilingBytes)
+            .nextLimits(MemoryLimits.of(job.limitBytes()), outcome)
+            .map(MemoryLimits::memory)
+            .orElse(OptionalLong.empty());
+    Job next = job.afterOutOfMemory(outcome.explanation(), limit.orElse(job.limitBytes()));
+    if (limit.isEmpty() || next.memoryFailures() >= memoryAttempts) {
+      return new Verdict.Dead(next.toFields(), outcome.cause().label(), outcome.explanation());
     }
     return new Verdict.Again(
         next.toFields(), next.limitBytes() > job.limitBytes() ? "escalated" : "retried");
-  }
-
-  private long nextLimit(Job job, Outcome.OutOfMemory outcome) {
-    boolean others =
-        switch (outcome.cause()) {
-          case CONTAINER, HOST -> true;
-          case PREEMPTED -> !hadTooMuch(outcome);
-          default -> false;
-        };
-    if (others) {
-      return job.limitBytes();
-    }
-    long grown = (long) (job.limitBytes() * GROWTH);
-    long wanted = Math.max(grown, outcome.suggestedLimitBytes().orElse(0));
-    return Math.max(job.limitBytes(), Math.min(wanted, ceilingBytes));
-  }
-
-  /** Tells whether it was ended for what it had itself, and not for what others needed. */
-  private static boolean hadTooMuch(Outcome.OutOfMemory outcome) {
-    return outcome
-        .evidence()
-        .preemption()
-        .filter(reading -> reading.limit() == Preemption.Limit.TREE_MEMORY)
-        .isPresent();
   }
 
   Verdict afterFailure(Job job, String cause, String explanation) {

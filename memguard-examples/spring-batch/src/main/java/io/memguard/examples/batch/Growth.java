@@ -1,7 +1,9 @@
 package io.memguard.examples.batch;
 
+import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySize;
 import io.memguard.outcome.Outcome;
+import io.memguard.recover.RetryPolicy;
 import java.util.OptionalLong;
 
 /**
@@ -11,8 +13,6 @@ import java.util.OptionalLong;
  * @param ceilingBytes the most that any gets
  */
 public record Growth(long firstBytes, long ceilingBytes) {
-  private static final int FACTOR = 2;
-
   /**
    * Reads the sizes.
    *
@@ -33,16 +33,12 @@ public record Growth(long firstBytes, long ceilingBytes) {
    * @return bytes, or empty if it had the most already, or the reason was none of its own limits
    */
   OptionalLong next(Outcome.OutOfMemory outcome, long had) {
-    boolean helps =
-        switch (outcome.cause()) {
-          case ALLOCATION_DENIED, LIMIT_TOO_LOW, OWN_CGROUP -> true;
-          case RUNTIME_HEAP -> outcome.evidence().heapFollowsLimit();
-          case CONTAINER, HOST, PREEMPTED -> false;
-        };
-    if (!helps || had >= ceilingBytes) {
-      return OptionalLong.empty();
-    }
-    long wanted = Math.max(had * FACTOR, outcome.suggestedLimitBytes().orElse(0));
-    return OptionalLong.of(Math.min(wanted, ceilingBytes));
+    return RetryPolicy.onOutOfMemory()
+        .upTo(ceilingBytes)
+        .nextLimits(MemoryLimits.of(had), outcome)
+        .stream()
+        .mapToLong(next -> next.memory().orElse(had))
+        .filter(next -> next > had)
+        .findFirst();
   }
 }
