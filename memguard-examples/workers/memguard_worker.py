@@ -18,6 +18,7 @@ import sys
 import traceback
 
 VERSION = 1
+MOST_OF_A_TRACE = 64 << 10
 HEADER = struct.Struct(">IcQ")  # the length of what follows; the type; the task's number
 
 
@@ -39,14 +40,17 @@ def serve(handler):
     while len(header := tasks.read(HEADER.size)) == HEADER.size:
         length, kind, task = HEADER.unpack(header)
         payload = tasks.read(length - (HEADER.size - 4))
+        if len(payload) < length - (HEADER.size - 4):
+            return  # the pool has died: half a task is none
         if kind != b"T":
             sys.exit("memguard_worker: a frame of type %r, which is no task" % kind)
         try:
             result = handler(payload)
+            memoryview(result)  # or a TypeError: a result is bytes
         except MemoryError:
             raise
         except Exception:
-            say(b"E", task, traceback.format_exc().encode())
+            say(b"E", task, traceback.format_exc().encode(errors="backslashreplace")[-MOST_OF_A_TRACE:])
         else:
             say(b"R", task, result)
             result = None  # not to be held while the next task is worked on

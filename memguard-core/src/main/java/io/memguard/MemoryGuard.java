@@ -365,7 +365,14 @@ public final class MemoryGuard implements AutoCloseable {
           "a pool talks to its workers through stdin and stdout; redirect stderr alone, "
               + "and not into stdout");
     }
-    LaunchOptions each = options.launch().withRetryable(true); // its task can be tried again
+    worker.environment(); // made when it is first asked for, which several threads would do at once
+    LaunchOptions patient =
+        options
+            .launch()
+            .budget()
+            .map(budget -> options.launch().withBudget(budget.source()))
+            .orElse(options.launch());
+    LaunchOptions each = patient.withRetryable(true); // its task can be tried again
     return WorkerPool.open(memory -> start(worker, memory, each), limits, options);
   }
 

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.InstanceOfAssertFactories.type;
 
+import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.AllocationDeniedException;
@@ -37,6 +39,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -360,9 +363,11 @@ final class WorkerPoolTest {
     for (int i = 0; i < 10; i++) {
       tasks.add(ask(pool, "sleep 3600"));
     }
-    Eventually.await("two are worked on", () -> pool.statistics().waiting() == 8);
+    Eventually.await(
+        "two are worked on",
+        () -> pool.workers().stream().filter(WorkerPool.WorkerState::busy).count() == 2);
     List<WorkerPool.WorkerState> workers = pool.workers();
-    assertThat(workers).hasSize(2).allMatch(WorkerPool.WorkerState::busy);
+    assertThat(pool.statistics().waiting()).isEqualTo(8);
     pool.shutdownNow();
     assertThat(pool.awaitTermination(Duration.ofSeconds(30))).isTrue();
     for (CompletableFuture<byte[]> task : tasks) {
@@ -397,6 +402,112 @@ final class WorkerPoolTest {
               e -> assertThat(e).hasCauseInstanceOf(PoolBrokenException.class))
           .hasMessageContaining("/no/such/worker");
     }
+  }
+
+  @Test
+  void aProgramThatGoesAwayWhileThePoolIsClosedLeavesNobodyWaiting(MemoryGuard guard)
+      throws Exception {
+    Path program = Files.copy(Path.of("/bin/sleep"), directory.resolve("worker"));
+    WorkerPool pool =
+        guard.pool(new ProcessBuilder(program.toString(), "3600"), LIMITS, options(1));
+    CompletableFuture<byte[]> task = ask(pool, "echo");
+    Eventually.await("one was started", () -> !pool.workers().isEmpty());
+    pool.shutdown();
+    Files.delete(program);
+    pool.workers().forEach(worker -> kill(worker.pid()));
+    assertThat(pool.awaitTermination(Duration.ofSeconds(30))).isTrue();
+    assertThat(thrown(task)).isInstanceOf(PoolBrokenException.class);
+  }
+
+  /** It has spoken out of turn, so another one is to take its place, with the task in hand. */
+  @Test
+  void aTaskIsNotLostWhenTheWorkerCannotBeReplaced(MemoryGuard guard) throws Exception {
+    Path program = directory.resolve("worker");
+    List<String> command = PoolWorkers.anything().command();
+    Files.writeString(program, "#!/bin/sh\nexec " + String.join(" ", command) + "\n");
+    assertThat(program.toFile().setExecutable(true)).isTrue();
+    ProcessBuilder worker = new ProcessBuilder(program.toString());
+    worker.environment().putAll(PoolWorkers.anything().environment());
+    try (WorkerPool pool = guard.pool(worker, LIMITS, options(1))) {
+      assertThat(answer(ask(pool, "echo on"))).isEqualTo("on");
+      Files.delete(program);
+      assertThat(answer(ask(pool, "twice 2"))).isEmpty();
+      assertThatThrownBy(() -> ask(pool, "echo").get(30, TimeUnit.SECONDS))
+          .satisfiesAnyOf(
+              e -> assertThat(e).isInstanceOf(PoolBrokenException.class),
+              e -> assertThat(e).hasCauseInstanceOf(PoolBrokenException.class));
+    }
+  }
+
+  @Test
+  void aLauncherThatThrowsLosesNoTask() throws Exception {
+    try (WorkerPool pool =
+        WorkerPool.open(
+            limits -> {
+              throw new IllegalStateException("on purpose");
+            },
+            LIMITS,
+            options(2))) {
+      assertThatThrownBy(() -> ask(pool, "echo").get(30, TimeUnit.SECONDS))
+          .satisfiesAnyOf(
+              e -> assertThat(e).isInstanceOf(PoolBrokenException.class),
+              e -> assertThat(e).hasCauseInstanceOf(PoolBrokenException.class))
+          .hasMessageContaining("on purpose");
+    }
+  }
+
+  /** The second pool's workers wait for memory that the first has, which is closed after it. */
+  @Test
+  void aPoolWhoseWorkersWaitForMemoryCanBeClosed(MemoryGuard guard) throws Exception {
+    MemoryBudget budget = MemoryBudget.of("160MiB");
+    PoolOptions options = options(2).withLaunch(LaunchOptions.defaults().withBudget(budget));
+    try (WorkerPool first = pool(guard, options)) {
+      assertThat(answer(ask(first, "echo on"))).isEqualTo("on");
+      Eventually.await("both live", () -> first.workers().size() == 2);
+      try (WorkerPool second = pool(guard, options)) {
+        Eventually.await("its workers wait", () -> budget.waiting() > 0);
+        assertThat(second.workers()).isEmpty();
+      }
+      assertThat(answer(ask(first, "echo still"))).isEqualTo("still");
+    }
+  }
+
+  @Test
+  void aLargerWorkerThatCannotBeStartedIsTriedWithPauses(MemoryGuard guard) throws Exception {
+    AtomicInteger launches = new AtomicInteger();
+    try (WorkerPool pool =
+        WorkerPool.open(
+            limits -> {
+              if (!limits.equals(LIMITS)) {
+                launches.incrementAndGet();
+                throw new LaunchException(LaunchStep.CLONE, 11, "no more processes", "Wait.");
+              }
+              return guard.start(PoolWorkers.anything(), limits);
+            },
+            LIMITS,
+            options(1))) {
+      CompletableFuture<byte[]> task = ask(pool, "eat 128");
+      Eventually.await("it was tried", () -> launches.get() > 2);
+      assertThat(answer(ask(pool, "echo others"))).isEqualTo("others");
+      assertThat(launches.get()).isLessThan(12); // with pauses that double
+      task.cancel(true);
+    }
+  }
+
+  @Test
+  void aCancelledTaskIsNoReasonForAPause(MemoryGuard guard) throws Exception {
+    try (WorkerPool pool = pool(guard, options(1))) {
+      for (int i = 0; i < 8; i++) { // which as failures would be 12 seconds of pauses
+        CompletableFuture<byte[]> sleeper = ask(pool, "sleep 3600");
+        Eventually.await("it is worked on", () -> pool.statistics().waiting() == 0);
+        sleeper.cancel(true);
+      }
+      assertThat(ask(pool, "echo on").get(9, TimeUnit.SECONDS)).isNotEmpty();
+    }
+  }
+
+  private static void kill(long pid) {
+    ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly);
   }
 
   @Test

@@ -5,7 +5,8 @@ import io.memguard.outcome.Outcome;
 
 /**
  * Is told what happens in a {@link WorkerPool}, on the thread of the worker's slot: while a method
- * here does not return, that slot does nothing else. What it throws is logged and changes nothing.
+ * here does not return, that slot does nothing else: it must not wait for the pool (submit, close).
+ * What it throws is logged and changes nothing.
  *
  * <p>Implementations are safe to share between threads.
  */

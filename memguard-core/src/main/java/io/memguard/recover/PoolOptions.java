@@ -131,7 +131,8 @@ public record PoolOptions(
   }
 
   /**
-   * Sets how many tasks may wait for a worker. Tasks that are tried again wait besides.
+   * Sets how many tasks may wait for a worker. Those that are tried again count too, but always
+   * find room.
    *
    * @param tasks 1 or more
    * @return the new options
@@ -309,7 +310,7 @@ public record PoolOptions(
    * Sets how workers live. With a {@linkplain LaunchOptions#withBudget budget}, each worker's limit
    * is taken from it as long as it lives; a larger one waits until smaller ones that are idle, or
    * have done the task at hand, were ended for it. A worker that closes its stdout, or is asked to
-   * end, has {@link LaunchOptions#grace} for it.
+   * end, has {@link LaunchOptions#grace} for it. A pool waits for its budget as long as it takes.
    *
    * @param options a time-out in them counts from a worker's launch
    * @return the new options

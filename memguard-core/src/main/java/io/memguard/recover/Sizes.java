@@ -15,6 +15,9 @@ import java.util.OptionalLong;
  * @param ceiling the largest, in bytes
  */
 record Sizes(MemoryLimits first, double factor, long ceiling) {
+  /** Sizes that are closer together are not worth sharing. */
+  private static final double LEAST_FACTOR = 1.05;
+
   /**
    * Returns the sizes of a pool.
    *
@@ -59,10 +62,10 @@ record Sizes(MemoryLimits first, double factor, long ceiling) {
       return first;
     }
     double size = of(first);
-    while (factor > 1 && size < bytes.getAsLong()) {
+    while (factor >= LEAST_FACTOR && size < bytes.getAsLong()) {
       size *= factor;
     }
-    long rounded = factor > 1 ? (long) size : bytes.getAsLong();
+    long rounded = factor >= LEAST_FACTOR ? (long) size : bytes.getAsLong();
     return first.withMemory(Math.min(rounded, Math.max(ceiling, of(first))));
   }
 }

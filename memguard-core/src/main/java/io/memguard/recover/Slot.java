@@ -25,6 +25,9 @@ final class Slot implements TaskLine.Holder {
 
   private volatile boolean busy;
 
+  /** The slot's thread while it starts a worker. */
+  private @Nullable Thread launching;
+
   Slot(WorkerPool pool, TaskLine line, PoolOptions options) {
     this.pool = pool;
     this.line = line;
@@ -77,53 +80,87 @@ final class Slot implements TaskLine.Holder {
   }
 
   private void workOn(Task task) {
-    if (task.result.isDone()) { // cancelled while it waited
-      line.finished();
-      return;
-    }
-    long began = System.nanoTime();
-    Worker has = null;
     try {
-      has = ready(task.limits());
-      if (has == null) {
-        pool.again(task); // it is not to blame
+      if (task.result.isDone()) { // cancelled while it waited
+        pool.finished(task);
         return;
       }
-      busy = true;
-      task.at(has);
-      Frame answer = has.ask(task.number, task.payload);
-      backOff.succeeded();
-      pool.answered(task, answer);
-    } catch (LaunchException e) {
-      pool.hasNoWorker(task, e);
-    } catch (Worker.Failed e) {
-      gone(e.worker(), has == null ? "never ready" : "failed", e.outcome());
-      failed(task, e, Duration.ofNanos(System.nanoTime() - began));
-    } finally {
-      task.at(null);
-      busy = false;
+      Worker has = readyFor(task);
+      if (has != null) {
+        ask(task, has);
+      }
+    } catch (RuntimeException | Error e) { // nobody else knows of the task now
+      pool.lost(task, e);
+      throw e;
     }
     if (worker != null && worker.isUsedUp()) {
       end("recycled");
     }
   }
 
-  private void failed(Task task, Worker.Failed how, Duration took) {
-    if (how.failure() == Failure.OUT_OF_MEMORY || how.failure() == Failure.DEADLINE) {
-      backOff.succeeded(); // the task's doing, not the worker's
-    } else {
-      backOff.failed();
+  private void ask(Task task, Worker has) {
+    long began = System.nanoTime();
+    busy = true;
+    task.at(has);
+    try {
+      Frame answer = has.ask(task.number, task.payload);
+      backOff.succeeded();
+      pool.answered(task, answer);
+    } catch (Worker.Failed e) {
+      gone(has, "failed", e.outcome());
+      if (e.failure() == Failure.OUT_OF_MEMORY || e.failure() == Failure.DEADLINE) {
+        backOff.succeeded(); // the task's doing, not the worker's
+      } else if (!has.wasCancelled()) {
+        backOff.failed();
+      }
+      pool.failed(task, attempt(task, e, e.failure(), Duration.ofNanos(System.nanoTime() - began)));
+    } finally {
+      task.at(null);
+      busy = false;
     }
-    pool.failed(
-        task,
-        new TaskAttempt(
-            task.attemptsMade() + 1,
-            how.worker().pid(),
-            how.worker().limits(),
-            how.failure(),
-            how.explanation(),
-            how.outcome(),
-            took));
+  }
+
+  private static TaskAttempt attempt(Task task, Worker.Failed how, Failure failure, Duration took) {
+    return new TaskAttempt(
+        task.attemptsMade() + 1,
+        how.worker().pid(),
+        how.worker().limits(),
+        failure,
+        how.explanation(),
+        how.outcome(),
+        took);
+  }
+
+  /** Returns a worker that is ready for a task, or null when the task was seen to otherwise. */
+  private @Nullable Worker readyFor(Task task) {
+    boolean larger = isLarger(task.limits());
+    try {
+      Worker ready = ready(task.limits());
+      if (ready == null) {
+        pool.again(task);
+      }
+      return ready;
+    } catch (LaunchException e) {
+      if (larger) {
+        pool.hasNoWorker(task, e);
+      } else {
+        backOff.failed();
+        pool.again(task); // it is not to blame
+        pool.cannotStart(e);
+      }
+    } catch (Worker.Failed e) {
+      gone(e.worker(), "never ready", e.outcome());
+      backOff.failed();
+      if (larger) { // what only this task needs is this task's failure
+        boolean memory = e.failure() == Failure.OUT_OF_MEMORY;
+        Failure failure = memory ? Failure.OUT_OF_MEMORY : Failure.WORKER_DIED;
+        pool.failed(task, attempt(task, e, failure, Duration.ZERO));
+      } else {
+        pool.again(task);
+        pool.neverReady(e);
+      }
+    }
+    return null;
   }
 
   /** Has a worker of the first size ready for the next task. */
@@ -140,50 +177,80 @@ final class Slot implements TaskLine.Holder {
     }
   }
 
-  /** Returns a worker with these limits that is ready, or null if the pool was stopped. */
+  private boolean isLarger(MemoryLimits limits) {
+    return Sizes.of(limits) > Sizes.of(pool.first());
+  }
+
+  /** Returns a worker with these limits that is ready, or null if none is needed any more. */
   private @Nullable Worker ready(MemoryLimits limits) throws LaunchException, Worker.Failed {
     Worker has = worker;
     if (has != null) {
-      boolean isWell = has.isWell();
-      if (isWell && has.limits().equals(limits)) {
-        return has;
+      if (has.isWell()) {
+        if (has.limits().equals(limits)) {
+          return has;
+        }
+        end("resized");
+      } else {
+        if (!has.wasCancelled()) {
+          backOff.failed();
+        }
+        gone(has, "failed", has.endNow());
       }
-      if (!isWell) {
-        backOff.failed();
-      }
-      end(isWell ? "resized" : "failed");
     }
     line.pause(backOff.nanos());
-    boolean larger = Sizes.of(limits) > Sizes.of(pool.first());
+    return launching(true) ? start(limits) : null;
+  }
+
+  private Worker start(MemoryLimits limits) throws LaunchException, Worker.Failed {
+    try {
+      Worker starting = launch(limits);
+      worker = starting;
+      starting.whenEnded(line::wake);
+      if (line.isOver()) { // while it was launched: who saw to that has not seen it
+        starting.cancel();
+      }
+      starting.awaitReady();
+      pool.ready(starting);
+      return starting;
+    } finally {
+      launching(false);
+    }
+  }
+
+  private Worker launch(MemoryLimits limits) throws LaunchException {
+    boolean larger = isLarger(limits);
     if (larger) {
       line.wantsMemory(true);
     }
     try {
-      return line.isStopped() ? null : start(limits);
+      return Worker.start(pool.launcher(), limits, options);
     } finally {
       if (larger) {
-        line.wantsMemory(false);
+        line.wantsMemory(false); // it has it, or has given up
       }
     }
   }
 
-  private Worker start(MemoryLimits limits) throws LaunchException, Worker.Failed {
-    Worker starting = Worker.start(pool.launcher(), limits, options);
-    worker = starting;
-    starting.whenEnded(line::wake);
-    if (line.isStopped()) { // while it was launched: who stopped the pool has not seen it
-      starting.cancel();
+  /** Notes that this thread may be interrupted from now on, or not any more; not if all is over. */
+  private synchronized boolean launching(boolean value) {
+    launching = value && !line.isOver() ? Thread.currentThread() : null;
+    Thread.interrupted(); // what was meant for the launch, or came from a stranger
+    return launching != null;
+  }
+
+  /** Ends the start of a worker: none is needed any more. */
+  synchronized void abandonStart() {
+    if (launching != null) {
+      launching.interrupt(); // it may wait for memory
+      endNow();
     }
-    starting.awaitReady();
-    pool.ready(starting);
-    return starting;
   }
 
   /** Ends the worker, if there is one. */
   private void end(String reason) {
     Worker has = worker;
     if (has != null) {
-      gone(has, reason, line.isStopped() ? has.endNow() : has.end());
+      gone(has, reason, line.isStopped() || !has.isWell() ? has.endNow() : has.end());
     }
   }
 

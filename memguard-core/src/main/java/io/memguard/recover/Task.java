@@ -5,6 +5,7 @@ import io.memguard.recover.TaskAttempt.Failure;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,7 +19,14 @@ final class Task {
   private final Sizes sizes;
   private final Attempts attempts;
   private final List<TaskAttempt> failed = new ArrayList<>();
+  private final AtomicBoolean finished = new AtomicBoolean();
   private @Nullable Worker at;
+
+  private final BackOff launches = new BackOff();
+  private long notBefore = System.nanoTime();
+
+  /** When it was put into the line, in nanoseconds; the line's own. */
+  long waitsSince;
 
   Task(long number, byte[] payload, Sizes sizes, RetryPolicy retry) {
     this.number = number;
@@ -52,6 +60,26 @@ final class Task {
       attempts.limits(sizes.enoughFor(attempts.limits()));
     }
     return again;
+  }
+
+  /** Notes that just now there was no worker to be had for it: others go first for a while. */
+  void putOff() {
+    launches.failed();
+    notBefore = System.nanoTime() + launches.nanos();
+  }
+
+  boolean isDue() {
+    return System.nanoTime() - notBefore >= 0;
+  }
+
+  /** Notes that no worker of its size could be started, and tells whether to try again. */
+  boolean goOnAfterLaunchFailure() {
+    return attempts.goOnAfterOtherFailure();
+  }
+
+  /** Tells once that it is over, whoever asks first. */
+  boolean finish() {
+    return finished.compareAndSet(false, true);
   }
 
   TaskQuarantinedException quarantined() {

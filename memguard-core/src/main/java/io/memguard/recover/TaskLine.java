@@ -2,9 +2,11 @@ package io.memguard.recover;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
@@ -20,9 +22,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class TaskLine {
   /**
-   * Nobody tells when memory is asked for or given, so who might have to yield looks that often.
+   * Nobody tells when memory is asked for or given, or a task is due again: slots look that often.
    */
-  private static final long YIELD_LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
+  private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition room = lock.newCondition();
@@ -122,19 +124,21 @@ final class TaskLine {
   }
 
   private void enqueue(Task task) {
+    task.waitsSince = System.nanoTime();
     bySize.computeIfAbsent(Sizes.of(task.limits()), size -> new ArrayDeque<>()).add(task);
     queued++;
     change.signalAll();
   }
 
-  /** Notes that a task's future was completed. */
-  void finished() {
+  /** Notes that a task's future was completed, and tells whether all is done. */
+  boolean finished() {
     lock.lock();
     try {
       unfinished--;
       if (unfinished == 0) {
         change.signalAll();
       }
+      return over();
     } finally {
       lock.unlock();
     }
@@ -150,8 +154,8 @@ final class TaskLine {
         if (order != null) {
           return order;
         }
-        if (wanting > 0) {
-          awaitUninterruptibly(YIELD_LOOK_NANOS);
+        if (wanting > 0 || queued > 0) {
+          awaitUninterruptibly(LOOK_NANOS);
         } else {
           change.awaitUninterruptibly();
         }
@@ -161,12 +165,17 @@ final class TaskLine {
     }
   }
 
+  private boolean over() {
+    return state == State.STOPPED || (state == State.DRAINING && unfinished == 0);
+  }
+
   private @Nullable Order orderFor(Holder slot) {
-    if (state == State.STOPPED || (state == State.DRAINING && unfinished == 0)) {
+    if (over()) {
       return Order.Idle.STOP;
     }
     long size = slot.size();
-    if (size >= 0 && size <= firstSize && wanting > 0 && slot.othersWaitForMemory()) {
+    boolean memoryIsWanted = wanting > 0 && slot.othersWaitForMemory();
+    if (size == firstSize && memoryIsWanted) {
       return Order.Idle.YIELD;
     }
     Task task = choose(size);
@@ -179,30 +188,28 @@ final class TaskLine {
     if (size > firstSize) {
       return Order.Idle.YIELD; // nobody needs that much now
     }
-    return size < 0 && (wanting == 0 || has(firstSize)) ? Order.Idle.PREPARE : null;
+    return size < 0 && !memoryIsWanted ? Order.Idle.PREPARE : null;
   }
 
   /**
-   * A task for the worker at hand is cheapest, and tasks for larger workers are not to wait for all
-   * the small ones; but no more than half of the slots work on them while small ones wait.
+   * Tasks for larger workers are not to wait for all the small ones; but no more than half of the
+   * slots work on them while small ones wait. A small one is for a worker that is ready.
    */
   private @Nullable Task choose(long size) {
-    if (size > firstSize && has(size)) {
-      return take(size);
-    }
-    boolean small = has(firstSize);
-    if (size > firstSize || !small || onLarger.size() < mostLarger) {
-      for (long other : List.copyOf(bySize.keySet())) {
-        if (other > firstSize) {
-          return take(other);
-        }
+    boolean small = bySize.containsKey(firstSize);
+    if (!small || onLarger.size() < mostLarger) {
+      OptionalLong longest =
+          bySize.entrySet().stream()
+              .filter(line -> line.getKey() > firstSize && line.getValue().element().isDue())
+              .min(Comparator.comparingLong(line -> line.getValue().element().waitsSince))
+              .stream()
+              .mapToLong(Map.Entry::getKey)
+              .findFirst();
+      if (longest.isPresent()) {
+        return take(longest.getAsLong());
       }
     }
     return small && size == firstSize ? take(firstSize) : null;
-  }
-
-  private boolean has(long size) {
-    return bySize.containsKey(size);
   }
 
   private Task take(long size) {
@@ -244,9 +251,7 @@ final class TaskLine {
     lock.lock();
     try {
       long until = System.nanoTime() + nanos;
-      for (long left = nanos;
-          left > 0 && state != State.STOPPED && !(state == State.DRAINING && unfinished == 0);
-          left = until - System.nanoTime()) {
+      for (long left = nanos; left > 0 && !over(); left = until - System.nanoTime()) {
         awaitUninterruptibly(left);
       }
     } finally {
@@ -264,8 +269,8 @@ final class TaskLine {
     }
   }
 
-  /** Takes no new tasks. */
-  void drain() {
+  /** Takes no new tasks, and tells whether all is done. */
+  boolean drain() {
     lock.lock();
     try {
       if (state == State.OPEN) {
@@ -273,6 +278,7 @@ final class TaskLine {
       }
       change.signalAll();
       room.signalAll();
+      return over();
     } finally {
       lock.unlock();
     }
@@ -299,6 +305,16 @@ final class TaskLine {
     lock.lock();
     try {
       return state == State.OPEN;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Tells whether no worker is needed any more. */
+  boolean isOver() {
+    lock.lock();
+    try {
+      return over();
     } finally {
       lock.unlock();
     }

@@ -36,8 +36,11 @@ final class Worker {
   /** Why it is ended before its time; the first reason counts. */
   private final AtomicReference<@Nullable Ending> ending = new AtomicReference<>();
 
+  /** What it has written to stderr, and what it had when it was given its task. */
   private volatile long errorBytes;
-  private int tasks;
+
+  private volatile long errorBytesBefore;
+  private volatile int tasks;
 
   private enum Ending {
     DEADLINE,
@@ -142,8 +145,9 @@ final class Worker {
 
   /** Gives it a task, and waits for the answer. */
   Frame ask(long task, byte[] payload) throws Failed {
-    errorBytes = 0;
-    tasks++;
+    errorBytesBefore = errorBytes;
+    int before = tasks; // by this thread alone
+    tasks = before + 1;
     Frame answer =
         inTime(
             options.deadline(),
@@ -175,8 +179,16 @@ final class Worker {
       return talk.frame();
     } catch (IOException e) {
       throw broken(e);
+    } catch (OutOfMemoryError e) { // this JVM's
+      cancel();
+      throw failed(
+          Failure.WORKER_DIED,
+          "what it said did not fit into the memory of this JVM",
+          process.destroyTree(Duration.ZERO).join());
     } finally {
-      done.complete(null);
+      if (!done.complete(null)) {
+        endFor(Ending.DEADLINE); // it was late: not to be taken for the next task's end
+      }
     }
   }
 
@@ -200,6 +212,10 @@ final class Worker {
   /** Looks only where there is something to compare with. */
   private boolean holdsMoreThan(long bytes) {
     return bytes < Long.MAX_VALUE && Resident.bytes(pid()).orElse(0) > bytes;
+  }
+
+  boolean wasCancelled() {
+    return ending.get() == Ending.CANCELLED;
   }
 
   /** Has it ended at once, whatever it does. */
@@ -289,9 +305,9 @@ final class Worker {
     byte[] buffer = new byte[BUFFER];
     try (InputStream errors = process.getErrorStream()) {
       for (int count = errors.read(buffer); count >= 0; count = errors.read(buffer)) {
-        long sum = errorBytes + count; // the other thread only resets it
+        long sum = errorBytes + count; // by this thread alone
         errorBytes = sum;
-        if (sum > options.maxErrorBytes()) {
+        if (sum - errorBytesBefore > options.maxErrorBytes()) {
           endFor(Ending.FLOOD);
         }
       }

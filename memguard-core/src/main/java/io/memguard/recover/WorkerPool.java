@@ -14,6 +14,7 @@ import java.util.OptionalLong;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -226,7 +227,7 @@ public final class WorkerPool implements AutoCloseable {
               + ", see PoolOptions.withMaxFrameBytes");
     }
     Task it = new Task(numbers.incrementAndGet(), task, sizes, retry);
-    if (!line.submit(it, TimeUnit.NANOSECONDS.convert(atMost))) {
+    if (!new Submission(it, TimeUnit.NANOSECONDS.convert(atMost)).isTaken()) {
       PoolBrokenException reason = broken.get();
       if (reason != null) {
         throw new PoolBrokenException(String.valueOf(reason.getMessage()), reason);
@@ -243,6 +244,34 @@ public final class WorkerPool implements AutoCloseable {
   @SuppressWarnings("FutureReturnValueIgnored") // the action speaks for itself
   private static void endWhenCancelled(Task task) {
     task.result.whenComplete((bytes, trouble) -> task.endIfCancelled());
+  }
+
+  /** Waits as the common pool wants it, for whose threads the workers' ends may have to wait. */
+  private final class Submission implements ForkJoinPool.ManagedBlocker {
+    private final Task task;
+    private final long nanos;
+    private boolean taken;
+
+    Submission(Task task, long nanos) {
+      this.task = task;
+      this.nanos = nanos;
+    }
+
+    boolean isTaken() throws InterruptedException {
+      ForkJoinPool.managedBlock(this);
+      return taken;
+    }
+
+    @Override
+    public boolean block() throws InterruptedException {
+      taken = line.submit(task, nanos);
+      return true;
+    }
+
+    @Override
+    public boolean isReleasable() {
+      return false;
+    }
   }
 
   /**
@@ -272,7 +301,14 @@ public final class WorkerPool implements AutoCloseable {
 
   /** Takes no new tasks. Those that were submitted are worked on, and then the workers end. */
   public void shutdown() {
-    line.drain();
+    abandonStartsIf(line.drain());
+  }
+
+  /** When all is done, nobody is to wait for a worker that is still being started. */
+  private void abandonStartsIf(boolean over) {
+    if (over) {
+      slots.forEach(Slot::abandonStart);
+    }
   }
 
   /**
@@ -285,10 +321,10 @@ public final class WorkerPool implements AutoCloseable {
 
   private void stop(RuntimeException reason) {
     for (Task task : line.stop()) {
-      complete(() -> task.result.completeExceptionally(reason));
+      complete(task, () -> task.result.completeExceptionally(reason));
     }
+    slots.forEach(Slot::abandonStart);
     slots.forEach(Slot::endNow);
-    threads.forEach(Thread::interrupt); // who waits for memory
   }
 
   /**
@@ -337,26 +373,31 @@ public final class WorkerPool implements AutoCloseable {
   void answered(Task task, Frame answer) {
     if (answer.type() == Frame.Type.RESULT) {
       done.increment();
-      complete(() -> task.result.complete(answer.payload()));
+      complete(task, () -> task.result.complete(answer.payload()));
     } else {
       errors.increment();
       TaskErrorException error = new TaskErrorException(Slot.text(answer.payload()));
-      complete(() -> task.result.completeExceptionally(error));
+      complete(task, () -> task.result.completeExceptionally(error));
     }
   }
 
   void failed(Task task, TaskAttempt attempt) {
     if (task.result.isDone()) { // cancelled
-      line.finished();
+      finished(task);
+    } else if (line.isStopped()) {
+      stopped(task);
     } else if (task.goOnAfter(attempt)) {
       retried.increment();
       tell(listener -> listener.taskRetried(task.number, attempt, task.limits()));
       again(task);
-    } else if (line.isStopped()) {
-      stopped(task);
     } else {
       setAside(task);
     }
+  }
+
+  /** What is to be told of a task whose slot has failed. */
+  void lost(Task task, Throwable reason) {
+    complete(task, () -> task.result.completeExceptionally(reason));
   }
 
   private void setAside(Task task) {
@@ -364,7 +405,7 @@ public final class WorkerPool implements AutoCloseable {
     TaskQuarantinedException reason = task.quarantined();
     LOG.warn("Task {}: {}", task.number, reason.getMessage());
     tell(listener -> listener.taskQuarantined(task.number, task.payload, reason));
-    complete(() -> task.result.completeExceptionally(reason));
+    complete(task, () -> task.result.completeExceptionally(reason));
   }
 
   void again(Task task) {
@@ -377,19 +418,26 @@ public final class WorkerPool implements AutoCloseable {
     PoolBrokenException reason = broken.get();
     RuntimeException why =
         reason != null ? reason : new CancellationException("the pool was stopped");
-    complete(() -> task.result.completeExceptionally(why));
+    complete(task, () -> task.result.completeExceptionally(why));
   }
 
   /** On another thread: what users hang onto a future is not to hold up the slot. */
-  private void complete(Runnable completion) {
+  private void complete(Task task, Runnable completion) {
     Elsewhere.run(
         () -> {
           try {
             completion.run();
           } finally {
-            line.finished();
+            finished(task);
           }
         });
+  }
+
+  /** Nobody has anything to do with a task any more; only the first time counts. */
+  void finished(Task task) {
+    if (task.finish()) {
+      abandonStartsIf(line.finished());
+    }
   }
 
   void ready(Worker worker) {
@@ -404,8 +452,9 @@ public final class WorkerPool implements AutoCloseable {
 
   /** A larger worker than the first ones could not be started. */
   void hasNoWorker(Task task, LaunchException e) {
-    LOG.warn("A worker of {} could not be started: {}", task.limits(), e.getMessage());
-    if (e.isRetryable() || line.isStopped()) {
+    LOG.warn("A larger worker could not be started: {}", e.getMessage());
+    if (line.isStopped() || e.isRetryable() || task.goOnAfterLaunchFailure()) {
+      task.putOff();
       again(task);
     } else {
       setAside(task);
@@ -413,14 +462,17 @@ public final class WorkerPool implements AutoCloseable {
   }
 
   void cannotStart(LaunchException e) {
+    if (line.isOver()) {
+      return; // its start was given up
+    }
     LOG.warn("A worker could not be started: {}", e.getMessage());
-    if (!e.isRetryable() && line.isOpen()) {
+    if (!e.isRetryable()) {
       breakDown("The pool's workers cannot be started: " + e.getMessage(), e);
     }
   }
 
   void neverReady(Worker.Failed e) {
-    if (line.isStopped()) {
+    if (line.isOver()) {
       return;
     }
     LOG.warn("A worker was not ready: {}", e.explanation());
@@ -445,7 +497,7 @@ public final class WorkerPool implements AutoCloseable {
   private void tell(Consumer<PoolListener> event) {
     try {
       event.accept(options.listener());
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.error("The pool's listener failed", e);
     }
   }

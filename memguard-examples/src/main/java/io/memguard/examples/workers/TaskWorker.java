@@ -13,6 +13,7 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.Objects;
 
 /**
  * A worker of memguard's {@code WorkerPool}, in Java: copy this file beside yours.
@@ -26,7 +27,8 @@ import java.nio.charset.StandardCharsets;
  * <p>What the handler throws is the task's error, and the worker lives on; but {@link
  * OutOfMemoryError} ends it, because what had no memory is in no good state. Start the JVM with
  * {@code -XX:+ExitOnOutOfMemoryError -XX:+DisplayVMOutputToStderr}: what the JVM itself says is not
- * to get between the answers.
+ * to get between the answers. For the same reason, redirect the stdout of what the handler starts:
+ * an inherited one is the pool's.
  */
 public final class TaskWorker {
   private static final long VERSION = 1;
@@ -62,7 +64,11 @@ public final class TaskWorker {
         throw new IOException("a frame of type " + type + ", which is no task");
       }
       long number = tasks.readLong();
-      answer(answers, handler, number, tasks.readNBytes(length - HEADER));
+      byte[] task = tasks.readNBytes(length - HEADER);
+      if (task.length < length - HEADER) {
+        return; // the pool has died: half a task is none
+      }
+      answer(answers, handler, number, task);
     }
   }
 
@@ -70,12 +76,12 @@ public final class TaskWorker {
       throws IOException {
     byte[] result;
     try {
-      result = handler.handle(task);
+      result = Objects.requireNonNull(handler.handle(task), "the handler's result");
     } catch (OutOfMemoryError e) {
       e.printStackTrace(); // says to memguard which memory it was
       Runtime.getRuntime().halt(OUT_OF_MEMORY);
       return;
-    } catch (Exception e) {
+    } catch (Exception | StackOverflowError e) {
       StringWriter trace = new StringWriter();
       e.printStackTrace(new PrintWriter(trace));
       say(answers, 'E', number, trace.toString().getBytes(StandardCharsets.UTF_8));
