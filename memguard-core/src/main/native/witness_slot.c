@@ -29,7 +29,6 @@
 #define STATUS_CHUNK 512
 #define RECORDS 15
 #define NAME_BYTES 16
-#define NOBODY UINT32_MAX /* instead of a pid: the record is being handed over */
 #define SECOND 1000000000ULL
 #define READ_MEMORY_EVERY (SECOND / 10)
 
@@ -71,8 +70,7 @@ struct slot {
   _Atomic uint32_t question; /* enum question, or 0 */
   _Atomic uint32_t answer;   /* 0 as long as there is none */
   _Atomic uint32_t workers_first; /* whether descendants of the first process are to be killed before it */
-  _Atomic uint32_t told[RECORDS]; /* the version of each record that the parent has told its listener of */
-  uint32_t unused[5];
+  uint32_t unused[20];
   struct record records[RECORDS];
 };
 _Static_assert(sizeof(struct record) == 128, "the parent counts on 128 bytes a record");
@@ -168,8 +166,11 @@ static void set_name(struct record *record, uint32_t pid) {
   }
 }
 
-/* The record of this process: the one it has, or the first that is free; NULL if there is none. */
+/* The record of this process: the one it has, or the first that is free; NULL if there is none. The parent frees them in any order. */
 static struct record *claim(struct slot *mine, uint32_t pid) {
+  for (size_t i = 0; i < RECORDS; i++) {
+    if (atomic_load(&mine->records[i].pid) == pid) return &mine->records[i];
+  }
   for (size_t i = 0; i < RECORDS; i++) {
     struct record *record = &mine->records[i];
     uint32_t seen = atomic_load(&record->pid);
@@ -180,44 +181,12 @@ static struct record *claim(struct slot *mine, uint32_t pid) {
 }
 
 /* Whether the record is of a process that is gone; of one in another pid namespace that may seem so. */
-static int is_gone(uint32_t pid) { return pid != NOBODY && sys2(SYS_kill, (long)pid, 0) == -ESRCH; }
-
-/* Makes it as if nothing had been told of. The version only rises, or half of the old could be taken for the new. */
-static void wipe(struct record *record) {
-  atomic_store(&record->programs, 0);
-  atomic_store(&record->refusals, 0);
-  atomic_store(&record->threads, 0);
-  atomic_store(&record->spawns, 0);
-  atomic_store(&record->largest, 0);
-  atomic_store(&record->kind, 0);
-  atomic_store(&record->error, 0);
-  atomic_store(&record->memory.peak, 0);
-  atomic_store(&record->read_at, 0);
-  atomic_fetch_add(&record->version, 2);
-}
-
-/* Takes over the record of a process that is gone and of which the parent has told all: the oldest, and never the first one. */
-static struct record *take_over_told(struct slot *mine, uint32_t pid) {
-  struct record *oldest = NULL;
-  uint32_t owner = NOBODY;
-  for (size_t i = 1; i < RECORDS; i++) {
-    struct record *record = &mine->records[i];
-    uint32_t seen = atomic_load(&record->pid);
-    uint32_t version = atomic_load(&record->version);
-    if ((version & 1) != 0 || version != atomic_load(&mine->told[i]) || !is_gone(seen)) continue;
-    if (oldest != NULL && atomic_load(&record->at) >= atomic_load(&oldest->at)) continue;
-    oldest = record;
-    owner = seen;
-  }
-  if (oldest == NULL || !atomic_compare_exchange_strong(&oldest->pid, &owner, NOBODY)) return NULL;
-  wipe(oldest);
-  atomic_store(&oldest->pid, pid);
-  return oldest;
-}
+static int is_gone(uint32_t pid) { return sys2(SYS_kill, (long)pid, 0) == -ESRCH; }
 
 /*
- * Takes over the record of a process that is gone and has nothing to tell, not even half of something. Never the first one, of
- * the child itself. A process in another pid namespace may seem gone: then it claims another when it is refused something.
+ * Takes over the record of a process that is gone and has nothing to tell, not even half of something: the others are freed by the
+ * parent alone. Never the first one, of the child itself. A process in another pid namespace may seem gone: then it claims another
+ * when it is refused something.
  */
 static struct record *take_over(struct slot *mine, uint32_t pid) {
   for (size_t i = 1; i < RECORDS; i++) {
@@ -231,10 +200,10 @@ static struct record *take_over(struct slot *mine, uint32_t pid) {
     }
     if (seen == pid) return record;
   }
-  return take_over_told(mine, pid);
+  return NULL;
 }
 
-/* The same, for one that has been refused something. Which one it was the last time is kept. */
+/* The same, for one that has been refused something. Which one it was the last time is kept, and may be another's by now. */
 static struct record *own_record(struct slot *mine, uint32_t pid, int confined) {
   static struct record *_Atomic last;
   struct record *record = atomic_load(&last);

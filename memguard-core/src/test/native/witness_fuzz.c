@@ -243,6 +243,35 @@ static void whoever_is_gone_makes_room_if_it_has_nothing_to_tell(void) {
   kernel.gone = 0;
 }
 
+/* As the parent frees it. */
+static void free_record(int i) {
+  memset(&record(i)->programs, 0, sizeof *record(i) - sizeof record(i)->pid);
+  record(i)->pid = 0;
+}
+
+static void note_as(uint32_t pid) {
+  kernel.pid = kernel.tid = pid;
+  note(KIND_MALLOC, ENOMEM, 1);
+}
+
+static void what_the_parent_freed_is_the_next_ones(void) {
+  begin_launch();
+  for (uint32_t i = 1; i < RECORDS; i++) note_as(200 + i);
+  free_record(3);
+  note_as(207);
+  EXPECT(record(7)->refusals == 2 && record(3)->pid == 0); /* its own is behind the free one */
+  note_as(300);
+  EXPECT(record(3)->pid == 300 && record(3)->refusals == 1 && strcmp((const char *)record(3)->name, "p300") == 0);
+  free_record(3); /* it only seemed gone */
+  note_as(300);
+  EXPECT(record(3)->pid == 300 && record(3)->refusals == 1);
+  kernel.gone = UINT32_MAX;
+  note_as(301); /* those that are gone and not freed keep what they have to tell */
+  EXPECT(memory[1].without_room == 1 && memory[1].refusals == 18);
+  kernel.pid = kernel.tid = 100;
+  kernel.gone = 0;
+}
+
 static void whoever_locked_itself_in_is_asked_nothing(void) {
   begin_launch();
   kernel.seccomp = 2;
@@ -271,6 +300,7 @@ int main(int argc, char **argv) {
   what_was_not_memory_gives_way_to_what_was();
   each_process_has_its_own_as_long_as_there_is_room();
   whoever_is_gone_makes_room_if_it_has_nothing_to_tell();
+  what_the_parent_freed_is_the_next_ones();
   whoever_locked_itself_in_is_asked_nothing();
   return 0;
 }

@@ -3,8 +3,8 @@ package io.memguard;
 import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.MemoryEvent.Affected;
 import io.memguard.outcome.MemoryEvent.Kind;
-import io.memguard.outcome.WitnessRecord;
 import io.memguard.outcome.WitnessedProcess;
+import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.CgroupV1;
 import io.memguard.platform.cgroup.Counter;
 import io.memguard.platform.cgroup.Counters;
@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
@@ -144,14 +145,17 @@ final class MemoryEvents implements AutoCloseable {
     }
   }
 
-  private void execute(Runnable task) {
+  /** Returns whether it will be done. */
+  private boolean execute(Runnable task) {
     try {
       thread().execute(task);
+      return true;
     } catch (RejectedExecutionException e) {
       LOG.debug("The guard is closed: nobody is told any more");
     } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
       LOG.warn("No thread is to be had for the memory listeners: something is not told", e);
     }
+    return false;
   }
 
   private synchronized Optional<ScheduledExecutorService> threadIfAny() {
@@ -194,6 +198,7 @@ final class MemoryEvents implements AutoCloseable {
     private final AtomicBoolean lookIsDue = new AtomicBoolean();
     private final List<Affected> untold = new ArrayList<>();
     private final Refusals refusals = new Refusals();
+    private volatile boolean telling; // refusals that were found
     private volatile LeafHints.@Nullable Hint hint;
     private Counters told = new Counters(Map.of());
     private OomKillLog.Mark logged = victims.mark();
@@ -235,24 +240,50 @@ final class MemoryEvents implements AutoCloseable {
     }
 
     /**
-     * Tells what is new of what the child's witnesses have noted. On any thread: it waits for
-     * nothing, and the listener's thread looks up the rest.
+     * Tells what is new of what the child's witnesses have noted, and frees the records of those
+     * that are gone and told of. On any thread: it waits for nothing, and the listener's thread
+     * looks up the rest. As long as that has not told what was new before, nothing is: the numbers
+     * add up.
      *
-     * @param last true if the child has ended
-     * @return those processes of whom all was told
+     * @param last true if the child has ended: nothing is held back, and nothing comes after it
      */
-    List<WitnessedProcess> refused(WitnessRecord noted, boolean last) {
-      for (Refusals.News one : refusals.news(noted, System.nanoTime(), last)) {
-        Instant seen = Instant.now();
-        execute(
-            () ->
-                deliver(
-                    Kind.REFUSED,
-                    one.times(),
-                    one.process().map(WitnessedProcess::largestBytes).orElse(OptionalLong.empty()),
-                    one.process().map(process -> affected(process, seen)).stream().toList()));
+    void refused(WitnessPage.Slot slot, boolean last) {
+      synchronized (refusals) { // one look after the other, and told in that order
+        if (last || !telling) {
+          Set<Integer> gone = last ? Set.of() : slot.gone();
+          slot.readRecords()
+              .ifPresent(
+                  noted -> {
+                    tell(refusals.news(noted, gone, System.nanoTime(), last));
+                    slot.free(gone, noted);
+                  });
+        }
       }
-      return noted.processes().stream().filter(refusals::isTold).toList();
+    }
+
+    private void tell(List<Refusals.News> news) {
+      if (news.isEmpty()) {
+        return;
+      }
+      Instant seen = Instant.now();
+      telling = true;
+      boolean will =
+          execute(
+              () -> {
+                news.forEach(one -> tell(one, seen));
+                telling = false;
+              });
+      if (!will) {
+        telling = false;
+      }
+    }
+
+    private void tell(Refusals.News one, Instant seen) {
+      deliver(
+          Kind.REFUSED,
+          one.times(),
+          one.process().map(WitnessedProcess::largestBytes).orElse(OptionalLong.empty()),
+          one.process().map(process -> affected(process, seen)).stream().toList());
     }
 
     private Affected affected(WitnessedProcess process, Instant seen) {

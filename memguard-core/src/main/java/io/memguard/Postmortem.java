@@ -240,10 +240,10 @@ final class Postmortem {
     Optional<WitnessRecord> noted;
     try {
       noted = preload.read();
+      listening.ifPresent(to -> preload.slot().ifPresent(slot -> to.refused(slot, true)));
     } finally {
       preload.release();
     }
-    noted.ifPresent(all -> listening.ifPresent(to -> to.refused(all, true)));
     boolean success = end.status().isSuccess();
     Optional<CgroupRecord> cgroups =
         success ? Optional.empty() : Optional.of(kernel.look(lease, end.status()));

@@ -4,7 +4,7 @@ import io.memguard.outcome.WitnessRecord;
 import io.memguard.outcome.WitnessedProcess;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -23,6 +23,7 @@ final class Refusals {
   private static final int NOBODY = 0;
 
   private final Map<Integer, Told> told = new HashMap<>();
+  private boolean finished;
 
   private record Told(long times, long at) {}
 
@@ -37,25 +38,36 @@ final class Refusals {
   /**
    * Returns what is new, and is told now.
    *
+   * @param noted what the records have
+   * @param gone whose records are freed after that: of them nothing is held back
    * @param now as {@link System#nanoTime}
    * @param last true to hold nothing back: there is no other time
    */
-  synchronized List<News> news(WitnessRecord noted, long now, boolean last) {
+  synchronized List<News> news(WitnessRecord noted, Set<Integer> gone, long now, boolean last) {
     List<News> news = new ArrayList<>(0);
-    Set<Integer> present = new HashSet<>(Set.of(NOBODY));
-    for (WitnessedProcess process : noted.processes()) {
-      present.add(process.pid());
-      add(news, process.pid(), times(process), Optional.of(process), now, last);
+    if (finished) {
+      return news;
     }
-    told.keySet().retainAll(present);
+    finished = last;
+    Map<Integer, WitnessedProcess> processes = new LinkedHashMap<>();
+    Map<Integer, Long> times = new HashMap<>();
+    for (WitnessedProcess process : noted.processes()) { // two threads may have one each
+      processes.merge(process.pid(), process, (one, other) -> one);
+      times.merge(process.pid(), times(process), Long::sum);
+    }
+    processes.forEach(
+        (pid, process) ->
+            add(
+                news,
+                pid,
+                times.getOrDefault(pid, 0L),
+                Optional.of(process),
+                now,
+                last || gone.contains(pid)));
+    told.keySet()
+        .removeIf(pid -> pid != NOBODY && (gone.contains(pid) || !processes.containsKey(pid)));
     add(news, NOBODY, noted.withoutRoom(), Optional.empty(), now, last);
     return news;
-  }
-
-  /** Tells whether nothing of a process is held back. */
-  synchronized boolean isTold(WitnessedProcess process) {
-    Told before = told.get(process.pid());
-    return times(process) == (before == null ? 0 : before.times);
   }
 
   private static long times(WitnessedProcess process) {

@@ -128,16 +128,8 @@ final class Vitals implements MemoryWatch.Client {
       }
       sampled = maySample && noted.filter(WitnessRecord::attached).isEmpty();
       refusals = noted.map(Followed::refusals).orElse(0L);
-      noted.ifPresent(this::tell);
+      listening.ifPresent(to -> slot.ifPresent(room -> to.refused(room, false)));
       return sampled || isSlotOfInterest();
-    }
-
-    private void tell(WitnessRecord noted) {
-      listening.ifPresent(
-          listener ->
-              listener
-                  .refused(noted, false)
-                  .forEach(done -> slot.ifPresent(room -> room.makeRoom(done.pid()))));
     }
 
     private boolean isSlotOfInterest() {

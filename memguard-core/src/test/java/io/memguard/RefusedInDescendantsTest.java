@@ -8,15 +8,19 @@ import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.MemoryEvent.Affected;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Refusal;
+import io.memguard.outcome.WitnessRecord;
 import io.memguard.support.Children;
 import io.memguard.support.WithGuard;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -126,6 +130,94 @@ final class RefusedInDescendantsTest {
     assertThat(named).isEqualTo(workers);
   }
 
+  /** Each waits until all of its batch are there, so that they are refused at the same time. */
+  private static final String BURSTS =
+      """
+      import os, sys
+      for line in sys.stdin:
+        ready, go = os.pipe()
+        workers = []
+        for i in range(int(line)):
+          worker = os.fork()
+          if worker == 0:
+            os.close(go)
+            os.read(ready, 1)
+            try: bytearray(1 << 30)
+            except MemoryError: os._exit(0)
+          workers.append(worker)
+        os.close(ready)
+        os.close(go)
+        for worker in workers: os.waitpid(worker, 0)
+        print(*workers, flush=True)
+      """;
+
+  @Test
+  void workersThatAreRefusedAtTheSameTimeAreNamedOnceEach(MemoryGuard guard) throws Exception {
+    start(guard, BURSTS);
+    List<Long> workers = new ArrayList<>();
+    List<Long> named = new ArrayList<>();
+    for (int batch = 0; batch < 6; batch++) { // of all that there is room for but the child
+      say("14");
+      for (String pid : Children.line(pool.getInputStream()).split(" ", -1)) {
+        workers.add(Long.parseLong(pid));
+      }
+      while (named.size() < workers.size()) {
+        MemoryEvent event = next();
+        assertThat(event.processes()).as("%s", event).hasSize(1);
+        assertThat(event.times()).isEqualTo(1);
+        named.add(event.processes().get(0).pid());
+      }
+    }
+    assertThat(named).containsExactlyInAnyOrderElementsOf(workers);
+    pool.destroyTree(Duration.ZERO).join();
+    WitnessRecord noted = pool.outcome().join().evidence().witness().orElseThrow();
+    assertThat(told).as("nobody is told of twice").isEmpty();
+    assertThat(noted.refusals()).isEqualTo(workers.size());
+    assertThat(noted.withoutRoom()).isZero();
+    assertThat(noted.processes().stream().map(one -> (long) one.pid()))
+        .as("the last are in the evidence")
+        .containsAll(workers.subList(workers.size() - 14, workers.size()));
+  }
+
+  @Test
+  void aListenerThatBlocksIsToldTheSum(MemoryGuard guard) throws Exception {
+    CountDownLatch mayGoOn = new CountDownLatch(1);
+    pool =
+        guard.start(
+            Children.python(POOL),
+            LIMITS,
+            LaunchOptions.defaults()
+                .withMemoryListener(
+                    event -> {
+                      told.add(event);
+                      await(mayGoOn);
+                    }));
+    ask("go 1");
+    next();
+    for (int i = 0; i < 30; i++) { // there is room for 14
+      ask("go 1");
+    }
+    TimeUnit.SECONDS.sleep(3); // some looks: nothing may pile up
+    mayGoOn.countDown();
+    Set<Long> named = new HashSet<>();
+    long times = 0;
+    while (times < 30) {
+      MemoryEvent event = next();
+      event.processes().forEach(one -> named.add(one.pid()));
+      times += event.times();
+    }
+    assertThat(times).isEqualTo(30);
+    assertThat(named).hasSizeBetween(13, 14);
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
   @Test
   void whomThereIsNoRoomForIsCounted(MemoryGuard guard) throws Exception {
     GuardedProcess many =
@@ -163,18 +255,28 @@ final class RefusedInDescendantsTest {
   }
 
   private RefusedInDescendantsTest start(MemoryGuard guard) throws IOException {
+    return start(guard, POOL);
+  }
+
+  private RefusedInDescendantsTest start(MemoryGuard guard, String program) throws IOException {
     pool =
         guard.start(
-            Children.python(POOL), LIMITS, LaunchOptions.defaults().withMemoryListener(told::add));
+            Children.python(program),
+            LIMITS,
+            LaunchOptions.defaults().withMemoryListener(told::add));
     return this;
   }
 
   /** Has the pool start a worker, and returns its pid when it was refused all. */
   private long ask(String line) throws IOException {
+    say(line);
+    return Long.parseLong(Children.line(pool.getInputStream()));
+  }
+
+  private void say(String line) throws IOException {
     OutputStream stdin = pool.getOutputStream();
     stdin.write((line + "\n").getBytes(StandardCharsets.US_ASCII));
     stdin.flush();
-    return Long.parseLong(Children.line(pool.getInputStream()));
   }
 
   private MemoryEvent next() throws InterruptedException {

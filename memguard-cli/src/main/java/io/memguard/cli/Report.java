@@ -56,7 +56,7 @@ record Report(
     @Nullable Boolean hung,
     String explanation,
     @Nullable List<Refused> refusals,
-    @Nullable Integer refusalsWithoutRoom,
+    @Nullable Long refusalsWithoutRoom,
     @Nullable Sample sample,
     @Nullable Preempted preemption,
     @Nullable Map<String, String> protections,

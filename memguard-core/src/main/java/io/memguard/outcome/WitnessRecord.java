@@ -16,13 +16,13 @@ import java.util.OptionalLong;
  * @param withoutRoom how many refusals there was no room for in {@code processes}; of memory, they
  *     are in the sums nevertheless
  * @param processes the processes that were refused something, and as many others as there was room
- *     for; the child itself first, where it was watched
+ *     for; the child itself first, where it was watched; last those that made room for others
  */
 public record WitnessRecord(
     int programs,
     long refusals,
     OptionalLong largestRefusedBytes,
-    int withoutRoom,
+    long withoutRoom,
     List<WitnessedProcess> processes) {
 
   /** Nothing was noted, and nobody watched. */

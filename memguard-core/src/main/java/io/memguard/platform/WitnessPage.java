@@ -4,6 +4,7 @@ import static java.nio.file.StandardOpenOption.READ;
 import static java.nio.file.StandardOpenOption.WRITE;
 
 import io.memguard.outcome.WitnessRecord;
+import io.memguard.outcome.WitnessedProcess;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -14,9 +15,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -38,6 +42,9 @@ public final class WitnessPage implements AutoCloseable {
   private static final int CHUNK_SLOTS = 32;
   private static final int CHUNK_BYTES = CHUNK_SLOTS * WitnessSlot.BYTES;
   private static final int CHUNKS = 128;
+
+  /** As many as there are records but the first. */
+  private static final int MOST_GONE = 14;
 
   private static final int TRY_LIMITS = 1;
   private static final int HOLD = 2;
@@ -173,8 +180,8 @@ public final class WitnessPage implements AutoCloseable {
     private final Place place;
     private final WitnessSlot slot;
     private final int generation;
-    private final AtomicBoolean given = new AtomicBoolean(); // back
-    private int[] versionsRead = {};
+    private final Deque<WitnessedProcess> gone = new ArrayDeque<>(); // whose records were freed
+    private boolean given; // back
 
     private Slot(Place place) {
       this.place = place;
@@ -216,9 +223,17 @@ public final class WitnessPage implements AutoCloseable {
       return LimitTrial.of(slot.number(WitnessSlot.ANSWER));
     }
 
-    /** Reads what was noted so far. */
-    public WitnessRecord read() {
-      return slot.read();
+    /** Reads what was noted so far, also of the last of those whose records were freed. */
+    public synchronized WitnessRecord read() {
+      WitnessRecord noted = slot.read();
+      List<WitnessedProcess> all = new ArrayList<>(noted.processes());
+      all.addAll(gone);
+      return new WitnessRecord(
+          noted.programs(),
+          noted.refusals(),
+          noted.largestRefusedBytes(),
+          noted.withoutRoom(),
+          all);
     }
 
     /**
@@ -230,33 +245,50 @@ public final class WitnessPage implements AutoCloseable {
       return slot.number(WitnessSlot.GENERATION) == generation && quiet;
     }
 
-    /**
-     * Reads what was noted so far, for others than its owner: empty once it is given back. Always
-     * on the same thread.
-     */
-    public Optional<WitnessRecord> readNow() {
-      versionsRead = slot.versions();
-      WitnessRecord noted = slot.read();
-      return slot.number(WitnessSlot.GENERATION) == generation
-          ? Optional.of(noted)
-          : Optional.empty();
+    /** Reads the same for others than its owner: empty once it is given back. */
+    public synchronized Optional<WitnessRecord> readNow() {
+      return given ? Optional.empty() : Optional.of(read());
     }
 
     /**
-     * Says that all is known that was read last of a process: when it is gone, its record is
-     * another's. On the thread that read it.
+     * Reads what the records have now that nobody has freed yet. Whoever was {@link #gone} before
+     * writes no more.
      */
-    public void makeRoom(int pid) {
-      if (slot.number(WitnessSlot.GENERATION) == generation) {
-        slot.release(pid, versionsRead);
+    public synchronized Optional<WitnessRecord> readRecords() {
+      return given ? Optional.empty() : Optional.of(slot.read());
+    }
+
+    /** Returns those that were refused something and have ended, but for the child itself. */
+    public Set<Integer> gone() {
+      return slot.refused().stream()
+          .filter(pid -> ProcessHandle.of(pid).isEmpty())
+          .collect(Collectors.toSet());
+    }
+
+    /**
+     * Makes room for others in the records of those that are gone, and of whom nothing is to be
+     * told any more.
+     *
+     * @param pids what {@link #gone} said
+     * @param noted what their records had afterwards
+     */
+    public synchronized void free(Set<Integer> pids, WitnessRecord noted) {
+      if (given || pids.isEmpty()) {
+        return;
       }
+      noted.processes().stream().filter(one -> pids.contains(one.pid())).forEach(gone::add);
+      while (gone.size() > MOST_GONE) {
+        gone.remove();
+      }
+      slot.free(pids);
     }
 
     /** Gives the slot back, once; descendants that still live write into it no more. */
-    public void release() {
-      if (given.getAndSet(true)) {
+    public synchronized void release() {
+      if (given) {
         return;
       }
+      given = true;
       slot.set(WitnessSlot.GENERATION, generation + 1);
       synchronized (free) {
         free.add(place);

@@ -10,9 +10,11 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 
 /**
  * What the bytes of a slot mean: a header, then a record for each process. {@code witness_slot.c}
@@ -32,13 +34,11 @@ final class WitnessSlot {
   static final int QUESTION = 36;
   static final int ANSWER = 40;
   static final int WORKERS_FIRST = 44;
-  private static final int TOLD = 48;
 
   private static final int FIRST_RECORD = 128;
   private static final int RECORD_BYTES = 128;
   private static final int RECORDS = 15;
   private static final int PID = 0;
-  private static final int NOBODY = -1;
   private static final int PROGRAMS = 4;
   private static final int NAME = 8;
   private static final int NAME_BYTES = 16;
@@ -95,20 +95,34 @@ final class WitnessSlot {
     memory.put(offset + ATTACHED, ZEROS);
   }
 
-  /** Returns the version of each record, to be read before the record is. */
-  int[] versions() {
-    int[] versions = new int[RECORDS];
-    for (int i = 0; i < RECORDS; i++) {
-      versions[i] = number(record(i) + VERSION);
+  /**
+   * Returns the processes but the first that were refused something, or were killed while they
+   * noted that.
+   */
+  Set<Integer> refused() {
+    Set<Integer> pids = new HashSet<>();
+    for (int i = 1; i < RECORDS; i++) {
+      int pid = number(record(i) + PID);
+      if (pid != 0 && number(record(i) + VERSION) != 0) {
+        pids.add(pid);
+      }
     }
-    return versions;
+    return pids;
   }
 
-  /** Lets the record of a process be taken over when that is gone, if it is the same still. */
-  void release(int pid, int[] versions) {
-    for (int i = 0; i < RECORDS; i++) {
-      if (number(record(i) + PID) == pid) {
-        set(TOLD + i * Integer.BYTES, versions[i]);
+  /**
+   * Frees the records of processes that were refused something and are gone. Once the version is 0,
+   * a witness may take the record over.
+   */
+  void free(Set<Integer> gone) {
+    for (int i = 1; i < RECORDS; i++) {
+      int record = record(i);
+      int pid = number(record + PID);
+      if (gone.contains(pid) && number(record + VERSION) != 0) {
+        memory.put(offset + record + PROGRAMS, ZEROS, 0, VERSION - PROGRAMS);
+        memory.put(offset + record + LARGEST_HERE, ZEROS, 0, RECORD_BYTES - LARGEST_HERE);
+        set(record + VERSION, 0);
+        INT.compareAndSet(memory, offset + record + PID, pid, 0);
       }
     }
   }
@@ -124,11 +138,7 @@ final class WitnessSlot {
     }
     boolean quiet = true;
     for (int i = 0; quiet && i < RECORDS; i++) {
-      int record = record(i);
-      if (number(record + PID) == 0) {
-        break; // they are taken in order
-      }
-      quiet = number(record + VERSION) == 0;
+      quiet = number(record(i) + VERSION) == 0;
     }
     return quiet;
   }
@@ -143,14 +153,14 @@ final class WitnessSlot {
         number(ATTACHED),
         refusals,
         refusals > 0 ? OptionalLong.of(size(LARGEST)) : OptionalLong.empty(),
-        number(WITHOUT_ROOM),
+        Integer.toUnsignedLong(number(WITHOUT_ROOM)),
         processes);
   }
 
-  /** Empty if it is nobody's, or being handed over to another process. */
+  /** Empty if it is nobody's. */
   private Optional<WitnessedProcess> settled(int record) {
     int pid = number(record + PID);
-    for (int i = 0; pid != 0 && pid != NOBODY && i < TRIES; i++) {
+    for (int i = 0; pid != 0 && i < TRIES; i++) {
       WitnessedProcess read = process(record);
       int after = number(record + PID);
       if (read.pid() == pid && after == pid) {
