@@ -239,16 +239,16 @@ static void enter(struct slot *mine, uint32_t pid) {
 
 /*
  * Offers this process to the OOM killer, unless it is the launch's own child: that has the first record. To raise the value
- * needs no privilege. It is done once: forks inherit the value, and that it was done.
+ * needs no privilege. It is done once: forks inherit the value, and that it was done. What failed is tried again at the next fork.
  */
 static void stand_in_front(struct slot *mine, uint32_t pid) {
   static const char most[] = "1000";
   static _Atomic int done;
   if (atomic_load(&mine->workers_first) == 0 || atomic_load(&mine->records[0].pid) == pid) return;
-  if (atomic_exchange(&done, 1) != 0) return;
+  if (atomic_load(&done) != 0) return;
   long fd = sys4(SYS_openat, AT_FDCWD, (long)"/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
   if (fd < 0) return;
-  (void)sys3(SYS_write, fd, (long)most, sizeof most - 1);
+  if (sys3(SYS_write, fd, (long)most, sizeof most - 1) >= 0) atomic_store(&done, 1);
   (void)sys1(SYS_close, fd);
 }
 

@@ -33,7 +33,7 @@ static struct {
   uint32_t largest_read;
   uint64_t clock;
   uint32_t pid, tid, gone;
-  int opened, seccomp, denied;
+  int opened, seccomp, denied, full, written;
 } kernel = {.status = "", .largest_read = 512, .clock = 5 * SECOND, .pid = 100, .tid = 100};
 
 long fake_syscall(long number, long a, long b, long c) {
@@ -52,6 +52,11 @@ long fake_syscall(long number, long a, long b, long c) {
       kernel.position += got;
       return (long)got;
     }
+    case SYS_write:
+      EXPECT(a == 5 && c == 4 && memcmp((const void *)b, "1000", 4) == 0);
+      if (kernel.full) return -ENOMEM;
+      kernel.written++;
+      return c;
     case SYS_lseek: return sizeof memory;
     case SYS_mmap: return (long)memory;
     case SYS_getpid: return (long)kernel.pid;
@@ -272,6 +277,29 @@ static void what_the_parent_freed_is_the_next_ones(void) {
   kernel.gone = 0;
 }
 
+static void a_descendant_stands_in_front_once_and_tries_until_it_does(void) {
+  begin_launch();
+  kernel.pid = kernel.tid = 101;
+  forked();
+  EXPECT(kernel.written == 0); /* nobody asked for it */
+  memory[1].workers_first = 1;
+  kernel.denied = 1;
+  forked();
+  kernel.denied = 0;
+  kernel.full = 1;
+  forked();
+  kernel.full = 0;
+  EXPECT(kernel.written == 0);
+  kernel.pid = kernel.tid = 100;
+  forked();
+  EXPECT(kernel.written == 0); /* the child itself */
+  kernel.pid = kernel.tid = 101;
+  forked();
+  forked();
+  EXPECT(kernel.written == 1);
+  kernel.pid = kernel.tid = 100;
+}
+
 static void whoever_locked_itself_in_is_asked_nothing(void) {
   begin_launch();
   kernel.seccomp = 2;
@@ -301,6 +329,7 @@ int main(int argc, char **argv) {
   each_process_has_its_own_as_long_as_there_is_room();
   whoever_is_gone_makes_room_if_it_has_nothing_to_tell();
   what_the_parent_freed_is_the_next_ones();
+  a_descendant_stands_in_front_once_and_tries_until_it_does();
   whoever_locked_itself_in_is_asked_nothing();
   return 0;
 }

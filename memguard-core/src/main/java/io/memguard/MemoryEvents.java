@@ -3,6 +3,7 @@ package io.memguard;
 import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.MemoryEvent.Affected;
 import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.outcome.WitnessRecord;
 import io.memguard.outcome.WitnessedProcess;
 import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.CgroupV1;
@@ -40,9 +41,9 @@ import org.slf4j.LoggerFactory;
  * <p>What witnesses have noted comes from {@link Vitals}, and at a child's end from its {@link
  * Postmortem}. A hint from the event loop has a leaf's counters read and compared with the last
  * ones, on the one thread {@code memguard-events}, where the listeners run too. One a guard, and
- * the thread is made for the first child that has both a listener and a leaf, or else for the first
- * event; {@link #close} ends it. A {@link Listening} owns the hints of its leaf until the child was
- * reaped. Safe to share between threads.
+ * the thread is made for the first child that has both a listener and a leaf or a witness, or else
+ * for the first event; {@link #close} ends it. A {@link Listening} owns the hints of its leaf until
+ * the child was reaped. Safe to share between threads.
  */
 final class MemoryEvents implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(MemoryEvents.class);
@@ -123,6 +124,15 @@ final class MemoryEvents implements AutoCloseable {
           new MemoryEvent(OptionalLong.empty(), kind, 1, OptionalLong.of(bytes), List.of());
       execute(() -> tell(everybodys.get(), event));
     }
+  }
+
+  /** Has loaded what is needed to tell of a refusal, on the thread that finds them. */
+  static void rehearseRefusals() {
+    WitnessedProcess nobody =
+        new WitnessedProcess(
+            1, "", 0, 1, 0, 0, OptionalLong.empty(), Optional.empty(), OptionalLong.empty());
+    WitnessRecord noted = new WitnessRecord(1, 1, OptionalLong.empty(), 0, List.of(nobody));
+    LOG.trace("{} {}", new Refusals().news(noted, Set.of(), 0, true), ProcessHandle.of(1));
   }
 
   /** Has the thread if it is going to be needed, and its classes loaded. */
@@ -292,6 +302,11 @@ final class MemoryEvents implements AutoCloseable {
           process.name(),
           CommandLine.ofDescendant(process.pid(), process.name(), child, seen),
           process.last());
+    }
+
+    /** Has the thread before something is refused. */
+    void rehearse() {
+      execute(() -> LOG.trace("{}", CommandLine.ofDescendant(child, "", child, Instant.now())));
     }
 
     private void changed() {

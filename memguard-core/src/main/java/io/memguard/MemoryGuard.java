@@ -508,7 +508,7 @@ public final class MemoryGuard implements AutoCloseable {
     if (asked.requirement(Protection.WORKERS_FIRST) == Requirement.OFF) {
       return Optional.empty();
     }
-    ProtectionState state = enforcement.armWorkersFirst(asked, preload.state());
+    ProtectionState state = enforcement.armWorkersFirst(asked, preload.stateInTheChild());
     if (state.active()) {
       preload.slot().ifPresent(WitnessPage.Slot::putWorkersFirst);
     }

@@ -191,6 +191,7 @@ final class Vitals implements MemoryWatch.Client {
       return;
     }
     Followed one = new Followed(process, plan, preload.slot(), hangGrace, told, maySample, watched);
+    told.ifPresent(MemoryEvents.Listening::rehearse);
     launched.add(one);
     thread.wakeBy(one.due);
   }
@@ -221,6 +222,7 @@ final class Vitals implements MemoryWatch.Client {
       new HangGauge(1).look(System.nanoTime(), 1, own.activity());
       from.forget(own);
     }
+    MemoryEvents.rehearseRefusals();
   }
 
   @Override

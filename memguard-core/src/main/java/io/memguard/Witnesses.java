@@ -117,6 +117,14 @@ final class Witnesses implements AutoCloseable {
           && program.filter(file -> file.linkage() == ProgramFile.Linkage.DYNAMIC).isPresent();
     }
 
+    /** Tells whether the child itself has it, or why not: its file may say that it cannot. */
+    ProtectionState stateInTheChild() {
+      return program
+          .filter(ProgramFile::ignoresPreloading)
+          .map(file -> ProtectionState.inactive(file.whyUnwatched()))
+          .orElse(state);
+    }
+
     Optional<WitnessRecord> read() {
       return slot.map(WitnessPage.Slot::read);
     }

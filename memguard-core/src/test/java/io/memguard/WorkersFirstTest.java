@@ -9,11 +9,14 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.Requirement;
 import io.memguard.platform.OwnLimits;
 import io.memguard.support.Children;
+import io.memguard.support.Compiler;
 import io.memguard.support.WithGuard;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -115,6 +118,29 @@ final class WorkersFirstTest {
               "no witness raises the oom_score_adj of descendants: switched off for this launch");
       assertThat(scores(guard, blind)).containsExactly(1000, 1000, 1000);
     }
+  }
+
+  /** Its first worker that is seen would pass for the supervisor. */
+  @Test
+  void aSupervisorThatIsNeverSeenHasNone(MemoryGuard guard, @TempDir Path directory)
+      throws Exception {
+    Path supervisor = directory.resolve("supervisor");
+    Compiler.compile(
+        """
+        #include <stdlib.h>
+        int main(void) { return system("cat /proc/self/oom_score_adj"); }
+        """,
+        supervisor,
+        "-static");
+    ProcessBuilder job = new ProcessBuilder(supervisor.toString());
+    assertThatThrownBy(() -> guard.start(job, FIRST))
+        .isInstanceOf(LaunchException.class)
+        .hasMessageContaining("WORKERS_FIRST is required and cannot be had: no witness")
+        .hasMessageContaining(supervisor + " is statically linked");
+    GuardedProcess pool =
+        guard.start(job, LIMITS.with(Protection.WORKERS_FIRST, Requirement.PREFER));
+    assertThat(Children.output(pool).strip()).as("as without").isEqualTo("1000");
+    assertThat(pool.protections().get(Protection.WORKERS_FIRST).active()).isFalse();
   }
 
   @Test

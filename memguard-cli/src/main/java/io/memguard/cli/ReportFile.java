@@ -12,12 +12,17 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Set;
 
 /**
- * The file a report goes to: a reader finds the whole report there or none. That it can be written
- * is found out before the command runs, so that no work is lost for it.
+ * The file a report goes to: a reader finds the whole report there or none; but one that cannot be
+ * replaced (a pipe, a mounted file, one in a directory that is not ours) is written in place. That
+ * it can be written is found out before the command runs, so that no work is lost for it.
  */
 final class ReportFile {
+  /** What ENOSPC and EDQUOT are called: then what is there must not be thrown away. */
+  private static final Set<String> FULL = Set.of("No space left on device", "Disk quota exceeded");
+
   private final Path target;
   private final boolean replaced;
 
@@ -50,13 +55,26 @@ final class ReportFile {
       Files.delete(file.part());
       Files.deleteIfExists(file.target);
     } catch (IOException e) {
-      if (Files.isWritable(file.target)) { // mounted, or in a directory that is not ours
-        Files.write(file.target, new byte[0]);
-        return new ReportFile(file.target, false);
+      if (FULL.contains(reason(e)) || !Files.isWritable(file.target)) {
+        throw unwritable(name, e);
       }
-      throw new IOException("\"" + name + "\" cannot be written: " + reason(e), e);
+      return emptied(name, file.target); // mounted, or in a directory that is not ours
     }
     return file;
+  }
+
+  private static ReportFile emptied(String name, Path target) throws IOException {
+    try {
+      Files.write(
+          target, new byte[0], StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING);
+      return new ReportFile(target, false);
+    } catch (IOException e) {
+      throw unwritable(name, e);
+    }
+  }
+
+  private static IOException unwritable(String name, IOException e) {
+    return new IOException("\"" + name + "\" cannot be written: " + reason(e), e);
   }
 
   private static Path path(String name) throws IOException {

@@ -23,6 +23,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -46,6 +50,10 @@ final class Run {
       Set<Signal> keptSignals,
       Optional<PrepareOptions> preparation) {}
 
+  private static final long PATIENCE_MILLIS = 500;
+  private static final int LOOKS = 20;
+  private static final long LOOK_MILLIS = 10;
+
   private final Request request;
   private final Consumer<String> people;
   private final @Nullable ReportFile reportFile;
@@ -53,7 +61,7 @@ final class Run {
   private final LaunchOptions options;
   private final Signals signals;
   private final List<Outcome> ended = new ArrayList<>();
-  private volatile @Nullable GuardedProcess running;
+  private volatile CompletableFuture<GuardedProcess> running = new CompletableFuture<>();
 
   Run(Request request, Consumer<String> people, @Nullable ReportFile reportFile) {
     this.request = request;
@@ -125,8 +133,10 @@ final class Run {
 
   private Outcome attempt(MemoryGuard guard, MemoryLimits limits, OrphanReaper reaper)
       throws LaunchException {
+    CompletableFuture<GuardedProcess> started = new CompletableFuture<>();
+    running = started; // for what is told before start returns
     GuardedProcess process = reaper.sparing(() -> guard.start(job, limits, options));
-    running = process;
+    started.complete(process);
     signals.to(process.pid());
     tellInactive(process);
     return process.outcome().join();
@@ -151,9 +161,23 @@ final class Run {
     return request.limits().requirement(Protection.WORKERS_FIRST) != Requirement.OFF;
   }
 
+  /**
+   * Tells whether it was somebody else that the kernel killed: by its number that cannot be told,
+   * which in a container is another one. Whoever is killed is heard of a little later.
+   */
   private boolean commandLives() {
-    GuardedProcess process = running;
-    return process != null && process.toHandle().isAlive();
+    try {
+      ProcessHandle command = running.get(PATIENCE_MILLIS, TimeUnit.MILLISECONDS).toHandle();
+      for (int look = 0; look < LOOKS && command.isAlive(); look++) {
+        TimeUnit.MILLISECONDS.sleep(LOOK_MILLIS);
+      }
+      return command.isAlive();
+    } catch (ExecutionException | TimeoutException e) { // it could not be started
+      return false;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
   }
 
   /** Nobody who asked memguard to end wants another attempt. */

@@ -475,7 +475,7 @@ final class RunCommand implements Callable<Integer> {
   private static final class SignalName implements Reader<Signal> {
     @Override
     public Signal read(String text) {
-      return Signals.named(text);
+      return Signals.forwarded(text);
     }
   }
 

@@ -24,12 +24,15 @@ final class Signals {
   private static final int SIGHUP = 1;
   private static final int SIGINT = 2;
   private static final int SIGQUIT = 3;
+  private static final int FIRST_REALTIME = 34;
   private static final int LAST = 64;
 
   private final @Nullable SignalForwarder forwarder;
+  private final Set<Integer> kept;
 
-  private Signals(@Nullable SignalForwarder forwarder) {
+  private Signals(@Nullable SignalForwarder forwarder, Set<Integer> kept) {
     this.forwarder = forwarder;
+    this.kept = kept;
   }
 
   /**
@@ -38,11 +41,11 @@ final class Signals {
    * @param kept those that are not passed on, because the command gets them anyway
    */
   static Signals install(Set<Signal> kept) {
+    Set<Integer> numbers = kept.stream().map(Signal::number).collect(Collectors.toSet());
     try {
-      Set<Integer> numbers = kept.stream().map(Signal::number).collect(Collectors.toSet());
-      return new Signals(SignalForwarder.install(reserved(), numbers));
+      return new Signals(SignalForwarder.install(reserved(), numbers), numbers);
     } catch (IOException e) {
-      return new Signals(null); // the guard will say why
+      return new Signals(null, numbers); // the guard will say why
     }
   }
 
@@ -66,6 +69,29 @@ final class Signals {
             () ->
                 new IllegalArgumentException(
                     "\"" + text + "\" is no signal; write for example INT, SIGINT or 2"));
+  }
+
+  /**
+   * Reads a signal that would be passed on.
+   *
+   * @throws IllegalArgumentException if there is no such signal; the message says what is allowed
+   */
+  static Signal forwarded(String text) {
+    Signal signal = named(text);
+    if (!SignalForwarder.forwards(signal.number())) {
+      throw new IllegalArgumentException(
+          signal.name()
+              + " is never passed on; allowed are "
+              + IntStream.range(1, FIRST_REALTIME)
+                  .filter(SignalForwarder::forwards)
+                  .mapToObj(number -> new Signal(number).name().replaceFirst("^SIG", ""))
+                  .collect(Collectors.joining(", "))
+              + " and "
+              + FIRST_REALTIME
+              + " to "
+              + LAST);
+    }
+    return signal;
   }
 
   /** As the JVM reads it: what is no number above SIGSEGV has no effect. */
@@ -95,9 +121,14 @@ final class Signals {
     }
   }
 
-  /** Tells whether somebody asked memguard to end: then nothing is to be started any more. */
+  /**
+   * Tells whether somebody asked memguard to end: then nothing is to be started any more. What is
+   * kept from the command was meant for the command, which got it with the whole group.
+   */
   boolean askedToEnd() {
     return forwarder != null
-        && IntStream.of(SIGHUP, SIGINT, SIGQUIT, Signal.TERM.number()).anyMatch(forwarder::hasSeen);
+        && IntStream.of(SIGHUP, SIGINT, SIGQUIT, Signal.TERM.number())
+            .filter(signal -> !kept.contains(signal))
+            .anyMatch(forwarder::hasSeen);
   }
 }

@@ -261,6 +261,24 @@ class ReportTest {
     assertThat(read(file).get("exitCode").asInt()).isEqualTo(4);
   }
 
+  @Test
+  void onAFullFileSystemNothingIsThrownAwayAndNothingRun() throws Exception {
+    FirstProcessTest.requireNamespaces();
+    String full =
+        "mount -t tmpfs -o nr_inodes=2 none \"$0\" && echo old >\"$0/r.json\" && \"$@\"; status=$?;"
+            + " cat \"$0/r.json\"; exit $status";
+
+    Memguard.Result result =
+        new Memguard()
+            .through("unshare", "--mount")
+            .through("sh", "-c", full, directory.toString())
+            .call("run", "--report", directory.resolve("r.json").toString(), "echo", "ran");
+
+    assertThat(result.status()).as(result.error()).isEqualTo(125);
+    assertThat(result.error()).contains("r.json\" cannot be written: No space left on device");
+    assertThat(result.text()).isEqualTo("old\n");
+  }
+
   private JsonNode report(String engine, int status, String... args) throws Exception {
     Path file = directory.resolve("r.json");
     List<String> all = new ArrayList<>(List.of(args));

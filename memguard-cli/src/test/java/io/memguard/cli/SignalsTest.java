@@ -112,6 +112,46 @@ class SignalsTest {
     assertThat(runs).hasContent("run ");
   }
 
+  /** Who interrupts the whole group has interrupted the command, and not its later attempts. */
+  @Test
+  void whatIsNotForwardedLeavesOtherAttemptsTheirTurn() throws Exception {
+    String job =
+        """
+        import os, signal, sys
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGUSR1])
+        try:
+            bytearray(100 << 20)
+        except MemoryError:
+            print('ready', flush=True)
+            signal.sigwait([signal.SIGINT])
+            signal.sigwait([signal.SIGUSR1])
+            sys.exit(1)
+        print('enough')
+        """;
+    Process memguard =
+        new Memguard()
+            .through("setsid")
+            .start(
+                "run",
+                "--memory=64M",
+                "--retries=1",
+                "--grow=4",
+                "--no-forward=INT",
+                "python3",
+                "-c",
+                job);
+    BufferedReader output = memguard.inputReader();
+    assertThat(output.readLine()).isEqualTo("ready");
+
+    Process kill =
+        new ProcessBuilder("kill", "-INT", "--", "-" + memguard.pid()).inheritIO().start();
+    assertThat(kill.waitFor()).isZero();
+    kill(10, memguard); // by the time this comes, memguard has seen the interrupt too
+
+    assertThat(output.readLine()).isEqualTo("enough");
+    assertThat(memguard.waitFor()).isZero();
+  }
+
   /** Where nothing can be forwarded, the command at least ends with memguard. */
   @Test
   void withoutTheNativeLibraryTheCommandEndsToo() throws Exception {

@@ -45,6 +45,8 @@ class UsageTest {
         "--hang-grace 5x                   | \"5x\" is not a duration",
         "--no-forward FOO                  | \"FOO\" is no signal; write for example INT",
         "--no-forward 65                   | \"65\" is no signal",
+        "--no-forward KILL                 | SIGKILL is never passed on; allowed are HUP, INT, QUIT, USR1,",
+        "--no-forward CHLD                 | WINCH, IO, PWR and 34 to 64",
         "--timeout 5x                      | \"5x\" is not a duration",
         "--timeout 40000d                  | \"40000d\" is too long",
         "--grace=-1s                       | \"-1s\" is not a duration",

@@ -28,10 +28,13 @@ public enum Protection {
    * What the child starts is taken by the kernel before the child itself: each of its descendants
    * raises its own {@code oom_score_adj} to 1000 as soon as it is forked, or else as soon as it
    * runs another program, and the child has one half way between this process's own and that, or
-   * the one that was asked for by {@link MemoryLimits#withOomScoreAdj}. A cgroup of the child's own
-   * is not killed as a whole then ({@code memory.oom.group} is 0). For a supervisor with workers of
-   * its own that can replace them. It is the witness that does it, so it works where {@link
-   * #WITNESS} does, in descendants that the witness sees. Used only when asked for by name.
+   * the one that was asked for by {@link MemoryLimits#withOomScoreAdj}, if that is below 1000. The
+   * child has to be the supervisor itself: one behind {@code tini} or a shell that waits for it is
+   * a descendant like its workers; have it started directly, or by exec. A cgroup of the child's
+   * own is not killed as a whole then ({@code memory.oom.group} is 0). For a supervisor with
+   * workers of its own that can replace them. It is the witness that does it, so it works where
+   * {@link #WITNESS} does, in descendants that the witness sees; a child whose file the witness
+   * cannot get into (static, setuid) does not have it. Used only when asked for by name.
    */
   WORKERS_FIRST,
   /**

@@ -135,8 +135,8 @@ public record MemoryEvent(
    * @param pid its number: for {@link Kind#REFUSED} as it sees itself, for {@link Kind#OOM_KILL}
    *     the machine's, which is another one than that in a container
    * @param name the first 15 bytes of its name
-   * @param command its command line, of 200 characters at most, where {@code /proc} still had it
-   *     and it surely was the same process
+   * @param command its command line, of 200 characters at most, where {@code /proc} still had that
+   *     of a descendant with this number and name; it may hold secrets
    * @param refusal the last that it was refused, for {@link Kind#REFUSED}; empty if that is unknown
    */
   public record Affected(
@@ -159,7 +159,7 @@ public record MemoryEvent(
      * @return for example {@code process 4711 (python3 worker.py)}, on one line
      */
     public String description() {
-      String text = command.orElse(name).replaceAll("\\p{Cntrl}", "?");
+      String text = command.orElse(name).replaceAll("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]", "?");
       return "process " + pid + (text.isEmpty() ? "" : " (" + text + ")");
     }
   }

@@ -165,6 +165,11 @@ public record ProgramFile(String path, Linkage linkage, boolean go) {
     return linkage == Linkage.FOREIGN || linkage == Linkage.SANITIZED;
   }
 
+  /** Tells whether nothing gets into it, preloaded or not; what it starts is another matter. */
+  public boolean ignoresPreloading() {
+    return linkage == Linkage.STATIC || linkage == Linkage.SETUID;
+  }
+
   /** Tells whether what is preloaded in an environment has such a sanitizer in it. */
   public static boolean isSanitized(String preloaded) {
     return Stream.of(preloaded.split("[: ]", 0)).anyMatch(ProgramFile::isSanitizer);

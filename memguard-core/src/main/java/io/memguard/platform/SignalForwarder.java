@@ -46,6 +46,13 @@ public final class SignalForwarder {
     return new SignalForwarder();
   }
 
+  /** Tells whether this is one of those that a child should see, where the JVM leaves it to us. */
+  public static boolean forwards(int signal) {
+    return ORDINARY.contains(signal)
+        || signal == SIGUSR2
+        || (signal >= FIRST_REALTIME && signal <= LAST);
+  }
+
   /** Names the child, or lets signals wait for the next one if it has ended already. */
   public synchronized void to(long pid) {
     int before = pidfd;

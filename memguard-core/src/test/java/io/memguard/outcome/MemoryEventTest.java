@@ -56,6 +56,9 @@ final class MemoryEventTest {
   void nobodyWritesTwoLinesOrToTheTerminal() {
     Affected evil = new Affected(7, "a\nb", Optional.of("x\u001b[2J\ny"), Optional.empty());
     assertThat(evil.description()).isEqualTo("process 7 (x?[2J?y)");
+    String unicode = "a\u009bb\u2028c\u2029d\u202ee\u0085f é"; // CSI, lines, right to left
+    assertThat(new Affected(7, unicode, Optional.empty(), Optional.empty()).description())
+        .isEqualTo("process 7 (a?b?c?d?e?f é)");
   }
 
   private static MemoryEvent refused(long times, Refusal refusal) {

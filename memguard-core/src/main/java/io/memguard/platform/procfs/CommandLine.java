@@ -1,6 +1,7 @@
 package io.memguard.platform.procfs;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +15,9 @@ import java.util.Optional;
 public final class CommandLine {
   private static final int LONGEST = 200;
 
+  /** A process may have megabytes of arguments. */
+  private static final int READ_BYTES = 4096;
+
   /** A process that has rewritten its title may leave spaces behind it, or NULs between. */
   private static final String GAPS = "[\\s\\00]+";
 
@@ -22,7 +26,8 @@ public final class CommandLine {
   /**
    * Returns the command line of a process that a witness told of, if it still lives. Its number may
    * be another's by now, or be one of another pid namespace: so it has to descend from the child,
-   * to be called as it was, and to have been there when it was told of.
+   * to be called as it was, and to have been there when it was told of. A namesake that got its
+   * number in between is taken for it.
    *
    * @param pid its number as it sees itself
    * @param name the first 15 bytes of its name
@@ -50,9 +55,9 @@ public final class CommandLine {
   }
 
   private static Optional<String> read(long pid, String file) {
-    try {
-      Path path = Path.of("/proc", Long.toString(pid), file);
-      String text = new String(Files.readAllBytes(path), StandardCharsets.UTF_8);
+    Path path = Path.of("/proc", Long.toString(pid), file);
+    try (InputStream open = Files.newInputStream(path)) {
+      String text = new String(open.readNBytes(READ_BYTES), StandardCharsets.UTF_8);
       return Optional.of(text.replaceAll(GAPS, " ").strip()).filter(one -> !one.isEmpty());
     } catch (IOException e) { // it has ended
       return Optional.empty();
