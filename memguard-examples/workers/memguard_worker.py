@@ -45,8 +45,7 @@ def serve(handler):
         if kind != b"T":
             sys.exit("memguard_worker: a frame of type %r, which is no task" % kind)
         try:
-            result = handler(payload)
-            memoryview(result)  # or a TypeError: a result is bytes
+            result = memoryview(handler(payload)).cast("B")  # or a TypeError: a result is bytes
         except MemoryError:
             raise
         except Exception:

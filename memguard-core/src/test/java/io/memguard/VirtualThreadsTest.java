@@ -6,17 +6,23 @@ import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySource.Reservation;
 import io.memguard.recover.MemoryBudget;
+import io.memguard.recover.PoolOptions;
+import io.memguard.recover.WorkerPool;
 import io.memguard.support.Children;
 import io.memguard.support.Engines;
 import io.memguard.support.Eventually;
+import io.memguard.support.PoolWorkers;
 import io.memguard.support.WithGuard;
 import java.io.OutputStream;
 import java.io.RandomAccessFile;
 import java.lang.ProcessBuilder.Redirect;
 import java.lang.reflect.Method;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -75,6 +81,21 @@ final class VirtualThreadsTest {
   }
 
   @Test
+  void hundredsSubmitTasksOnOneCarrier(@TempDir Path directory) throws Exception {
+    Process jvm =
+        Children.jvm(
+                List.of(
+                    "-Djdk.virtualThreadScheduler.parallelism=1",
+                    "-Djdk.virtualThreadScheduler.maxPoolSize=1"),
+                Submitters.class,
+                directory.resolve("go").toString())
+            .redirectError(Redirect.INHERIT)
+            .start();
+    assertThat(Children.output(jvm)).isEqualTo("all " + WAITING + " done\n");
+    assertThat(jvm.waitFor()).isZero();
+  }
+
+  @Test
   void aVirtualThreadCanBeInterruptedInRun(MemoryGuard guard) throws Exception {
     CountDownLatch interrupted = new CountDownLatch(1);
     Thread thread =
@@ -116,7 +137,7 @@ final class VirtualThreadsTest {
           System.out.println(started.getCount() + " could not start: a carrier is pinned");
           Runtime.getRuntime().halt(1);
         }
-        held.write("go\n".repeat(WAITING).getBytes(java.nio.charset.StandardCharsets.UTF_8));
+        held.write("go\n".repeat(WAITING).getBytes(StandardCharsets.UTF_8));
         for (Thread thread : threads) {
           thread.join();
         }
@@ -174,6 +195,48 @@ final class VirtualThreadsTest {
       try {
         guard.run(new ProcessBuilder("true"), MemoryLimits.of("64MiB"), queued).orThrow();
       } catch (Exception e) {
+        throw new IllegalStateException(e);
+      }
+    }
+  }
+
+  /** A JVM full of virtual threads that submit to a pool with one worker, which has no time yet. */
+  static final class Submitters {
+    private Submitters() {}
+
+    public static void main(String[] arguments) throws Exception {
+      CountDownLatch started = new CountDownLatch(WAITING);
+      List<Thread> threads = new ArrayList<>();
+      PoolOptions options = PoolOptions.workers(1).withQueueCapacity(1);
+      try (MemoryGuard guard = MemoryGuard.create();
+          WorkerPool pool = guard.pool(PoolWorkers.anything(), MemoryLimits.of("64MiB"), options)) {
+        CompletableFuture<byte[]> first = submit(pool, "await " + arguments[0]);
+        for (int i = 0; i < WAITING; i++) {
+          String task = "echo " + i;
+          threads.add(
+              virtual(
+                  () -> {
+                    started.countDown();
+                    submit(pool, task).join();
+                  }));
+        }
+        if (!started.await(60, TimeUnit.SECONDS)) {
+          System.out.println(started.getCount() + " could not start: a carrier is pinned");
+          Runtime.getRuntime().halt(1);
+        }
+        Files.createFile(Path.of(arguments[0]));
+        for (Thread thread : threads) {
+          thread.join();
+        }
+        first.join();
+        System.out.println("all " + (pool.statistics().done() - 1) + " done");
+      }
+    }
+
+    private static CompletableFuture<byte[]> submit(WorkerPool pool, String task) {
+      try {
+        return pool.submit(task.getBytes(StandardCharsets.UTF_8));
+      } catch (InterruptedException e) {
         throw new IllegalStateException(e);
       }
     }

@@ -21,6 +21,7 @@ import io.memguard.recover.TaskAttempt.Failure;
 import io.memguard.recover.TaskErrorException;
 import io.memguard.recover.TaskQuarantinedException;
 import io.memguard.recover.WorkerPool;
+import io.memguard.recover.WorkerTask;
 import io.memguard.support.Eventually;
 import io.memguard.support.PoolWorkers;
 import io.memguard.support.Proc;
@@ -110,6 +111,49 @@ final class WorkerPoolTest {
       assertThat(answer(ask(pool, "echo " + large))).isEqualTo(large);
       assertThat(answer(ask(pool, "echo "))).isEmpty();
     }
+  }
+
+  @Test
+  void aTaskMayHaveADeadlineOfItsOwn(MemoryGuard guard) throws Exception {
+    try (WorkerPool pool = pool(guard, options(1))) {
+      WorkerTask sleeper = WorkerTask.of("sleep 3600".getBytes(StandardCharsets.UTF_8));
+      TaskQuarantinedException reason =
+          quarantined(pool.submit(sleeper.withDeadline(Duration.ofMillis(300))));
+      assertThat(reason.attempts())
+          .extracting(TaskAttempt::failure)
+          .containsExactly(Failure.DEADLINE);
+    }
+  }
+
+  @Test
+  void aTaskWhoseNeedIsKnownBeginsOnALargeEnoughWorker(MemoryGuard guard) throws Exception {
+    try (WorkerPool pool = pool(guard, options(1))) {
+      WorkerTask large = WorkerTask.of("eat 128".getBytes(StandardCharsets.UTF_8));
+      assertThat(answer(pool.submit(large.withMemory(150 << 20)))).isEqualTo("" + (128 << 20));
+      assertThat(pool.statistics().retried()).isZero();
+    }
+  }
+
+  @Test
+  void workersEndsAreToldWithTheirReason(MemoryGuard guard) throws Exception {
+    List<String> told = new CopyOnWriteArrayList<>();
+    PoolListener listener =
+        new PoolListener() {
+          @Override
+          public void workerEnded(long pid, String reason, Outcome outcome) {
+            told.add(reason + " " + outcome.getClass().getSimpleName());
+          }
+        };
+    PoolOptions options = options(1).withMaxTasks(2).withListener(listener);
+    try (WorkerPool pool = pool(guard, options)) {
+      assertThat(answer(ask(pool, "echo 1"))).isEqualTo("1");
+      assertThat(answer(ask(pool, "echo 2"))).isEqualTo("2");
+      assertThat(answer(ask(pool, "eat 128"))).isEqualTo("" + (128 << 20));
+      assertThat(answer(ask(pool, "array"))).hasSize(24); // three numbers of eight bytes
+    }
+    assertThat(told)
+        .containsExactly(
+            "recycled Exited", "failed OutOfMemory", "resized Exited", "closed Exited");
   }
 
   @Test
@@ -324,12 +368,12 @@ final class WorkerPoolTest {
       CompletableFuture<byte[]> first = ask(pool, "sleep 0.3");
       Eventually.await("it is worked on", () -> pool.statistics().waiting() == 0);
       List<CompletableFuture<byte[]>> next = List.of(ask(pool, "echo 1"), ask(pool, "echo 2"));
-      byte[] task = "echo 3".getBytes(StandardCharsets.UTF_8);
+      WorkerTask task = WorkerTask.of("echo 3".getBytes(StandardCharsets.UTF_8));
       assertThat(pool.submit(task, Duration.ZERO)).isEmpty();
       Optional<CompletableFuture<byte[]>> third = pool.submit(task, Duration.ofSeconds(30));
-      assertThat(first).isDone();
+      assertThat(answer(first)).isEqualTo("slept");
       assertThat(answer(third.orElseThrow())).isEqualTo("3");
-      assertThat(next).hasSize(2).first().satisfies(one -> assertThat(one).isDone());
+      assertThat(answer(next.get(0)) + answer(next.get(1))).isEqualTo("12");
     }
   }
 

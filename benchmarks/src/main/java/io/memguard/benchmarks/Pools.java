@@ -42,6 +42,8 @@ public final class Pools {
   private static final int WORKERS = 4;
   private static final int BOMBS_EACH = 100;
   private static final int KILL_EVERY_MILLIS = 2_000;
+  private static final int ENOUGH_FOR_A_RATIO = 10_000;
+  private static final double LEAST_RATIO = 0.9;
   private static final MemoryLimits LIMITS = MemoryLimits.of("64MiB");
   private static final PoolOptions OPTIONS =
       PoolOptions.workers(WORKERS)
@@ -121,8 +123,14 @@ public final class Pools {
           after.entrySet().stream()
               .anyMatch(it -> it.getValue() > before.getOrDefault(it.getKey(), 0L));
       boolean lost = plain.wrong + guarded.wrong > 0;
-      System.out.println(lost ? "TASKS WERE LOST" : leaks ? "SOMETHING LEAKS" : "nothing was lost");
-      System.exit(lost || leaks ? 1 : 0);
+      boolean slow =
+          pools.tasks >= ENOUGH_FOR_A_RATIO
+              && guarded.perSecond() < LEAST_RATIO * plain.perSecond();
+      System.out.println(
+          lost
+              ? "TASKS WERE LOST"
+              : leaks ? "SOMETHING LEAKS" : slow ? "TOO SLOW" : "nothing was lost");
+      System.exit(lost || leaks || slow ? 1 : 0);
     }
   }
 
@@ -235,11 +243,12 @@ public final class Pools {
       List<WorkerPool.WorkerState> workers = pool.workers();
       if (!workers.isEmpty()) {
         long pid = workers.get(ThreadLocalRandom.current().nextInt(workers.size())).pid();
-        ProcessHandle.current()
-            .children()
-            .filter(child -> child.pid() == pid)
-            .forEach(ProcessHandle::destroyForcibly);
-        kills.incrementAndGet();
+        kills.addAndGet(
+            (int)
+                ProcessHandle.current()
+                    .children()
+                    .filter(child -> child.pid() == pid && child.destroyForcibly())
+                    .count());
       }
     }
   }

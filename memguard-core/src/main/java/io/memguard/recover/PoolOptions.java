@@ -349,14 +349,14 @@ public record PoolOptions(
         told);
   }
 
-  private static void atLeastOne(String what, long value) {
+  static void atLeastOne(String what, long value) {
     if (value < 1) {
       throw new IllegalArgumentException(
           what + " " + value + " is out of range; allowed is 1 or more");
     }
   }
 
-  private static void positive(String what, Duration time) {
+  static void positive(String what, Duration time) {
     if (time.isNegative() || time.isZero()) {
       throw new IllegalArgumentException(what + " " + time + " is not positive");
     }

@@ -56,9 +56,8 @@ record Sizes(MemoryLimits first, double factor, long ceiling) {
   }
 
   /** Returns the smallest of the sizes that is enough, or the largest. */
-  MemoryLimits enoughFor(MemoryLimits wanted) {
-    OptionalLong bytes = wanted.memory();
-    if (bytes.isEmpty() || bytes.getAsLong() <= of(first)) {
+  MemoryLimits enoughFor(OptionalLong bytes) {
+    if (first.memory().isEmpty() || bytes.isEmpty() || bytes.getAsLong() <= of(first)) {
       return first;
     }
     double size = of(first);

@@ -103,7 +103,7 @@ final class Slot implements TaskLine.Holder {
     busy = true;
     task.at(has);
     try {
-      Frame answer = has.ask(task.number, task.payload);
+      Frame answer = has.ask(task.number, task.payload, task.deadline);
       backOff.succeeded();
       pool.answered(task, answer);
     } catch (Worker.Failed e) {

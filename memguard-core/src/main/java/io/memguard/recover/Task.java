@@ -2,6 +2,7 @@ package io.memguard.recover;
 
 import io.memguard.limits.MemoryLimits;
 import io.memguard.recover.TaskAttempt.Failure;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 final class Task {
   final long number;
   final byte[] payload;
+  final Duration deadline;
   final CompletableFuture<byte[]> result = new CompletableFuture<>();
   private final Sizes sizes;
   private final Attempts attempts;
@@ -28,11 +30,12 @@ final class Task {
   /** When it was put into the line, in nanoseconds; the line's own. */
   long waitsSince;
 
-  Task(long number, byte[] payload, Sizes sizes, RetryPolicy retry) {
+  Task(long number, WorkerTask task, Sizes sizes, PoolOptions options, RetryPolicy retry) {
     this.number = number;
-    this.payload = payload;
+    this.payload = task.payload();
+    this.deadline = task.deadline().orElse(options.deadline());
     this.sizes = sizes;
-    this.attempts = new Attempts(retry, sizes.first());
+    this.attempts = new Attempts(retry, sizes.enoughFor(task.memory()));
   }
 
   /** Returns what its next worker may use. */
@@ -57,7 +60,7 @@ final class Task {
           case DEADLINE -> false;
         };
     if (attempt.failure() == Failure.OUT_OF_MEMORY) {
-      attempts.limits(sizes.enoughFor(attempts.limits()));
+      attempts.limits(sizes.enoughFor(attempts.limits().memory()));
     }
     return again;
   }

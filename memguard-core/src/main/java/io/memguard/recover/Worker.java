@@ -144,13 +144,13 @@ final class Worker {
   }
 
   /** Gives it a task, and waits for the answer. */
-  Frame ask(long task, byte[] payload) throws Failed {
+  Frame ask(long task, byte[] payload, Duration deadline) throws Failed {
     errorBytesBefore = errorBytes;
     int before = tasks; // by this thread alone
     tasks = before + 1;
     Frame answer =
         inTime(
-            options.deadline(),
+            deadline,
             () -> {
               new Frame(Frame.Type.TASK, task, payload).write(process.getOutputStream());
               return Frame.read(process.getInputStream(), options.maxFrameBytes());

@@ -201,6 +201,21 @@ public final class WorkerPool implements AutoCloseable {
    * @throws IllegalArgumentException if the task is larger than a frame may be
    */
   public CompletableFuture<byte[]> submit(byte[] task) throws InterruptedException {
+    return submit(WorkerTask.of(task));
+  }
+
+  /**
+   * Submits a task with a deadline of its own, or one whose need is known. While as many as the
+   * queue holds are waiting, this waits too.
+   *
+   * @param task what is to be done
+   * @return as {@link #submit(byte[])} says
+   * @throws InterruptedException if this thread was interrupted; nothing was submitted then
+   * @throws RejectedExecutionException if the pool was shut down
+   * @throws PoolBrokenException if no worker can be started
+   * @throws IllegalArgumentException if the task is larger than a frame may be
+   */
+  public CompletableFuture<byte[]> submit(WorkerTask task) throws InterruptedException {
     return submit(task, LaunchOptions.NEVER)
         .orElseThrow(() -> new RejectedExecutionException("the pool was shut down"));
   }
@@ -208,7 +223,7 @@ public final class WorkerPool implements AutoCloseable {
   /**
    * Submits a task, if there is room for it in time.
    *
-   * @param task what the worker is given; it is not copied, and must not be changed
+   * @param task what is to be done
    * @param atMost how long to wait for room; zero or less does not wait
    * @return as {@link #submit(byte[])} says; empty if there was no room
    * @throws InterruptedException if this thread was interrupted; nothing was submitted then
@@ -216,17 +231,17 @@ public final class WorkerPool implements AutoCloseable {
    * @throws PoolBrokenException if no worker can be started
    * @throws IllegalArgumentException if the task is larger than a frame may be
    */
-  public Optional<CompletableFuture<byte[]>> submit(byte[] task, Duration atMost)
+  public Optional<CompletableFuture<byte[]>> submit(WorkerTask task, Duration atMost)
       throws InterruptedException {
-    if (task.length > options.maxFrameBytes()) {
+    if (task.payload().length > options.maxFrameBytes()) {
       throw new IllegalArgumentException(
           "a task of "
-              + task.length
+              + task.payload().length
               + " bytes is too large; allowed is "
               + options.maxFrameBytes()
               + ", see PoolOptions.withMaxFrameBytes");
     }
-    Task it = new Task(numbers.incrementAndGet(), task, sizes, retry);
+    Task it = new Task(numbers.incrementAndGet(), task, sizes, options, retry);
     if (!new Submission(it, TimeUnit.NANOSECONDS.convert(atMost)).isTaken()) {
       PoolBrokenException reason = broken.get();
       if (reason != null) {
