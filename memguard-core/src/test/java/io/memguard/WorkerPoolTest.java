@@ -539,6 +539,26 @@ final class WorkerPoolTest {
   }
 
   @Test
+  void aTaskWhoseSizeCannotBeHadIsSetAsideAlone(MemoryGuard guard) throws Exception {
+    try (WorkerPool pool =
+        WorkerPool.open(
+            limits -> {
+              if (!limits.equals(LIMITS)) {
+                throw new LaunchException(LaunchStep.EXEC, 2, "no such program", "Install it.");
+              }
+              return guard.start(PoolWorkers.anything(), limits);
+            },
+            LIMITS,
+            options(1))) {
+      WorkerTask large = WorkerTask.of("echo large".getBytes(StandardCharsets.UTF_8));
+      TaskQuarantinedException reason = quarantined(pool.submit(large.withMemory(200 << 20)));
+      assertThat(reason).hasCauseInstanceOf(LaunchException.class);
+      assertThat(reason.attempts()).isEmpty();
+      assertThat(answer(ask(pool, "echo others"))).isEqualTo("others");
+    }
+  }
+
+  @Test
   void aCancelledTaskIsNoReasonForAPause(MemoryGuard guard) throws Exception {
     try (WorkerPool pool = pool(guard, options(1))) {
       for (int i = 0; i < 8; i++) { // which as failures would be 12 seconds of pauses

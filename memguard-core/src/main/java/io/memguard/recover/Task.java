@@ -1,5 +1,6 @@
 package io.memguard.recover;
 
+import io.memguard.launch.LaunchException;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.recover.TaskAttempt.Failure;
 import java.time.Duration;
@@ -87,6 +88,10 @@ final class Task {
 
   TaskQuarantinedException quarantined() {
     return new TaskQuarantinedException(failed);
+  }
+
+  TaskQuarantinedException quarantined(LaunchException reason) {
+    return new TaskQuarantinedException(failed, reason);
   }
 
   /** Has the worker ended that has it, if nobody waits for the result any more. */

@@ -1,6 +1,8 @@
 package io.memguard.recover;
 
+import io.memguard.launch.LaunchException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A task was set aside: every attempt that its policy allows has failed, and each cost a worker.
@@ -11,17 +13,28 @@ public final class TaskQuarantinedException extends RuntimeException {
 
   private final transient List<TaskAttempt> attempts;
 
+  /** After the last attempt. */
   TaskQuarantinedException(List<TaskAttempt> attempts) {
-    super(message(attempts), last(attempts).reason().orElse(null));
-    this.attempts = List.copyOf(attempts);
+    this(
+        attempts,
+        "the last: " + last(attempts).explanation(),
+        last(attempts).reason().orElse(null));
   }
 
-  private static String message(List<TaskAttempt> attempts) {
-    return "The task was set aside after "
-        + attempts.size()
-        + (attempts.size() == 1 ? " attempt" : " attempts")
-        + "; the last: "
-        + last(attempts).explanation();
+  /** Without a worker for another attempt, or for the first. */
+  TaskQuarantinedException(List<TaskAttempt> attempts, LaunchException reason) {
+    this(attempts, "no worker of its size can be started: " + reason.getMessage(), reason);
+  }
+
+  private TaskQuarantinedException(
+      List<TaskAttempt> attempts, String why, @Nullable Throwable cause) {
+    super(
+        "The task was set aside after "
+            + attempts.size()
+            + (attempts.size() == 1 ? " attempt; " : " attempts; ")
+            + why,
+        cause);
+    this.attempts = List.copyOf(attempts);
   }
 
   private static TaskAttempt last(List<TaskAttempt> attempts) {
@@ -31,7 +44,7 @@ public final class TaskQuarantinedException extends RuntimeException {
   /**
    * Returns the attempts.
    *
-   * @return one or more, the first one first
+   * @return the first one first; none if no worker of the size that it asked for could be started
    */
   public List<TaskAttempt> attempts() {
     return attempts;

@@ -406,7 +406,7 @@ public final class WorkerPool implements AutoCloseable {
       tell(listener -> listener.taskRetried(task.number, attempt, task.limits()));
       again(task);
     } else {
-      setAside(task);
+      setAside(task, task.quarantined());
     }
   }
 
@@ -415,9 +415,8 @@ public final class WorkerPool implements AutoCloseable {
     complete(task, () -> task.result.completeExceptionally(reason));
   }
 
-  private void setAside(Task task) {
+  private void setAside(Task task, TaskQuarantinedException reason) {
     quarantined.increment();
-    TaskQuarantinedException reason = task.quarantined();
     LOG.warn("Task {}: {}", task.number, reason.getMessage());
     tell(listener -> listener.taskQuarantined(task.number, task.payload, reason));
     complete(task, () -> task.result.completeExceptionally(reason));
@@ -472,7 +471,7 @@ public final class WorkerPool implements AutoCloseable {
       task.putOff();
       again(task);
     } else {
-      setAside(task);
+      setAside(task, task.quarantined(e));
     }
   }
 
