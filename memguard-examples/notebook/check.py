@@ -137,7 +137,7 @@ def killed(kernel):
     expect(len(processes()), 2)
     kernel.manager.provisioner.process.kill()
     eventually(lambda: not processes(), "the kernel ends with memguard")
-    expect(kernel.manager.is_alive(), False)
+    eventually(lambda: not kernel.manager.is_alive(), "Jupyter notices")
 
 
 def outgrown(kernel):
