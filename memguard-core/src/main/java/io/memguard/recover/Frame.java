@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 
 /**
  * One message between a pool and a worker: a length of four bytes, big-endian, of what follows; the
@@ -61,6 +62,11 @@ record Frame(Type type, long task, byte[] payload) {
     Garbage(String what) {
       super(what);
     }
+  }
+
+  /** Returns what is said, where that is text. */
+  String text() {
+    return new String(payload, StandardCharsets.UTF_8);
   }
 
   /** Writes it whole, with one call, and flushes. */

@@ -4,6 +4,7 @@ import io.memguard.limits.LaunchOptions;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.OptionalLong;
+import java.util.function.Consumer;
 
 /**
  * Says how a {@link WorkerPool} works.
@@ -139,17 +140,7 @@ public record PoolOptions(
    * @throws IllegalArgumentException if it is less than 1
    */
   public PoolOptions withQueueCapacity(int tasks) {
-    return new PoolOptions(
-        workers,
-        tasks,
-        retry,
-        deadline,
-        startTimeout,
-        recycling,
-        maxFrameBytes,
-        maxErrorBytes,
-        launch,
-        listener);
+    return changed(copy -> copy.queueCapacity = tasks);
   }
 
   /**
@@ -160,17 +151,7 @@ public record PoolOptions(
    * @return the new options
    */
   public PoolOptions withRetry(RetryPolicy policy) {
-    return new PoolOptions(
-        workers,
-        queueCapacity,
-        policy,
-        deadline,
-        startTimeout,
-        recycling,
-        maxFrameBytes,
-        maxErrorBytes,
-        launch,
-        listener);
+    return changed(copy -> copy.retry = policy);
   }
 
   /**
@@ -182,17 +163,7 @@ public record PoolOptions(
    * @throws IllegalArgumentException if it is not positive
    */
   public PoolOptions withDeadline(Duration time) {
-    return new PoolOptions(
-        workers,
-        queueCapacity,
-        retry,
-        time,
-        startTimeout,
-        recycling,
-        maxFrameBytes,
-        maxErrorBytes,
-        launch,
-        listener);
+    return changed(copy -> copy.deadline = time);
   }
 
   /**
@@ -203,17 +174,7 @@ public record PoolOptions(
    * @throws IllegalArgumentException if it is not positive
    */
   public PoolOptions withStartTimeout(Duration time) {
-    return new PoolOptions(
-        workers,
-        queueCapacity,
-        retry,
-        deadline,
-        time,
-        recycling,
-        maxFrameBytes,
-        maxErrorBytes,
-        launch,
-        listener);
+    return changed(copy -> copy.startTimeout = time);
   }
 
   /**
@@ -251,17 +212,7 @@ public record PoolOptions(
   }
 
   private PoolOptions with(Recycling value) {
-    return new PoolOptions(
-        workers,
-        queueCapacity,
-        retry,
-        deadline,
-        startTimeout,
-        value,
-        maxFrameBytes,
-        maxErrorBytes,
-        launch,
-        listener);
+    return changed(copy -> copy.recycling = value);
   }
 
   /**
@@ -272,17 +223,7 @@ public record PoolOptions(
    * @throws IllegalArgumentException if it is less than 1, or more than an array can hold
    */
   public PoolOptions withMaxFrameBytes(int bytes) {
-    return new PoolOptions(
-        workers,
-        queueCapacity,
-        retry,
-        deadline,
-        startTimeout,
-        recycling,
-        bytes,
-        maxErrorBytes,
-        launch,
-        listener);
+    return changed(copy -> copy.maxFrameBytes = bytes);
   }
 
   /**
@@ -293,17 +234,7 @@ public record PoolOptions(
    * @throws IllegalArgumentException if it is less than 1
    */
   public PoolOptions withMaxErrorBytes(long bytes) {
-    return new PoolOptions(
-        workers,
-        queueCapacity,
-        retry,
-        deadline,
-        startTimeout,
-        recycling,
-        maxFrameBytes,
-        bytes,
-        launch,
-        listener);
+    return changed(copy -> copy.maxErrorBytes = bytes);
   }
 
   /**
@@ -316,17 +247,7 @@ public record PoolOptions(
    * @return the new options
    */
   public PoolOptions withLaunch(LaunchOptions options) {
-    return new PoolOptions(
-        workers,
-        queueCapacity,
-        retry,
-        deadline,
-        startTimeout,
-        recycling,
-        maxFrameBytes,
-        maxErrorBytes,
-        options,
-        listener);
+    return changed(copy -> copy.launch = options);
   }
 
   /**
@@ -336,17 +257,48 @@ public record PoolOptions(
    * @return the new options
    */
   public PoolOptions withListener(PoolListener told) {
+    return changed(copy -> copy.listener = told);
+  }
+
+  private PoolOptions changed(Consumer<Copy> change) {
+    Copy copy = new Copy(this);
+    change.accept(copy);
     return new PoolOptions(
         workers,
-        queueCapacity,
-        retry,
-        deadline,
-        startTimeout,
-        recycling,
-        maxFrameBytes,
-        maxErrorBytes,
-        launch,
-        told);
+        copy.queueCapacity,
+        copy.retry,
+        copy.deadline,
+        copy.startTimeout,
+        copy.recycling,
+        copy.maxFrameBytes,
+        copy.maxErrorBytes,
+        copy.launch,
+        copy.listener);
+  }
+
+  /** All but the number of workers, to be changed once before they are options again. */
+  private static final class Copy {
+    private int queueCapacity;
+    private RetryPolicy retry;
+    private Duration deadline;
+    private Duration startTimeout;
+    private Recycling recycling;
+    private int maxFrameBytes;
+    private long maxErrorBytes;
+    private LaunchOptions launch;
+    private PoolListener listener;
+
+    Copy(PoolOptions of) {
+      queueCapacity = of.queueCapacity;
+      retry = of.retry;
+      deadline = of.deadline;
+      startTimeout = of.startTimeout;
+      recycling = of.recycling;
+      maxFrameBytes = of.maxFrameBytes;
+      maxErrorBytes = of.maxErrorBytes;
+      launch = of.launch;
+      listener = of.listener;
+    }
   }
 
   static void atLeastOne(String what, long value) {

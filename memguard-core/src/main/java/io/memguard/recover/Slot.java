@@ -5,7 +5,6 @@ import io.memguard.limits.LaunchOptions.Budget;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.Outcome;
 import io.memguard.recover.TaskAttempt.Failure;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -149,8 +148,6 @@ final class Slot implements TaskLine.Holder {
         pool.cannotStart(e);
       }
     } catch (Worker.Failed e) {
-      gone(e.worker(), "never ready", e.outcome());
-      backOff.failed();
       if (larger) { // what only this task needs is this task's failure
         boolean memory = e.failure() == Failure.OUT_OF_MEMORY;
         Failure failure = memory ? Failure.OUT_OF_MEMORY : Failure.WORKER_DIED;
@@ -171,8 +168,6 @@ final class Slot implements TaskLine.Holder {
       backOff.failed();
       pool.cannotStart(e);
     } catch (Worker.Failed e) {
-      gone(e.worker(), "never ready", e.outcome());
-      backOff.failed();
       pool.neverReady(e);
     }
   }
@@ -198,7 +193,13 @@ final class Slot implements TaskLine.Holder {
       }
     }
     line.pause(backOff.nanos());
-    return launching(true) ? start(limits) : null;
+    try {
+      return launching(true) ? start(limits) : null;
+    } catch (Worker.Failed e) {
+      gone(e.worker(), "never ready", e.outcome());
+      backOff.failed();
+      throw e;
+    }
   }
 
   private Worker start(MemoryLimits limits) throws LaunchException, Worker.Failed {
@@ -265,10 +266,5 @@ final class Slot implements TaskLine.Holder {
   private void gone(Worker had, String reason, Outcome outcome) {
     worker = null;
     pool.ended(had, reason, outcome);
-  }
-
-  /** Returns a worker's words. */
-  static String text(byte[] payload) {
-    return new String(payload, StandardCharsets.UTF_8);
   }
 }

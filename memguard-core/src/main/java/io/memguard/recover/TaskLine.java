@@ -12,6 +12,7 @@ import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -301,51 +302,35 @@ final class TaskLine {
     }
   }
 
-  boolean isOpen() {
+  private <T> T locked(Supplier<T> question) {
     lock.lock();
     try {
-      return state == State.OPEN;
+      return question.get();
     } finally {
       lock.unlock();
     }
+  }
+
+  boolean isOpen() {
+    return locked(() -> state == State.OPEN);
   }
 
   /** Tells whether no worker is needed any more. */
   boolean isOver() {
-    lock.lock();
-    try {
-      return over();
-    } finally {
-      lock.unlock();
-    }
+    return locked(this::over);
   }
 
   boolean isStopped() {
-    lock.lock();
-    try {
-      return state == State.STOPPED;
-    } finally {
-      lock.unlock();
-    }
+    return locked(() -> state == State.STOPPED);
   }
 
   /** Returns how many tasks wait for a worker. */
   int queued() {
-    lock.lock();
-    try {
-      return queued;
-    } finally {
-      lock.unlock();
-    }
+    return locked(() -> queued);
   }
 
   /** Returns how many tasks have no result yet. */
   long unfinished() {
-    lock.lock();
-    try {
-      return unfinished;
-    } finally {
-      lock.unlock();
-    }
+    return locked(() -> unfinished);
   }
 }

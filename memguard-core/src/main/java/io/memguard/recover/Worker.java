@@ -8,7 +8,6 @@ import io.memguard.recover.TaskAttempt.Failure;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -160,7 +159,7 @@ final class Worker {
     }
     return switch (answer.type()) {
       case RESULT, ERROR -> answer;
-      case MEMORY -> throw refused(new String(answer.payload(), StandardCharsets.UTF_8));
+      case MEMORY -> throw refused(answer.text());
       case TASK, READY -> throw garbage("it said " + answer.type() + " instead of an answer");
     };
   }

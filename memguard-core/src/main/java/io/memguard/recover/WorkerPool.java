@@ -391,7 +391,7 @@ public final class WorkerPool implements AutoCloseable {
       complete(task, () -> task.result.complete(answer.payload()));
     } else {
       errors.increment();
-      TaskErrorException error = new TaskErrorException(Slot.text(answer.payload()));
+      TaskErrorException error = new TaskErrorException(answer.text());
       complete(task, () -> task.result.completeExceptionally(error));
     }
   }
