@@ -627,6 +627,33 @@ final class WorkerPoolTest {
   }
 
   @Test
+  void smallTasksDoNotWaitForAllTheLargeOnes(MemoryGuard guard) throws Exception {
+    Path first = directory.resolve("first");
+    Path second = directory.resolve("second");
+    WorkerTask large = WorkerTask.of(("await " + second).getBytes(StandardCharsets.UTF_8));
+    try (WorkerPool pool = pool(guard, options(4))) {
+      List<CompletableFuture<byte[]>> smallOnes = new ArrayList<>();
+      List<CompletableFuture<byte[]>> largeOnes = new ArrayList<>();
+      for (int i = 0; i < 4; i++) { // so that small ones wait before there is a large one
+        smallOnes.add(ask(pool, "await " + first));
+      }
+      for (int i = 0; i < 4; i++) {
+        largeOnes.add(pool.submit(large.withMemory(150 << 20)));
+        smallOnes.add(ask(pool, "echo there"));
+      }
+      Files.createFile(first);
+      for (CompletableFuture<byte[]> small : smallOnes) { // two workers are left for them
+        assertThat(answer(small)).isEqualTo("there");
+      }
+      assertThat(largeOnes).noneMatch(CompletableFuture::isDone);
+      Files.createFile(second);
+      for (CompletableFuture<byte[]> one : largeOnes) {
+        assertThat(answer(one)).isEqualTo("there");
+      }
+    }
+  }
+
+  @Test
   void workersThatDoNotFitTheirBudgetAreRefused(MemoryGuard guard) {
     PoolOptions options =
         options(4).withLaunch(LaunchOptions.defaults().withBudget(MemoryBudget.of("128MiB")));

@@ -1,5 +1,6 @@
 package io.memguard.benchmarks;
 
+import com.sun.management.OperatingSystemMXBean;
 import io.memguard.MemoryGuard;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.LaunchStep;
@@ -15,6 +16,7 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -105,7 +107,7 @@ public final class Pools {
    */
   public static void main(String[] arguments) throws Exception {
     ProcessBuilder worker =
-        new ProcessBuilder("python3", "-S", arguments[0])
+        new ProcessBuilder("/usr/bin/python3", "-S", arguments[0])
             .redirectError(ProcessBuilder.Redirect.DISCARD);
     Pools pools = new Pools(worker, Integer.parseInt(arguments[1]));
     try (MemoryGuard guard = MemoryGuard.create()) {
@@ -160,6 +162,7 @@ public final class Pools {
     AtomicBoolean over = new AtomicBoolean();
     AtomicInteger kills = new AtomicInteger();
     Thread killer = new Thread(() -> kill(pool, kills, over));
+    long cpuBefore = cpuNanos();
     long began = System.nanoTime();
     if (bombs) {
       killer.start();
@@ -199,10 +202,11 @@ public final class Pools {
     Result result = new Result(millis, honest.sum(), quarantined.sum(), wrong.sum(), kills.get());
     System.out.printf(
         Locale.ROOT,
-        "%s: %.1f s, %.1f honest tasks a second; %d honest done, %d bombs quarantined, %d wrong; %d workers"
+        "%s: %.1f s, %.1f s of the JVM's CPU, %.1f honest tasks a second; %d honest done, %d bombs quarantined, %d wrong; %d workers"
             + " killed; %s; causes %s%n",
         name,
         millis / 1000.0,
+        TimeUnit.NANOSECONDS.toMillis(cpuNanos() - cpuBefore) / 1000.0,
         result.perSecond(),
         result.honest,
         result.bombs,
@@ -211,6 +215,10 @@ public final class Pools {
         pool.statistics(),
         new TreeMap<>(causes));
     return result;
+  }
+
+  private static long cpuNanos() {
+    return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getProcessCpuTime();
   }
 
   private static boolean isDenied(Throwable trouble, Map<String, AtomicInteger> causes) {
