@@ -1,0 +1,4 @@
+/** A module of somebody's own. */
+module com.example.consumer {
+  requires io.memguard;
+}
