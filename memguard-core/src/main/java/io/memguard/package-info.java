@@ -10,6 +10,9 @@
  *
  * <p>{@link io.memguard.MemoryGuard} is the way in, and the only class most users need besides
  * {@link io.memguard.limits.MemoryLimits} and {@link io.memguard.outcome.Outcome}.
+ *
+ * <p>Everything here is safe to share between threads. Amounts of memory are bytes everywhere, and
+ * where they are texts, as {@link io.memguard.limits.MemorySize} reads them.
  */
 @NullMarked
 package io.memguard;

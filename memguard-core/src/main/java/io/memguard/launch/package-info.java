@@ -1,4 +1,8 @@
-/** How a launch fails: the step that failed, the kernel's reason, and what to do about it. */
+/**
+ * How a launch fails: the step that failed, the kernel's reason, and what to do about it.
+ *
+ * <p>Everything here is immutable and safe to share between threads.
+ */
 @NullMarked
 package io.memguard.launch;
 

@@ -3,7 +3,9 @@ package io.memguard.outcome;
 import java.util.Optional;
 
 /**
- * What the kernel's log, {@code /dev/kmsg}, says about a child that was killed. The OOM killer
+ * What the kernel's log, <a
+ * href="https://www.kernel.org/doc/Documentation/ABI/testing/dev-kmsg">/dev/kmsg</a>, says about a
+ * child that was killed. The OOM killer
  * writes there whom it killed, and mostly whose limit was reached, before the victim can be reaped.
  *
  * @param victim the killed process that the log names and that speaks for the child's own end;
