@@ -1,2 +1,0 @@
-/** What the documentation shows, as programs that run. */
-package io.memguard.examples;
