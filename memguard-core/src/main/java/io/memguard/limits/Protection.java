@@ -68,8 +68,8 @@ public enum Protection {
    * memguard may end the child, to keep the container around it from running out of memory: the
    * kernel might kill the supervisor along ({@code memory.oom.group} of <a
    * href="https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files">cgroup
-   * v2</a>). See {@link GuardOptions#withHeadroomGuard}, which says
-   * when that is done at all; a child for which this is {@link Requirement#OFF} is spared.
+   * v2</a>). See {@link GuardOptions#withHeadroomGuard}, which says when that is done at all; a
+   * child for which this is {@link Requirement#OFF} is spared.
    */
   HEADROOM_GUARD;
 

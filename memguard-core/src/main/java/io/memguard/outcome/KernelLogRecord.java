@@ -5,8 +5,8 @@ import java.util.Optional;
 /**
  * What the kernel's log, <a
  * href="https://www.kernel.org/doc/Documentation/ABI/testing/dev-kmsg">/dev/kmsg</a>, says about a
- * child that was killed. The OOM killer
- * writes there whom it killed, and mostly whose limit was reached, before the victim can be reaped.
+ * child that was killed. The OOM killer writes there whom it killed, and mostly whose limit was
+ * reached, before the victim can be reaped.
  *
  * @param victim the killed process that the log names and that speaks for the child's own end;
  *     empty if it names none

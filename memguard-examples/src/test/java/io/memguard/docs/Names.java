@@ -26,13 +26,26 @@ final class Names {
   }
 
   private static Set<String> tests() {
-    try (Stream<Path> files = Files.walk(Page.ROOT)) {
+    try (Stream<Path> modules = Files.list(Page.ROOT);
+        Stream<Path> examples = Files.list(Page.ROOT.resolve("memguard-examples"))) {
+      return Stream.concat(modules, examples)
+          .map(module -> module.resolve("src/test/java"))
+          .filter(Files::isDirectory)
+          .flatMap(Names::testsOf)
+          .collect(Collectors.toSet());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static Stream<String> testsOf(Path sources) {
+    try (Stream<Path> files = Files.walk(sources)) {
       return files
-          .filter(file -> file.toString().contains("/src/test/java/"))
           .map(file -> file.getFileName().toString())
           .filter(file -> file.endsWith("Test.java"))
           .map(file -> file.replace(".java", ""))
-          .collect(Collectors.toSet());
+          .toList()
+          .stream();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
