@@ -11,9 +11,12 @@ module io.memguard {
   requires java.management;
   requires jdk.management;
   requires org.slf4j;
+  // Without it nothing is recorded, and all else goes on.
+  requires static jdk.jfr;
   requires static org.jspecify;
 
   exports io.memguard;
+  exports io.memguard.events;
   exports io.memguard.launch;
   exports io.memguard.limits;
   exports io.memguard.outcome;

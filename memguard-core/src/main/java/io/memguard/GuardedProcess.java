@@ -24,6 +24,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,6 +47,7 @@ public final class GuardedProcess extends Process implements WorkerProcess {
   private final MemoryLimits limits;
   private final Reservation memory;
   private final TreeEnder treeEnder;
+  private final Consumer<Outcome> atTheEnd;
   private final CompletableFuture<Outcome> ended;
   private @Nullable ProcessHandle handle;
 
@@ -53,22 +55,30 @@ public final class GuardedProcess extends Process implements WorkerProcess {
    * Makes the process.
    *
    * @param memory given back when nothing of the child is left, as far as that is known
+   * @param atTheEnd is told the outcome before anybody else; must not wait, and throw nothing
    */
-  GuardedProcess(Child child, Postmortem postmortem, MemoryLimits limits, Reservation memory) {
+  GuardedProcess(
+      Child child,
+      Postmortem postmortem,
+      MemoryLimits limits,
+      Reservation memory,
+      Consumer<Outcome> atTheEnd) {
     this.child = child;
     this.postmortem = postmortem;
     this.limits = limits;
     this.memory = memory;
+    this.atTheEnd = atTheEnd;
     this.treeEnder = new TreeEnder(this, postmortem.mark(), this::giveBack);
-    this.ended = child.end().thenCompose(postmortem::examine).whenComplete(this::giveBackAtTheEnd);
+    this.ended = child.end().thenCompose(postmortem::examine).whenComplete(this::atTheEnd);
   }
 
-  /** Before the outcome is told: whoever knows it may take the memory again. */
+  /** Before the outcome is known: whoever knows it may take the memory again. */
   @SuppressWarnings("FutureReturnValueIgnored") // the action speaks for itself
-  private void giveBackAtTheEnd(@Nullable Outcome outcome, @Nullable Throwable trouble) {
-    if (trouble != null) {
+  private void atTheEnd(@Nullable Outcome outcome, @Nullable Throwable trouble) {
+    if (outcome == null) {
       memory.close(); // the leaf may never be removed
     } else {
+      atTheEnd.accept(outcome);
       treeEnder.whenDone().thenRun(this::giveBack);
     }
   }

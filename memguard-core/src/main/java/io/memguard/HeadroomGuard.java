@@ -521,7 +521,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
     victim.ward.preempt(preemption(victim.candidate, found));
     dying = victim.ward;
     dyingUntil = now + DYING_NANOS;
-    LOG.warn(
+    LOG.info( // its end is told of as such
         "Ended pid {} and its descendants, {} processes that held {} MiB: {} had {} MiB left of {}",
         victim.candidate.pid(),
         victim.candidate.processes(),

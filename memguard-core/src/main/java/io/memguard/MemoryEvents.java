@@ -1,8 +1,10 @@
 package io.memguard;
 
+import io.memguard.events.MemoryGuardListener;
 import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.MemoryEvent.Affected;
 import io.memguard.outcome.MemoryEvent.Kind;
+import io.memguard.outcome.Preemption;
 import io.memguard.outcome.WitnessRecord;
 import io.memguard.outcome.WitnessedProcess;
 import io.memguard.platform.WitnessPage;
@@ -10,6 +12,7 @@ import io.memguard.platform.cgroup.CgroupV1;
 import io.memguard.platform.cgroup.Counter;
 import io.memguard.platform.cgroup.Counters;
 import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.jfr.Recorder;
 import io.memguard.platform.kernellog.OomKill;
 import io.memguard.platform.kernellog.OomKillLog;
 import io.memguard.platform.kernellog.OomVictims;
@@ -29,6 +32,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -36,7 +40,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Tells listeners what happens to their children's memory, and to the container's.
+ * Tells listeners what becomes of their children, and what happens to memory, also the container's.
  *
  * <p>What witnesses have noted comes from {@link Vitals}, and at a child's end from its {@link
  * Postmortem}. A hint from the event loop has a leaf's counters read and compared with the last
@@ -47,6 +51,8 @@ import org.slf4j.LoggerFactory;
  */
 final class MemoryEvents implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(MemoryEvents.class);
+
+  private static final String THREAD = "memguard-events";
 
   /** What is told, in this order, and where it is counted. */
   private static final List<Counted> KINDS =
@@ -67,30 +73,87 @@ final class MemoryEvents implements AutoCloseable {
   /** A listener that blocks must not keep the outcome from others. */
   private static final long PATIENCE_MILLIS = 1000;
 
+  /** Launches and ends that wait for a listener that blocks; an end may hold 40 KiB of text. */
+  private static final int MOST_WAITING = 1000;
+
   private record Counted(Kind kind, Function<Counters, OptionalLong> times) {}
 
   private final Optional<LeafHints> hints;
   private final OomVictims victims;
-  private final Optional<Consumer<MemoryEvent>> everybodys;
-  private @Nullable ScheduledExecutorService thread;
+  private final List<MemoryGuardListener> listeners;
+  private final Recorder recorder;
+  private final AtomicLong dropped = new AtomicLong();
+  private @Nullable ScheduledThreadPoolExecutor thread;
   private boolean closed;
+
+  /** A listener has blocked for longer than anybody waits for it, and has not returned since. */
+  private volatile boolean blocked;
 
   /**
    * Prepares; makes nothing yet.
    *
    * @param hints empty where there is no event loop: then all is told at the child's end
-   * @param everybodys who is told of all children, and of the container
+   * @param listeners who are told of all children, and of the container
+   * @param recorder what happens to memory is recorded there, before anybody is told
    */
   MemoryEvents(
-      Optional<LeafHints> hints, OomVictims victims, Optional<Consumer<MemoryEvent>> everybodys) {
+      Optional<LeafHints> hints,
+      OomVictims victims,
+      List<MemoryGuardListener> listeners,
+      Recorder recorder) {
     this.hints = hints;
     this.victims = victims;
-    this.everybodys = everybodys;
+    this.listeners = listeners;
+    this.recorder = recorder;
+  }
+
+  /** Tells whether somebody is told of all children. */
+  boolean hasListeners() {
+    return !listeners.isEmpty();
+  }
+
+  /** Has all listeners told, if they have come back from what they were told before. */
+  void tell(Consumer<MemoryGuardListener> news) {
+    if (listeners.isEmpty()) {
+      return;
+    }
+    if (waiting() >= MOST_WAITING) {
+      if (dropped.getAndIncrement() == 0) {
+        LOG.warn("A listener blocks: of what happens from now on, it is not told all");
+      }
+      return;
+    }
+    execute(
+        () -> {
+          long untold = dropped.getAndSet(0);
+          if (untold > 0) {
+            LOG.warn("A listener has blocked, and was not told of {} launches and ends", untold);
+          }
+          tellAll(news);
+        });
+  }
+
+  private synchronized int waiting() {
+    return thread == null ? 0 : thread.getQueue().size();
+  }
+
+  private void tellAll(Consumer<MemoryGuardListener> news) {
+    for (MemoryGuardListener listener : listeners) {
+      try {
+        news.accept(listener);
+      } catch (RuntimeException | Error e) { // one listener's trouble is not the others'
+        LOG.error("The listener {} failed", listener, e);
+      }
+    }
+  }
+
+  private boolean isContainerWanted() {
+    return hasListeners() || recorder.recordsMemory();
   }
 
   /** Tells whether somebody wants to know of a child, who has that listener or none. */
   boolean areWanted(Optional<Consumer<MemoryEvent>> own) {
-    return own.isPresent() || everybodys.isPresent();
+    return own.isPresent() || isContainerWanted();
   }
 
   /**
@@ -119,10 +182,10 @@ final class MemoryEvents implements AutoCloseable {
 
   /** Tells what happened to the container. */
   void tell(Kind kind, long bytes) {
-    if (everybodys.isPresent()) {
+    if (isContainerWanted()) {
       MemoryEvent event =
           new MemoryEvent(OptionalLong.empty(), kind, 1, OptionalLong.of(bytes), List.of());
-      execute(() -> tell(everybodys.get(), event));
+      execute(() -> tell(event, Optional.empty()));
     }
   }
 
@@ -137,7 +200,7 @@ final class MemoryEvents implements AutoCloseable {
 
   /** Has the thread if it is going to be needed, and its classes loaded. */
   void rehearse() {
-    if (everybodys.isPresent()) {
+    if (isContainerWanted()) {
       execute(
           () ->
               LOG.trace(
@@ -147,18 +210,32 @@ final class MemoryEvents implements AutoCloseable {
     }
   }
 
+  private void tell(MemoryEvent event, Optional<Consumer<MemoryEvent>> own) {
+    if (LOG.isDebugEnabled()) {
+      LOG.debug("{}", event.withoutCommands().explanation());
+    }
+    recorder.memory(event);
+    own.ifPresent(listener -> tell(listener, event));
+    tellAll(listener -> listener.memory(event));
+  }
+
   private static void tell(Consumer<MemoryEvent> listener, MemoryEvent event) {
     try {
       listener.accept(event);
     } catch (RuntimeException | Error e) { // one listener's trouble is not the others'
-      LOG.error("The memory listener failed on {}", event, e);
+      LOG.error("The memory listener failed on {}", event.withoutCommands(), e);
     }
   }
 
   /** Returns whether it will be done. */
   private boolean execute(Runnable task) {
     try {
-      thread().execute(task);
+      thread()
+          .execute(
+              () -> {
+                task.run();
+                blocked = false;
+              });
       return true;
     } catch (RejectedExecutionException e) {
       LOG.debug("The guard is closed: nobody is told any more");
@@ -181,7 +258,7 @@ final class MemoryEvents implements AutoCloseable {
           new ScheduledThreadPoolExecutor(
               1,
               task -> {
-                Thread made = new Thread(task, "memguard-events");
+                Thread made = new Thread(task, THREAD);
                 made.setDaemon(true);
                 return made;
               });
@@ -191,12 +268,32 @@ final class MemoryEvents implements AutoCloseable {
     return thread;
   }
 
-  /** Ends the thread, when it has told what is still to be told. */
+  /**
+   * Ends the thread, when it has told what is still to be told. Waits a second for that at most,
+   * and not on that thread.
+   */
   @Override
-  public synchronized void close() {
-    closed = true;
-    if (thread != null) {
-      thread.shutdown();
+  public void close() {
+    ScheduledThreadPoolExecutor ending;
+    synchronized (this) {
+      closed = true;
+      ending = thread;
+    }
+    if (ending == null) {
+      return;
+    }
+    ending.shutdown();
+    if (blocked || Thread.currentThread().getName().equals(THREAD)) {
+      return;
+    }
+    boolean interrupted = Thread.interrupted();
+    try {
+      ending.awaitTermination(PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      interrupted = true;
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -247,6 +344,15 @@ final class MemoryEvents implements AutoCloseable {
      */
     void tell(Kind kind, OptionalLong bytes) {
       execute(() -> deliver(kind, 1, bytes, List.of()));
+    }
+
+    /** Tells that the child, or what it left behind, is ended for its memory. */
+    void preempted(Preemption reading) {
+      execute(
+          () -> {
+            recorder.preempted(child, reading);
+            deliver(Kind.PREEMPTED, 1, OptionalLong.of(reading.treeBytes()), List.of());
+          });
     }
 
     /**
@@ -382,8 +488,7 @@ final class MemoryEvents implements AutoCloseable {
 
     private void deliver(Kind kind, long times, OptionalLong bytes, List<Affected> killed) {
       MemoryEvent event = new MemoryEvent(OptionalLong.of(child), kind, times, bytes, killed);
-      own.ifPresent(listener -> MemoryEvents.tell(listener, event));
-      everybodys.ifPresent(listener -> MemoryEvents.tell(listener, event));
+      MemoryEvents.this.tell(event, own);
     }
 
     /**
@@ -400,16 +505,15 @@ final class MemoryEvents implements AutoCloseable {
     /**
      * Has what rose last told; after the child was reaped, and before its leaf is removed.
      *
-     * @return completes when all was told, or after a second; at once where there is nothing to
-     *     tell, or no thread is to be had
+     * @return completes when all was told, or after a second, which is waited once for a listener
+     *     that blocks; at once where there is nothing to tell, or no thread is to be had
      */
     CompletableFuture<Void> tellLast() {
       Optional<Counters> last = counters();
-      CompletableFuture<Void> done = new CompletableFuture<>();
+      CompletableFuture<Boolean> told = new CompletableFuture<>();
       Optional<ScheduledExecutorService> teller = threadIfAny();
       if (teller.isEmpty()) {
-        done.complete(null);
-        return done;
+        return CompletableFuture.completedFuture(null);
       }
       try {
         teller
@@ -418,13 +522,16 @@ final class MemoryEvents implements AutoCloseable {
                 () -> {
                   last.ifPresent(this::compare);
                   ended = true;
-                  done.complete(null);
+                  blocked = false;
+                  told.complete(true);
                 });
-        return done.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
       } catch (RejectedExecutionException | OutOfMemoryError e) { // closed, or no thread to be had
-        done.complete(null);
-        return done;
+        return CompletableFuture.completedFuture(null);
       }
+      return blocked
+          ? CompletableFuture.completedFuture(null)
+          : told.completeOnTimeout(false, PATIENCE_MILLIS, TimeUnit.MILLISECONDS)
+              .thenAccept(inTime -> blocked = blocked || !inTime);
     }
   }
 }

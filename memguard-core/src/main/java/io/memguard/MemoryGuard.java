@@ -1,6 +1,7 @@
 package io.memguard;
 
 import io.memguard.diagnose.Catalogue;
+import io.memguard.events.WhatNext;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.LaunchStep;
 import io.memguard.launch.engine.LaunchPlan;
@@ -20,6 +21,7 @@ import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.EffectiveLimits;
 import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.jfr.Recorder;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.recover.PoolOptions;
 import io.memguard.recover.RetryPolicy;
@@ -34,9 +36,11 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -92,6 +96,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final OomCounters counters;
   private final OomVictims victims;
   private final MemoryEvents events;
+  private final Announcer announcer;
   private final MemoryWatch memoryWatch = new MemoryWatch();
   private final TreeWatch treeWatch;
   private final Vitals vitals = new Vitals(memoryWatch);
@@ -118,7 +123,9 @@ public final class MemoryGuard implements AutoCloseable {
     this.leaves = Leaves.look(search);
     this.counters = new OomCounters(machine, search);
     this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
-    this.events = new MemoryEvents(engine.hints(), victims, options.listener());
+    Recorder recorder = Recorder.find();
+    this.events = new MemoryEvents(engine.hints(), victims, options.listeners(), recorder);
+    this.announcer = new Announcer(events, recorder);
     this.treeWatch = new TreeWatch(memoryWatch, this::rehearse);
     this.headroom =
         HeadroomGuard.of(
@@ -286,7 +293,15 @@ public final class MemoryGuard implements AutoCloseable {
       ProcessBuilder job, MemoryLimits limits, LaunchOptions options, RetryPolicy retry)
       throws LaunchException, InterruptedException {
     LaunchOptions each = retry.triesAgain() ? options.withRetryable(true) : options;
-    return retry.execute(limits, attemptLimits -> run(job, attemptLimits, each));
+    AtomicReference<Announcer.@Nullable Launch> latest = new AtomicReference<>();
+    return retry.execute(
+        limits,
+        attemptLimits -> {
+          Announcer.Launch launch = announcer.deciding(job, attemptLimits, each);
+          latest.set(launch);
+          return run(job, attemptLimits, each, launch);
+        },
+        attempt -> Objects.requireNonNull(latest.get()).ended(attempt));
   }
 
   /**
@@ -302,11 +317,30 @@ public final class MemoryGuard implements AutoCloseable {
    */
   public Outcome run(ProcessBuilder job, MemoryLimits limits, LaunchOptions options)
       throws LaunchException, InterruptedException {
-    GuardedProcess process = launch(job, limits, options, true);
+    Announcer.Launch launch = announcer.deciding(job, limits, options);
+    Outcome outcome;
+    try {
+      outcome = run(job, limits, options, launch);
+    } catch (LaunchException e) {
+      launch.failed(e, WhatNext.NOTHING);
+      throw e;
+    }
+    launch.ended(outcome);
+    return outcome;
+  }
+
+  /** Runs it; who calls this decides what is next, and says so, unless it is interrupted. */
+  private Outcome run(
+      ProcessBuilder job, MemoryLimits limits, LaunchOptions options, Announcer.Launch launch)
+      throws LaunchException, InterruptedException {
+    GuardedProcess process = launch(job, limits, options, true, launch);
     try {
       return process.awaitSettled();
     } catch (InterruptedException e) {
-      process.destroyTree(options.grace()).join();
+      launch.ended(process.destroyTree(options.grace()).join());
+      throw e;
+    } catch (RuntimeException | Error e) {
+      launch.settled(); // nobody knows how it ended
       throw e;
     }
   }
@@ -334,15 +368,27 @@ public final class MemoryGuard implements AutoCloseable {
    */
   public GuardedProcess start(ProcessBuilder job, MemoryLimits limits, LaunchOptions options)
       throws LaunchException {
+    return start(job, limits, options, announcer.onItsOwn(job, limits, options));
+  }
+
+  private GuardedProcess start(
+      ProcessBuilder job, MemoryLimits limits, LaunchOptions options, Announcer.Launch launch)
+      throws LaunchException {
     try {
-      return launch(job, limits, options, false);
+      return launch(job, limits, options, false, launch);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new LaunchException(
-          LaunchStep.BUDGET,
-          0,
-          "this thread was interrupted while it waited",
-          "Do not interrupt it, or start the child later.");
+      LaunchException reason =
+          new LaunchException(
+              LaunchStep.BUDGET,
+              0,
+              "this thread was interrupted while it waited",
+              "Do not interrupt it, or start the child later.");
+      launch.failed(reason, WhatNext.NOTHING);
+      throw reason;
+    } catch (LaunchException e) {
+      launch.failed(e, WhatNext.NOTHING);
+      throw e;
     }
   }
 
@@ -373,11 +419,24 @@ public final class MemoryGuard implements AutoCloseable {
             .map(budget -> options.launch().withBudget(budget.source()))
             .orElse(options.launch());
     LaunchOptions each = patient.withRetryable(true); // its task can be tried again
-    return WorkerPool.open(memory -> start(worker, memory, each), limits, options);
+    GuardedPool pool =
+        new GuardedPool(
+            worker.command(),
+            announcer.recorder(),
+            options.listener(),
+            memory -> {
+              Announcer.Launch launch = announcer.deciding(worker, memory, each);
+              return new GuardedPool.Started(start(worker, memory, each, launch), launch);
+            });
+    return WorkerPool.open(pool, limits, options.withListener(pool));
   }
 
   private GuardedProcess launch(
-      ProcessBuilder job, MemoryLimits limits, LaunchOptions options, boolean unread)
+      ProcessBuilder job,
+      MemoryLimits limits,
+      LaunchOptions options,
+      boolean unread,
+      Announcer.Launch launch)
       throws LaunchException, InterruptedException {
     Objects.requireNonNull(job, "job");
     Objects.requireNonNull(limits, "limits");
@@ -386,7 +445,7 @@ public final class MemoryGuard implements AutoCloseable {
     Reservation memory = admission.admit(plan); // may wait, so without the lock that close needs
     lifecycle.readLock().lock(); // many launches at a time, but none while the guard closes
     try {
-      return launch(plan, memory, unread);
+      return launch(plan, memory, unread, launch);
     } finally {
       lifecycle.readLock().unlock();
     }
@@ -400,14 +459,15 @@ public final class MemoryGuard implements AutoCloseable {
       Optional<MemoryEvents.Listening> listening,
       long began) {}
 
-  private GuardedProcess launch(LaunchPlan asked, Reservation memory, boolean unread)
+  private GuardedProcess launch(
+      LaunchPlan asked, Reservation memory, boolean unread, Announcer.Launch launch)
       throws LaunchException {
     Started started;
     try {
       if (closed) {
         throw closedGuard();
       }
-      started = begin(asked, memory, unread);
+      started = begin(asked, memory, unread, launch);
     } catch (LaunchException | RuntimeException | Error e) {
       memory.close();
       throw e;
@@ -419,6 +479,7 @@ public final class MemoryGuard implements AutoCloseable {
       lookAfter(started, unread);
     } catch (RuntimeException | Error e) { // nobody would end it when it is time
       process.destroyForcibly();
+      launch.settled();
       throw e;
     }
     return process;
@@ -432,8 +493,10 @@ public final class MemoryGuard implements AutoCloseable {
         "Keep it open as long as children are to be started.");
   }
 
-  private Started begin(LaunchPlan asked, Reservation memory, boolean unread)
+  private Started begin(
+      LaunchPlan asked, Reservation memory, boolean unread, Announcer.Launch launch)
       throws LaunchException {
+    launch.begins();
     Tuning.Tuned tuned = tuned(asked.limitedTo(enforcement.applicable(asked.limits())));
     LaunchPlan plan = tuned.plan();
     Postmortem.Files files = Postmortem.Files.of(plan);
@@ -461,6 +524,7 @@ public final class MemoryGuard implements AutoCloseable {
           enforcement.inForce(asked.limits(), child.protections());
       inForce.putAll(watched(plan.limits(), lease, listened));
       workersFirst.ifPresent(state -> inForce.put(Protection.WORKERS_FIRST, state));
+      launch.started(child.pid()); // before anything else is told of it
       listening = listen(plan, lease, child);
       Postmortem postmortem =
           new Postmortem(
@@ -475,7 +539,8 @@ public final class MemoryGuard implements AutoCloseable {
               catalogue,
               tuned.set(),
               began);
-      GuardedProcess process = new GuardedProcess(child, postmortem, asked.limits(), memory);
+      GuardedProcess process =
+          new GuardedProcess(child, postmortem, asked.limits(), memory, launch::endedByItself);
       return new Started(process, plan, preload, listening, began);
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
@@ -651,6 +716,7 @@ public final class MemoryGuard implements AutoCloseable {
               return null;
             })
         .join();
+    announcer.awaitDecisions();
     memoryWatch.close();
     headroom.close();
     events.close();

@@ -10,7 +10,6 @@ import io.memguard.outcome.CgroupRecord;
 import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Evidence.Ending;
 import io.memguard.outcome.KernelLogRecord;
-import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.MemorySample;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.Preemption;
@@ -30,7 +29,6 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
@@ -187,7 +185,7 @@ final class Postmortem {
   }
 
   private void tell(Preemption reading) {
-    listening.ifPresent(to -> to.tell(Kind.PREEMPTED, OptionalLong.of(reading.treeBytes())));
+    listening.ifPresent(to -> to.preempted(reading));
   }
 
   private synchronized Ending ending() {

@@ -109,7 +109,8 @@ final class Rehearsal {
             Catalogue.with(List.of()),
             Map.of(),
             began);
-    return new GuardedProcess(idle.child(), postmortem, plan.limits(), Admission.NOTHING);
+    return new GuardedProcess(
+        idle.child(), postmortem, plan.limits(), Admission.NOTHING, outcome -> {});
   }
 
   private void await(BooleanSupplier done) {

@@ -324,7 +324,7 @@ final class Vitals implements MemoryWatch.Client {
     }
     forget(one);
     if (lives) {
-      LOG.warn(
+      LOG.info( // its end is told of as such
           "Child {} was refused memory and has done nothing since: it is ended", one.process.pid());
     }
   }

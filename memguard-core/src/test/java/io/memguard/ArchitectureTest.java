@@ -32,7 +32,9 @@ final class ArchitectureTest {
   private static final String FACADE = "io.memguard";
   private static final String RECOVER = "io.memguard.recover..";
   private static final String PLATFORM = "io.memguard.platform..";
-  private static final String[] VALUES = {"io.memguard.limits..", "io.memguard.outcome.."};
+  private static final String[] VALUES = {
+    "io.memguard.limits..", "io.memguard.outcome..", "io.memguard.events.."
+  };
 
   private static final DescribedPredicate<JavaClass> OURS = resideInAPackage("io.memguard..");
 
@@ -40,6 +42,7 @@ final class ArchitectureTest {
   private static final DescribedPredicate<JavaClass> EXPORTED =
       resideInAnyPackage(
           FACADE,
+          "io.memguard.events",
           "io.memguard.launch",
           "io.memguard.limits",
           "io.memguard.outcome",
@@ -55,6 +58,7 @@ final class ArchitectureTest {
               PLATFORM,
               VALUES[0],
               VALUES[1],
+              VALUES[2],
               "io.memguard.launch..",
               "io.memguard.watch..",
               "io.memguard.diagnose..")
@@ -79,8 +83,18 @@ final class ArchitectureTest {
 
   @ArchTest static final ArchRule outcomesKnowOnlyValues = mayKnow("outcome", VALUES);
 
+  @ArchTest static final ArchRule eventsKnowOnlyValues = mayKnow("events", VALUES);
+
+  @ArchTest static final ArchRule thePlatformKnowsNoStage = mayKnow("platform", VALUES);
+
   @ArchTest
-  static final ArchRule thePlatformKnowsNoStage = mayKnow("platform", VALUES[0], VALUES[1]);
+  static final ArchRule onlyTheRecorderNeedsTheFlightRecorder =
+      noClasses()
+          .that(not(resideInAPackage("io.memguard.platform.jfr..")))
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("jdk.jfr..")
+          .because("the module jdk.jfr may be missing");
 
   @ArchTest static final ArchRule launchKnowsNoOtherStage = stage("launch");
 
@@ -96,7 +110,7 @@ final class ArchitectureTest {
           .because("users cannot name a type of a package that is not exported");
 
   private static ArchRule stage(String name) {
-    return mayKnow(name, VALUES[0], VALUES[1], PLATFORM);
+    return mayKnow(name, VALUES[0], VALUES[1], VALUES[2], PLATFORM);
   }
 
   /** Of our own packages, {@code name} may depend on itself and on {@code others}, nothing else. */

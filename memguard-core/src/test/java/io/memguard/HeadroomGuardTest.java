@@ -3,6 +3,7 @@ package io.memguard;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import io.memguard.events.MemoryGuardListener;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.MemoryLimits;
@@ -16,6 +17,7 @@ import io.memguard.outcome.Preemption;
 import io.memguard.platform.Linux;
 import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.jfr.Recorder;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.ContainerOfFiles;
 import io.memguard.support.Eventually;
@@ -51,7 +53,11 @@ final class HeadroomGuardTest {
   private final List<MemoryEvent> told = new CopyOnWriteArrayList<>();
   private final List<Fake> children = new ArrayList<>();
   private final MemoryEvents events =
-      new MemoryEvents(Optional.empty(), OomVictims.unknown(), Optional.of(told::add));
+      new MemoryEvents(
+          Optional.empty(),
+          OomVictims.unknown(),
+          List.of(MemoryGuardListener.ofMemory(told::add)),
+          Recorder.NONE);
   private final MemoryWatch thread = new MemoryWatch();
   private Optional<LeafHints> hints = Optional.empty();
   private long now;

@@ -3,6 +3,7 @@ package io.memguard;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import io.memguard.events.MemoryGuardListener;
 import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.platform.Linux;
@@ -11,6 +12,7 @@ import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.Leaf;
 import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.jfr.Recorder;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.Eventually;
 import io.memguard.support.Proc;
@@ -194,8 +196,7 @@ final class MemoryEventsTest {
   void whoListensToAllIsToldAfterTheChildsOwn() throws Exception {
     List<String> order = new CopyOnWriteArrayList<>();
     try (MemoryEvents events =
-        new MemoryEvents(
-            Optional.empty(), OomVictims.unknown(), Optional.of(event -> order.add("all")))) {
+        events(List.of(MemoryGuardListener.ofMemory(event -> order.add("all"))))) {
       MemoryEvents.Listening listening = listen(events, leaf, event -> order.add("own"));
       counted(0, 1, 0, 0);
       end(listening);
@@ -207,8 +208,7 @@ final class MemoryEventsTest {
 
   @Test
   void theContainersEventsHaveNoChild() throws Exception {
-    MemoryEvents events =
-        new MemoryEvents(Optional.empty(), OomVictims.unknown(), Optional.of(told::add));
+    MemoryEvents events = events(List.of(MemoryGuardListener.ofMemory(told::add)));
     try (events) {
       events.tell(Kind.HEADROOM_LOW, 5);
       Eventually.await("it is told", () -> told.size() == 1);
@@ -251,7 +251,11 @@ final class MemoryEventsTest {
   }
 
   private static MemoryEvents events(Optional<LeafHints> hints) {
-    return new MemoryEvents(hints, OomVictims.unknown(), Optional.empty());
+    return new MemoryEvents(hints, OomVictims.unknown(), List.of(), Recorder.NONE);
+  }
+
+  private static MemoryEvents events(List<MemoryGuardListener> listeners) {
+    return new MemoryEvents(Optional.empty(), OomVictims.unknown(), listeners, Recorder.NONE);
   }
 
   private static MemoryEvents.Listening listen(

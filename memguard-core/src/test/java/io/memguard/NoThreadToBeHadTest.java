@@ -15,6 +15,7 @@ import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Leaf;
 import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.Machine;
+import io.memguard.platform.jfr.Recorder;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.Children;
 import io.memguard.support.Libc;
@@ -124,7 +125,8 @@ final class NoThreadToBeHadTest {
       try (Watcher watcher = new Watcher();
           LeafHints hints = new LeafHints(watcher);
           MemoryEvents events =
-              new MemoryEvents(Optional.of(hints), OomVictims.unknown(), Optional.empty())) {
+              new MemoryEvents(
+                  Optional.of(hints), OomVictims.unknown(), List.of(), Recorder.NONE)) {
         Libc.limitProcesses(1);
         System.out.println(listen(events, leaf) + ", watches: " + Proc.inotifyWatches());
       }

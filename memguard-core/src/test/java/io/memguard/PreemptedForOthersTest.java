@@ -3,6 +3,7 @@ package io.memguard;
 import static io.memguard.support.Children.python;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.events.MemoryGuardListener;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.GuardOptions.HeadroomGuard;
 import io.memguard.limits.LaunchOptions;
@@ -174,7 +175,7 @@ final class PreemptedForOthersTest {
         GuardOptions.defaults()
             .withHeadroomGuard(HeadroomGuard.AUTO)
             .withReserve(RESERVE)
-            .withListener(told::add));
+            .withListener(MemoryGuardListener.ofMemory(told::add)));
   }
 
   private static GuardedProcess hold(MemoryGuard guard, int mebibytes, MemoryLimits limits)

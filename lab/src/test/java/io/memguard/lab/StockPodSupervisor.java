@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.memguard.GuardedProcess;
 import io.memguard.MemoryGuard;
+import io.memguard.events.MemoryGuardListener;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.MemoryEvent;
@@ -67,7 +68,7 @@ final class StockPodSupervisor {
       new StockPodSupervisor(arguments[1], greed, told, (job, limits) -> job.start()).run(runs);
       return;
     }
-    try (MemoryGuard guard = MemoryGuard.create(GuardOptions.defaults().withListener(told::add))) {
+    try (MemoryGuard guard = MemoryGuard.create(GuardOptions.defaults().withListener(MemoryGuardListener.ofMemory(told::add)))) {
       new StockPodSupervisor(arguments[1], greed, told, guard::start).run(runs);
     }
   }

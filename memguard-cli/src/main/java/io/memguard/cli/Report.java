@@ -236,7 +236,7 @@ record Report(
     Optional<Outcome.OutOfMemory> memory =
         outcome instanceof Outcome.OutOfMemory ran ? Optional.of(ran) : Optional.empty();
     return new Report(
-        kind(outcome),
+        outcome.label(),
         memory.map(ran -> ran.cause().label()).orElse(null),
         evidence.status() instanceof WaitStatus.Exit exit ? exit.code() : null,
         evidence.status() instanceof WaitStatus.Kill kill ? kill.signal().name() : null,
@@ -298,20 +298,6 @@ record Report(
         step,
         errno,
         all);
-  }
-
-  /** Returns the outcome's name as the report has it. */
-  static String kind(Outcome outcome) {
-    if (outcome instanceof Outcome.Exited) {
-      return "exited";
-    }
-    if (outcome instanceof Outcome.Signalled) {
-      return "signalled";
-    }
-    if (outcome instanceof Outcome.OutOfMemory) {
-      return "out-of-memory";
-    }
-    return outcome instanceof Outcome.TimedOut ? "timed-out" : "cancelled";
   }
 
   private static Map<String, String> labelled(Map<Protection, ProtectionState> protections) {

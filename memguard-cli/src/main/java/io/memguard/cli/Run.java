@@ -202,7 +202,7 @@ final class Run {
 
   private void tell(Outcome outcome) {
     if (!(outcome instanceof Outcome.Exited)) {
-      String kind = Report.kind(outcome).replace('-', ' ');
+      String kind = outcome.label().replace('-', ' ');
       people.accept(kind + ": " + sentence(outcome) + " [" + outcome.summary() + "]");
     }
   }

@@ -1,39 +1,34 @@
 package io.memguard.limits;
 
-import io.memguard.outcome.MemoryEvent;
+import io.memguard.events.MemoryGuardListener;
 import io.memguard.outcome.RuntimeRule;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /**
  * Says what a guard does besides starting children: whether it keeps the container around them from
  * running out of memory, and who is told what happens.
  *
- * <p>Immutable; safe to share between threads if the policy and the listener are.
+ * <p>Immutable; safe to share between threads if the policy and the listeners are.
  *
  * @param headroomGuard whether children are ended before the container runs out of memory
  * @param reserve the head-room below which one is ended, in bytes; empty for one after the
  *     container's limit
  * @param victimPolicy who is ended then
- * @param listener who is told what happens to all children and to the container, or empty
+ * @param listeners who is told what becomes of all children, and of the container's memory
  * @param rules how the application's own programs end without memory
  */
 public record GuardOptions(
     HeadroomGuard headroomGuard,
     OptionalLong reserve,
     VictimPolicy victimPolicy,
-    Optional<Consumer<MemoryEvent>> listener,
+    List<MemoryGuardListener> listeners,
     List<RuntimeRule> rules) {
   private static final GuardOptions DEFAULTS =
       new GuardOptions(
-          HeadroomGuard.AUTO,
-          OptionalLong.empty(),
-          VictimPolicy.standard(),
-          Optional.empty(),
-          List.of());
+          HeadroomGuard.AUTO, OptionalLong.empty(), VictimPolicy.standard(), List.of(), List.of());
 
   /** Says when the head-room guard is on. */
   public enum HeadroomGuard {
@@ -56,13 +51,14 @@ public record GuardOptions(
    * @param reserve the head-room below which one is ended, in bytes; empty for one after the
    *     container's limit
    * @param victimPolicy who is ended then
-   * @param listener who is told what happens to all children and to the container, or empty
+   * @param listeners who is told what becomes of all children, and of the container's memory
    * @param rules how the application's own programs end without memory
    * @throws IllegalArgumentException if the reserve is less than 1
    */
   public GuardOptions {
     Objects.requireNonNull(headroomGuard, "headroomGuard");
     Objects.requireNonNull(victimPolicy, "victimPolicy");
+    listeners = List.copyOf(listeners);
     rules = List.copyOf(rules);
     if (reserve.orElse(1) < 1) {
       throw new IllegalArgumentException(
@@ -94,7 +90,7 @@ public record GuardOptions(
    * @return the new options
    */
   public GuardOptions withHeadroomGuard(HeadroomGuard value) {
-    return new GuardOptions(value, reserve, victimPolicy, listener, rules);
+    return new GuardOptions(value, reserve, victimPolicy, listeners, rules);
   }
 
   /**
@@ -108,7 +104,7 @@ public record GuardOptions(
    * @throws IllegalArgumentException if it is less than 1
    */
   public GuardOptions withReserve(long bytes) {
-    return new GuardOptions(headroomGuard, OptionalLong.of(bytes), victimPolicy, listener, rules);
+    return new GuardOptions(headroomGuard, OptionalLong.of(bytes), victimPolicy, listeners, rules);
   }
 
   /**
@@ -130,20 +126,22 @@ public record GuardOptions(
    * @return the new options
    */
   public GuardOptions withVictimPolicy(VictimPolicy value) {
-    return new GuardOptions(headroomGuard, reserve, value, listener, rules);
+    return new GuardOptions(headroomGuard, reserve, value, listeners, rules);
   }
 
   /**
-   * Has somebody told what happens to the memory of all children, and of the container around them.
-   * A child's own listener is told as well, before. It runs as those do: see {@link
-   * LaunchOptions#withMemoryListener}. Of the container it is told only where the head-room guard
-   * is on, and while a child lives that may be ended, or until it was told {@code HEADROOM_BACK}.
+   * Has somebody told what becomes of all children, and what happens to the memory of the container
+   * around them, besides those who are told already. A child's own listener ({@link
+   * LaunchOptions#withMemoryListener}) is told before. Of the container it is told only where the
+   * head-room guard is on, and while a child lives that may be ended, or until it was told {@code
+   * HEADROOM_BACK}.
    *
-   * @param value who is told
+   * @param value who is told; see there when, and on which thread
    * @return the new options
    */
-  public GuardOptions withListener(Consumer<MemoryEvent> value) {
-    return new GuardOptions(headroomGuard, reserve, victimPolicy, Optional.of(value), rules);
+  public GuardOptions withListener(MemoryGuardListener value) {
+    List<MemoryGuardListener> all = Stream.concat(listeners.stream(), Stream.of(value)).toList();
+    return new GuardOptions(headroomGuard, reserve, victimPolicy, all, rules);
   }
 
   /**
@@ -155,6 +153,6 @@ public record GuardOptions(
    * @return the new options
    */
   public GuardOptions withRules(List<RuntimeRule> value) {
-    return new GuardOptions(headroomGuard, reserve, victimPolicy, listener, value);
+    return new GuardOptions(headroomGuard, reserve, victimPolicy, listeners, value);
   }
 }

@@ -8,9 +8,9 @@ import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
- * Says how a child lives besides its memory: for how long, in which process group, whether it
- * outlives its parent, who is told what happens to it, which budget its memory is taken from, when
- * it hangs, and whether its runtime is told of its limit.
+ * Says how a child lives besides its memory: what it is called, for how long it lives, in which
+ * process group, whether it outlives its parent, who is told what happens to it, which budget its
+ * memory is taken from, when it hangs, and whether its runtime is told of its limit.
  *
  * @param timeout after which the child and its descendants are ended, or empty for never
  * @param grace how long the tree may take to end itself after SIGTERM before it is sent SIGKILL
@@ -23,6 +23,7 @@ import java.util.function.Consumer;
  * @param hangGrace how long it may do nothing after it was refused memory, before it is ended;
  *     empty for what {@link #withHangGrace} says
  * @param tuning which runtimes are told to live within the limit
+ * @param name what the child is called in logs, recordings and meters; empty for its program
  */
 public record LaunchOptions(
     Optional<Duration> timeout,
@@ -33,12 +34,15 @@ public record LaunchOptions(
     boolean retryable,
     Optional<Budget> budget,
     Optional<Duration> hangGrace,
-    RuntimeTuning tuning) {
+    RuntimeTuning tuning,
+    Optional<String> name) {
   /** So long that nobody sees the end of it. */
   public static final Duration NEVER = ChronoUnit.FOREVER.getDuration();
 
   /** What {@link #withHangGrace} is where children are run to their end. */
   public static final Duration DEFAULT_HANG_GRACE = Duration.ofSeconds(30);
+
+  private static final int MOST_NAME = 100;
 
   private static final LaunchOptions DEFAULTS =
       new LaunchOptions(
@@ -50,7 +54,8 @@ public record LaunchOptions(
           false,
           Optional.empty(),
           Optional.empty(),
-          RuntimeTuning.off());
+          RuntimeTuning.off(),
+          Optional.empty());
 
   /** Names the process group a child is put into. */
   public enum ProcessGroup {
@@ -99,8 +104,9 @@ public record LaunchOptions(
    * @param hangGrace how long it may do nothing after it was refused memory, before it is ended;
    *     empty for what {@link #withHangGrace} says
    * @param tuning which runtimes are told to live within the limit
+   * @param name what the child is called in logs, recordings and meters; empty for its program
    * @throws IllegalArgumentException if the time-out or the time for hangs is not positive, or the
-   *     grace period is negative
+   *     grace period is negative, or the name is empty, too long, or has control characters in it
    */
   public LaunchOptions {
     Objects.requireNonNull(group, "group");
@@ -119,10 +125,32 @@ public record LaunchOptions(
               throw new IllegalArgumentException(
                   "hang grace " + t + " is not positive; LaunchOptions.NEVER is for never");
             });
+    name.ifPresent(LaunchOptions::checkName);
     if (grace.isNegative()) {
       throw new IllegalArgumentException(
           "grace period " + grace + " is negative; allowed is zero or more");
     }
+  }
+
+  private static void checkName(String name) {
+    if (name.isBlank()
+        || name.length() > MOST_NAME
+        || name.codePoints().anyMatch(LaunchOptions::isOdd)) {
+      throw new IllegalArgumentException(
+          "the name \""
+              + name
+              + "\" will not do; allowed are 1 to "
+              + MOST_NAME
+              + " characters without control characters");
+    }
+  }
+
+  private static boolean isOdd(int character) {
+    int type = Character.getType(character);
+    return type == Character.CONTROL
+        || type == Character.FORMAT
+        || type == Character.LINE_SEPARATOR
+        || type == Character.PARAGRAPH_SEPARATOR;
   }
 
   /**
@@ -151,7 +179,8 @@ public record LaunchOptions(
         retryable,
         budget,
         hangGrace,
-        tuning);
+        tuning,
+        name);
   }
 
   /**
@@ -162,7 +191,16 @@ public record LaunchOptions(
    */
   public LaunchOptions withGrace(Duration value) {
     return new LaunchOptions(
-        timeout, value, group, dieWithParent, memoryListener, retryable, budget, hangGrace, tuning);
+        timeout,
+        value,
+        group,
+        dieWithParent,
+        memoryListener,
+        retryable,
+        budget,
+        hangGrace,
+        tuning,
+        name);
   }
 
   /**
@@ -173,7 +211,16 @@ public record LaunchOptions(
    */
   public LaunchOptions withGroup(ProcessGroup value) {
     return new LaunchOptions(
-        timeout, grace, value, dieWithParent, memoryListener, retryable, budget, hangGrace, tuning);
+        timeout,
+        grace,
+        value,
+        dieWithParent,
+        memoryListener,
+        retryable,
+        budget,
+        hangGrace,
+        tuning,
+        name);
   }
 
   /**
@@ -185,7 +232,7 @@ public record LaunchOptions(
    */
   public LaunchOptions withDieWithParent(boolean value) {
     return new LaunchOptions(
-        timeout, grace, group, value, memoryListener, retryable, budget, hangGrace, tuning);
+        timeout, grace, group, value, memoryListener, retryable, budget, hangGrace, tuning, name);
   }
 
   /**
@@ -216,7 +263,8 @@ public record LaunchOptions(
         retryable,
         budget,
         hangGrace,
-        tuning);
+        tuning,
+        name);
   }
 
   /**
@@ -229,7 +277,16 @@ public record LaunchOptions(
    */
   public LaunchOptions withRetryable(boolean value) {
     return new LaunchOptions(
-        timeout, grace, group, dieWithParent, memoryListener, value, budget, hangGrace, tuning);
+        timeout,
+        grace,
+        group,
+        dieWithParent,
+        memoryListener,
+        value,
+        budget,
+        hangGrace,
+        tuning,
+        name);
   }
 
   /**
@@ -269,7 +326,8 @@ public record LaunchOptions(
         retryable,
         Optional.of(new Budget(source, atMost)),
         hangGrace,
-        tuning);
+        tuning,
+        name);
   }
 
   /**
@@ -303,7 +361,8 @@ public record LaunchOptions(
         retryable,
         budget,
         Optional.of(value),
-        tuning);
+        tuning,
+        name);
   }
 
   /**
@@ -314,6 +373,38 @@ public record LaunchOptions(
    */
   public LaunchOptions withTuning(RuntimeTuning value) {
     return new LaunchOptions(
-        timeout, grace, group, dieWithParent, memoryListener, retryable, budget, hangGrace, value);
+        timeout,
+        grace,
+        group,
+        dieWithParent,
+        memoryListener,
+        retryable,
+        budget,
+        hangGrace,
+        value,
+        name);
+  }
+
+  /**
+   * Says what the child is called in logs, flight recordings and meters, instead of its program:
+   * many different jobs are run by {@code python3}. It names a kind of job, not one job: meters
+   * have it as a tag, and keep each value for ever.
+   *
+   * @param value 1 to 100 characters without control characters, for example {@code "thumbnails"}
+   * @return the new options
+   * @throws IllegalArgumentException if it is blank, longer, or has control characters in it
+   */
+  public LaunchOptions withName(String value) {
+    return new LaunchOptions(
+        timeout,
+        grace,
+        group,
+        dieWithParent,
+        memoryListener,
+        retryable,
+        budget,
+        hangGrace,
+        tuning,
+        Optional.of(value));
   }
 }

@@ -46,6 +46,22 @@ public record MemoryEvent(
   }
 
   /**
+   * Returns the same without command lines, which may hold secrets.
+   *
+   * @return the new event
+   */
+  public MemoryEvent withoutCommands() {
+    return new MemoryEvent(
+        child,
+        kind,
+        times,
+        bytes,
+        processes.stream()
+            .map(one -> new Affected(one.pid, one.name, Optional.empty(), one.refusal))
+            .toList());
+  }
+
+  /**
    * Tells how bad it is.
    *
    * @return the level of its kind
@@ -63,7 +79,16 @@ public record MemoryEvent(
     /** Somebody is about to be killed. */
     CRITICAL,
     /** Somebody was killed. */
-    KILLED
+    KILLED;
+
+    /**
+     * Returns the name in lower case, as recordings have it.
+     *
+     * @return for example {@code "warning"}
+     */
+    public String label() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   /** Names what can happen. Of what is told at the same time, the order is this one. */
@@ -127,6 +152,15 @@ public record MemoryEvent(
     Kind(Level level) {
       this.level = level;
     }
+
+    /**
+     * Returns the name in kebab-case, as recordings and meters have it.
+     *
+     * @return for example {@code "headroom-low"}
+     */
+    public String label() {
+      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
   }
 
   /**
@@ -175,7 +209,7 @@ public record MemoryEvent(
       case OOM_KILL -> killed();
       default ->
           child.stream().mapToObj(pid -> "child " + pid + ": ").findFirst().orElse("")
-              + kind.name().toLowerCase(Locale.ROOT).replace('_', ' ')
+              + kind.label().replace('-', ' ')
               + times(", ")
               + bytes.stream()
                   .mapToObj(size -> ", " + MemorySize.format(size))

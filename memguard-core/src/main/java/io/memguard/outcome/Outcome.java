@@ -31,6 +31,11 @@ public sealed interface Outcome {
     }
 
     @Override
+    public String label() {
+      return "exited";
+    }
+
+    @Override
     public ChildProcessException toException() {
       return new ChildExitException(this);
     }
@@ -58,6 +63,11 @@ public sealed interface Outcome {
           + " shows a lack of memory, and who sent it is unknown"
           + evidence.refusedBefore()
           + ".";
+    }
+
+    @Override
+    public String label() {
+      return "signalled";
     }
 
     @Override
@@ -104,6 +114,11 @@ public sealed interface Outcome {
     }
 
     @Override
+    public String label() {
+      return "out-of-memory";
+    }
+
+    @Override
     public ChildProcessException toException() {
       return ChildOutOfMemoryException.of(this);
     }
@@ -134,6 +149,11 @@ public sealed interface Outcome {
     }
 
     @Override
+    public String label() {
+      return "timed-out";
+    }
+
+    @Override
     public ChildProcessException toException() {
       return new ChildTimeoutException(this);
     }
@@ -156,6 +176,11 @@ public sealed interface Outcome {
     }
 
     @Override
+    public String label() {
+      return "cancelled";
+    }
+
+    @Override
     public ChildProcessException toException() {
       return new ChildCancelledException(this);
     }
@@ -172,6 +197,14 @@ public sealed interface Outcome {
    * @return the evidence
    */
   Evidence evidence();
+
+  /**
+   * Returns its kind in kebab-case, as reports, logs, recordings and meters have it.
+   *
+   * @return {@code "exited"}, {@code "signalled"}, {@code "out-of-memory"}, {@code "timed-out"} or
+   *     {@code "cancelled"}
+   */
+  String label();
 
   /**
    * Says in one sentence, for people, what happened.

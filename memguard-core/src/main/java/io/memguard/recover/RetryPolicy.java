@@ -203,7 +203,25 @@ public final class RetryPolicy {
    */
   public Outcome execute(MemoryLimits first, Runner runner)
       throws LaunchException, InterruptedException {
-    return new Execution(first, runner).run();
+    return execute(first, runner, attempt -> {});
+  }
+
+  /**
+   * Does the same, and has somebody else told of each attempt as well, before this policy's own
+   * listener.
+   *
+   * @param first what the first attempt may use
+   * @param runner runs one attempt
+   * @param observer is called back after each attempt, on this thread; an exception from it ends
+   *     the retrying and reaches the caller
+   * @return how the last attempt ended, with the earlier ones in it
+   * @throws LaunchException if an attempt could not be started, with the earlier failures
+   *     suppressed in it
+   * @throws InterruptedException if the caller was interrupted
+   */
+  public Outcome execute(MemoryLimits first, Runner runner, Consumer<Attempt> observer)
+      throws LaunchException, InterruptedException {
+    return new Execution(first, runner, observer.andThen(listener)).run();
   }
 
   /**
@@ -270,13 +288,15 @@ public final class RetryPolicy {
   /** One call of {@link #execute}: which attempts were made. */
   private final class Execution {
     private final Runner runner;
+    private final Consumer<Attempt> told;
     private final Attempts attempts;
     private final List<Outcome> earlier = new ArrayList<>();
     private final List<LaunchException> refusedLaunches = new ArrayList<>();
     private int number;
 
-    Execution(MemoryLimits first, Runner runner) {
+    Execution(MemoryLimits first, Runner runner, Consumer<Attempt> told) {
       this.runner = runner;
+      this.told = told;
       this.attempts = new Attempts(RetryPolicy.this, first);
     }
 
@@ -291,7 +311,7 @@ public final class RetryPolicy {
           continue;
         }
         boolean again = attempts.goOnAfter(outcome);
-        listener.accept(
+        told.accept(
             new Attempt(number, Optional.of(outcome), Optional.empty(), attempts.limits(), !again));
         if (!again) {
           return outcome;
@@ -302,8 +322,7 @@ public final class RetryPolicy {
 
     private void giveUpUnlessWorthAnotherTry(LaunchException e) throws LaunchException {
       boolean again = attempts.goOnAfter(e);
-      listener.accept(
-          new Attempt(number, Optional.empty(), Optional.of(e), attempts.limits(), !again));
+      told.accept(new Attempt(number, Optional.empty(), Optional.of(e), attempts.limits(), !again));
       if (again) {
         refusedLaunches.add(e);
         return;

@@ -112,7 +112,8 @@ final class Slot implements TaskLine.Holder {
       } else if (!has.wasCancelled()) {
         backOff.failed();
       }
-      pool.failed(task, attempt(task, e, e.failure(), Duration.ofNanos(System.nanoTime() - began)));
+      Duration took = Duration.ofNanos(System.nanoTime() - began);
+      pool.failed(task, attempt(task, e, e.failure(), took), has);
     } finally {
       task.at(null);
       busy = false;
@@ -151,8 +152,9 @@ final class Slot implements TaskLine.Holder {
       if (larger) { // what only this task needs is this task's failure
         boolean memory = e.failure() == Failure.OUT_OF_MEMORY;
         Failure failure = memory ? Failure.OUT_OF_MEMORY : Failure.WORKER_DIED;
-        pool.failed(task, attempt(task, e, failure, Duration.ZERO));
+        pool.failed(task, attempt(task, e, failure, Duration.ZERO), e.worker());
       } else {
+        pool.settled(e.worker(), e.outcome(), true);
         pool.again(task);
         pool.neverReady(e);
       }
@@ -168,6 +170,7 @@ final class Slot implements TaskLine.Holder {
       backOff.failed();
       pool.cannotStart(e);
     } catch (Worker.Failed e) {
+      pool.settled(e.worker(), e.outcome(), true);
       pool.neverReady(e);
     }
   }
@@ -189,7 +192,9 @@ final class Slot implements TaskLine.Holder {
         if (!has.wasCancelled()) {
           backOff.failed();
         }
-        gone(has, "failed", has.endNow());
+        Outcome outcome = has.endNow();
+        gone(has, "failed", outcome);
+        pool.settled(has, outcome, true);
       }
     }
     line.pause(backOff.nanos());
@@ -251,7 +256,9 @@ final class Slot implements TaskLine.Holder {
   private void end(String reason) {
     Worker has = worker;
     if (has != null) {
-      gone(has, reason, line.isStopped() || !has.isWell() ? has.endNow() : has.end());
+      Outcome outcome = line.isStopped() || !has.isWell() ? has.endNow() : has.end();
+      gone(has, reason, outcome);
+      pool.settled(has, outcome, !reason.equals("closed"));
     }
   }
 

@@ -104,6 +104,10 @@ final class Worker {
     return worker;
   }
 
+  WorkerProcess process() {
+    return process;
+  }
+
   long pid() {
     return process.pid();
   }

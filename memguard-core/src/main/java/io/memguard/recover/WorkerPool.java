@@ -1,5 +1,6 @@
 package io.memguard.recover;
 
+import io.memguard.events.WhatNext;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
@@ -91,6 +92,23 @@ public final class WorkerPool implements AutoCloseable {
      * @throws LaunchException if it could not be started
      */
     WorkerProcess start(MemoryLimits limits) throws LaunchException;
+
+    /**
+     * Is told what comes after a worker's end, once for each that was started, on the thread of its
+     * slot. It must return soon, and throw nothing.
+     *
+     * @param worker which one, as {@link #start} returned it
+     * @param outcome how it ended
+     * @param attempt which attempt at its task that was; 1 if it had none
+     * @param next what becomes of its task, or if it had none, of its place
+     * @param nextLimits what the task's next worker may use, if it is tried again
+     */
+    default void ended(
+        WorkerProcess worker,
+        Outcome outcome,
+        int attempt,
+        WhatNext next,
+        Optional<MemoryLimits> nextLimits) {}
   }
 
   /**
@@ -396,18 +414,38 @@ public final class WorkerPool implements AutoCloseable {
     }
   }
 
-  void failed(Task task, TaskAttempt attempt) {
+  /**
+   * Decides what becomes of a task that cost a worker.
+   *
+   * @param worker which has ended
+   */
+  void failed(Task task, TaskAttempt attempt, Worker worker) {
     if (task.result.isDone()) { // cancelled
+      settled(worker, attempt, WhatNext.REPLACE, Optional.empty());
       finished(task);
     } else if (line.isStopped()) {
+      settled(worker, attempt, WhatNext.NOTHING, Optional.empty());
       stopped(task);
     } else if (task.goOnAfter(attempt)) {
       retried.increment();
+      settled(worker, attempt, WhatNext.RETRY, Optional.of(task.limits()));
       tell(listener -> listener.taskRetried(task.number, attempt, task.limits()));
       again(task);
     } else {
+      settled(worker, attempt, WhatNext.QUARANTINE, Optional.empty());
       setAside(task, task.quarantined());
     }
+  }
+
+  private void settled(
+      Worker worker, TaskAttempt attempt, WhatNext next, Optional<MemoryLimits> nextLimits) {
+    launcher.ended(worker.process(), attempt.outcome(), attempt.number(), next, nextLimits);
+  }
+
+  /** Says that a worker has ended that had no task. */
+  void settled(Worker worker, Outcome outcome, boolean replaced) {
+    WhatNext next = replaced && !line.isOver() ? WhatNext.REPLACE : WhatNext.NOTHING;
+    launcher.ended(worker.process(), outcome, 1, next, Optional.empty());
   }
 
   /** What is to be told of a task whose slot has failed. */

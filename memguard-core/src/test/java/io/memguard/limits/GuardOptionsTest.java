@@ -4,12 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import io.memguard.events.MemoryGuardListener;
 import io.memguard.limits.GuardOptions.HeadroomGuard;
-import io.memguard.outcome.MemoryEvent;
 import io.memguard.outcome.RuntimeRule;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -24,23 +23,25 @@ final class GuardOptionsTest {
     assertThat(DEFAULTS.headroomGuard()).isEqualTo(HeadroomGuard.AUTO);
     assertThat(DEFAULTS.reserve()).isEmpty();
     assertThat(DEFAULTS.victimPolicy()).isSameAs(VictimPolicy.standard());
-    assertThat(DEFAULTS.listener()).isEmpty();
+    assertThat(DEFAULTS.listeners()).isEmpty();
     assertThat(DEFAULTS.rules()).isEmpty();
   }
 
   @Test
   void eachOptionChangesItselfAlone() {
-    Consumer<MemoryEvent> listener = event -> {};
+    MemoryGuardListener listener = MemoryGuardListener.ofMemory(event -> {});
+    MemoryGuardListener other = MemoryGuardListener.ofEnds(end -> {});
     VictimPolicy nobody = candidates -> Optional.empty();
     List<RuntimeRule> rules = RuntimeRule.parse("[ours]\ntext = ^no room left$");
     GuardOptions all =
         DEFAULTS
             .withListener(listener)
+            .withListener(other)
             .withRules(rules)
             .withVictimPolicy(nobody)
             .withReserve("64MiB")
             .withHeadroomGuard(HeadroomGuard.ON);
-    assertThat(all.listener()).containsSame(listener);
+    assertThat(all.listeners()).containsExactly(listener, other);
     assertThat(all.victimPolicy()).isSameAs(nobody);
     assertThat(all.reserve()).hasValue(64L << 20);
     assertThat(all.rules()).isEqualTo(rules);

@@ -27,6 +27,7 @@ final class LaunchOptionsTest {
     assertThat(DEFAULTS.dieWithParent()).isFalse();
     assertThat(DEFAULTS.memoryListener()).isEmpty();
     assertThat(DEFAULTS.retryable()).isFalse();
+    assertThat(DEFAULTS.name()).isEmpty();
     assertThat(DEFAULTS.budget()).isEmpty();
     assertThat(DEFAULTS.hangGrace()).isEmpty();
   }
@@ -37,6 +38,7 @@ final class LaunchOptionsTest {
     MemorySource source = MemoryBudget.of("1GiB");
     LaunchOptions all =
         DEFAULTS
+            .withName("thumbnails")
             .withRetryable(true)
             .withBudget(source, Duration.ZERO)
             .withMemoryListener(listener)
@@ -52,6 +54,7 @@ final class LaunchOptionsTest {
     assertThat(all.dieWithParent()).isTrue();
     assertThat(all.memoryListener()).containsSame(listener);
     assertThat(all.retryable()).isTrue();
+    assertThat(all.name()).contains("thumbnails");
     assertThat(all.budget()).contains(new LaunchOptions.Budget(source, Duration.ZERO));
     assertThat(DEFAULTS).isEqualTo(LaunchOptions.defaults());
   }
@@ -70,6 +73,15 @@ final class LaunchOptionsTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> DEFAULTS.withHangGrace(grace))
         .withMessageContaining("hang grace " + grace + " is not positive");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", " ", "two\nlines", "a\u0000", "\u2028"})
+  void refusesANameThatWouldSpoilALogLine(String name) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> DEFAULTS.withName(name))
+        .withMessageContaining("will not do; allowed are 1 to 100 characters");
+    assertThatIllegalArgumentException().isThrownBy(() -> DEFAULTS.withName("n".repeat(101)));
   }
 
   @Test

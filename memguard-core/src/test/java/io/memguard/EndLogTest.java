@@ -1,0 +1,214 @@
+package io.memguard;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import io.memguard.limits.LaunchOptions;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.outcome.Outcome;
+import io.memguard.recover.PoolOptions;
+import io.memguard.recover.RetryPolicy;
+import io.memguard.recover.WorkerPool;
+import io.memguard.support.Children;
+import io.memguard.support.Logged;
+import io.memguard.support.PoolWorkers;
+import io.memguard.support.WithGuard;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.MDC;
+
+/** What a real logging backend is given when real children end. */
+@ExtendWith(WithGuard.class)
+final class EndLogTest {
+  private static final MemoryLimits LIMITS = MemoryLimits.of("64MiB");
+  private static final String GREEDY = "bytearray(600 << 20)";
+
+  private final Logged logged = Logged.by("io.memguard.outcome");
+
+  @BeforeEach
+  void beARequest() {
+    MDC.put("request", "4711");
+    MDC.put("memguard.pid", "the caller's own");
+  }
+
+  @AfterEach
+  void close() {
+    logged.close();
+    MDC.clear();
+  }
+
+  @Test
+  void aDeathIsOneLineWithAllThatIsNeeded(MemoryGuard guard) throws Exception {
+    Outcome outcome = guard.run(Children.python(GREEDY), LIMITS, named("thumbnails"));
+    long pid = outcome.evidence().pid();
+    String program = outcome.evidence().program();
+    assertThat(logged.of(pid)).hasSize(1);
+    ILoggingEvent line = logged.of(pid).get(0);
+    assertThat(line.getLevel()).isEqualTo(Level.WARN);
+    assertThat(line.getFormattedMessage())
+        .startsWith(
+            "thumbnails ("
+                + program
+                + ", pid "
+                + pid
+                + "): out-of-memory, allocation-denied, certain;")
+        .containsPattern(
+            "; limit 64MiB, peak [0-9.]+MiB, refused 600(\\.0)?MiB, after \\d+ ms; next: nothing, try \\d+")
+        .endsWith(". " + outcome.explanation())
+        .doesNotContain("\n");
+    assertThat(line.getMDCPropertyMap())
+        .containsEntry("request", "4711")
+        .containsEntry("memguard.name", "thumbnails")
+        .containsEntry("memguard.program", program)
+        .containsEntry("memguard.outcome", "out-of-memory")
+        .containsEntry("memguard.cause", "allocation-denied")
+        .containsEntry("memguard.confidence", "certain")
+        .containsEntry("memguard.exit_code", "1")
+        .containsEntry("memguard.limit", Long.toString(64L << 20))
+        .containsEntry("memguard.attempt", "1")
+        .containsEntry("memguard.next", "nothing")
+        .containsKeys("memguard.peak", "memguard.refused", "memguard.suggested_limit")
+        .doesNotContainKey("memguard.next_limit");
+    assertThat(line.getThreadName()).as("with run, the caller's").isEqualTo(threadName());
+    assertThat(MDC.getCopyOfContextMap())
+        .as("is as it was")
+        .isEqualTo(Map.of("request", "4711", "memguard.pid", "the caller's own"));
+  }
+
+  private static String threadName() {
+    return Thread.currentThread().getName();
+  }
+
+  @Test
+  void whoWasStartedHasTheContextOfTheLaunch(MemoryGuard guard) throws Exception {
+    GuardedProcess child = guard.start(Children.sh("exit 3"), LIMITS);
+    ILoggingEvent line = logged.awaitLineOf(child.pid());
+    assertThat(line.getLevel()).isEqualTo(Level.INFO);
+    assertThat(line.getFormattedMessage())
+        .startsWith("sh (pid " + child.pid() + "): exited; limit 64MiB, peak ")
+        .contains(", refused nothing, after ", "; next: nothing. It exited with code 3.");
+    assertThat(line.getMDCPropertyMap())
+        .containsEntry("request", "4711")
+        .containsEntry("memguard.exit_code", "3")
+        .doesNotContainKeys("memguard.cause", "memguard.refused");
+    assertThat(MDC.get("memguard.pid")).isEqualTo("the caller's own");
+  }
+
+  @Test
+  void whatIsTriedAgainIsSaidWithItsNextLimitAndOneLevelLower(MemoryGuard guard) throws Exception {
+    Outcome outcome =
+        guard.run(
+            Children.python("bytearray(100 << 20)"),
+            LIMITS,
+            RetryPolicy.onOutOfMemory().maxAttempts(2).growBy(4).upTo("256MiB"));
+    assertThat(outcome.isSuccess()).isTrue();
+    long first = outcome.earlierAttempts().get(0).evidence().pid();
+    assertThat(logged.of(first)).hasSize(1);
+    ILoggingEvent retried = logged.of(first).get(0);
+    assertThat(retried.getLevel()).isEqualTo(Level.INFO);
+    assertThat(retried.getFormattedMessage()).contains("; next: attempt 2 with 256MiB. ");
+    assertThat(retried.getMDCPropertyMap())
+        .containsEntry("memguard.next", "retry")
+        .containsEntry("memguard.next_limit", Long.toString(256L << 20));
+    ILoggingEvent last = logged.awaitLineOf(outcome.evidence().pid());
+    assertThat(last.getLevel()).isEqualTo(Level.DEBUG);
+    assertThat(last.getMDCPropertyMap())
+        .containsEntry("memguard.attempt", "2")
+        .containsEntry("memguard.next", "nothing");
+  }
+
+  @Test
+  void theLastOfSeveralAttemptsSaysThatNoneFollows(MemoryGuard guard) throws Exception {
+    Outcome outcome =
+        guard.run(
+            Children.python(GREEDY),
+            LIMITS,
+            RetryPolicy.onOutOfMemory().maxAttempts(3).growBy(2).upTo("128MiB").otherFailures(2));
+    ILoggingEvent last = logged.awaitLineOf(outcome.evidence().pid());
+    assertThat(last.getLevel()).isEqualTo(Level.WARN);
+    assertThat(last.getFormattedMessage()).contains("; next: nothing after attempt 1, try ");
+    assertThat(last.getMDCPropertyMap()).containsEntry("memguard.next", "give-up");
+  }
+
+  @Test
+  void theLevelFollowsTheEnd(MemoryGuard guard) throws Exception {
+    assertThat(levelOf(guard.run(Children.sh("exit 0"), LIMITS))).isEqualTo(Level.DEBUG);
+    assertThat(levelOf(guard.run(Children.sh("kill -TERM $$"), LIMITS))).isEqualTo(Level.WARN);
+    assertThat(
+            levelOf(
+                guard.run(
+                    Children.sh("exec sleep 600"),
+                    LIMITS,
+                    LaunchOptions.defaults().withTimeout(Duration.ofMillis(50)))))
+        .isEqualTo(Level.WARN);
+    GuardedProcess cancelled = guard.start(Children.sh("exec sleep 600"), LIMITS);
+    cancelled.destroyForcibly();
+    assertThat(logged.awaitLineOf(cancelled.pid()).getLevel()).isEqualTo(Level.DEBUG);
+  }
+
+  private Level levelOf(Outcome outcome) {
+    return logged.awaitLineOf(outcome.evidence().pid()).getLevel();
+  }
+
+  /** Arguments, the environment and what a child prints can hold secrets; a name, a line break. */
+  @Test
+  void nothingIsLoggedThatCouldBeASecretOrAnotherLine(MemoryGuard guard, @TempDir Path directory)
+      throws Exception {
+    Path odd = directory.resolve("odd\n2026 WARN forged");
+    Files.writeString(odd, "#!/bin/sh\necho \"$1 $SECRET\" >&2; exit 3\n");
+    Files.setPosixFilePermissions(odd, PosixFilePermissions.fromString("rwx------"));
+    ProcessBuilder job = new ProcessBuilder(odd.toString(), "--password=hunter2");
+    job.environment().put("SECRET", "hunter3");
+    try (Logged all = Logged.by("io.memguard")) {
+      Outcome outcome = guard.run(job, LIMITS);
+      assertThat(outcome.evidence().errorTail()).contains("hunter2 hunter3");
+      ILoggingEvent line = logged.awaitLineOf(outcome.evidence().pid());
+      assertThat(line.getFormattedMessage()).startsWith("odd?2026 WARN forged (pid ");
+      assertThat(line.getMDCPropertyMap()).containsEntry("memguard.name", "odd?2026 WARN forged");
+      assertThat(all.all())
+          .allSatisfy(
+              each ->
+                  assertThat(each.getFormattedMessage() + each.getMDCPropertyMap())
+                      .doesNotContain("hunter", directory.toString()));
+    }
+  }
+
+  @Test
+  void aWorkersDeathSaysWhatBecomesOfItsTask(MemoryGuard guard) throws Exception {
+    RetryPolicy retry = RetryPolicy.onOutOfMemory().maxAttempts(2).growBy(2).upTo("128MiB");
+    PoolOptions options = PoolOptions.workers(1).withRetry(retry).withLaunch(named("pool-worker"));
+    try (WorkerPool pool = guard.pool(PoolWorkers.anything(), LIMITS, options)) {
+      assertThatThrownBy(() -> pool.submit("eat 600".getBytes(UTF_8)).get())
+          .isInstanceOf(ExecutionException.class);
+      pool.submit("exit 7".getBytes(UTF_8)).exceptionally(lost -> new byte[0]).get();
+    }
+    List<String> lines =
+        logged.all().stream()
+            .filter(line -> line.getLevel().isGreaterOrEqual(Level.INFO))
+            .map(ILoggingEvent::getFormattedMessage)
+            .toList();
+    assertThat(lines).hasSize(3);
+    assertThat(lines.get(0))
+        .startsWith("pool-worker (")
+        .contains("; next: attempt 2 with 128MiB. ");
+    assertThat(lines.get(1)).contains("; next: its task is set aside after attempt 2. ");
+    assertThat(lines.get(2)).contains("exited", "; next: its task is set aside after attempt 1. ");
+  }
+
+  private static LaunchOptions named(String name) {
+    return LaunchOptions.defaults().withName(name);
+  }
+}

@@ -1,0 +1,231 @@
+package io.memguard;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.memguard.launch.LaunchException;
+import io.memguard.limits.LaunchOptions;
+import io.memguard.limits.MemoryLimits;
+import io.memguard.limits.Protection;
+import io.memguard.limits.Requirement;
+import io.memguard.outcome.Outcome;
+import io.memguard.recover.PoolOptions;
+import io.memguard.recover.RetryPolicy;
+import io.memguard.recover.WorkerPool;
+import io.memguard.support.Children;
+import io.memguard.support.PoolWorkers;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import jdk.jfr.Configuration;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
+import jdk.jfr.consumer.RecordingFile;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What is in a real recording around real children, and what becomes of all that without JFR. */
+@Timeout(120)
+final class FlightRecordingTest {
+  private static final MemoryLimits LIMITS = MemoryLimits.of("64MiB");
+  private static final String GREEDY = "bytearray(600 << 20)";
+  private static final long UNKNOWN = Long.MIN_VALUE;
+  private static final RetryPolicy TWICE =
+      RetryPolicy.onOutOfMemory().maxAttempts(2).growBy(2).upTo("128MiB");
+
+  @TempDir Path directory;
+
+  /** A program of an application: one child that runs out of memory, and one that is not there. */
+  static final class Program {
+    private Program() {}
+
+    public static void main(String[] arguments) throws Exception {
+      try (MemoryGuard guard = MemoryGuard.create()) {
+        System.out.println(guard.run(Children.python(GREEDY), LIMITS).label());
+        guard.run(new ProcessBuilder("/nowhere/at-all"), LIMITS);
+      } catch (LaunchException e) {
+        System.out.println(e.errnoName());
+      }
+      System.out.println(ModuleLayer.boot().findModule("jdk.jfr").isPresent());
+    }
+  }
+
+  @Test
+  void aRecordingWithTheReadyMadeSettingsHasAllOfIt() throws Exception {
+    Path file = directory.resolve("all.jfr");
+    Outcome refused;
+    Outcome preempted;
+    try (Recording recording = new Recording(Configuration.create(settings()))) {
+      recording.start();
+      try (MemoryGuard guard = MemoryGuard.create()) {
+        refused =
+            guard.run(
+                Children.python(GREEDY),
+                LIMITS,
+                LaunchOptions.defaults().withName("greedy"),
+                TWICE);
+        preempted =
+            guard.run(
+                Children.python("held = bytearray(600 << 20); input()"),
+                LIMITS.with(Protection.RLIMIT_DATA, Requirement.OFF));
+        assertThatExceptionOfType(LaunchException.class)
+            .isThrownBy(() -> guard.run(new ProcessBuilder("/nowhere/at-all"), LIMITS));
+        try (WorkerPool pool =
+            guard.pool(PoolWorkers.anything(), LIMITS, PoolOptions.workers(1).withRetry(TWICE))) {
+          assertThatThrownBy(() -> pool.submit("eat 600".getBytes(UTF_8)).get())
+              .isInstanceOf(ExecutionException.class);
+        }
+      }
+      recording.dump(file);
+    }
+    List<RecordedEvent> events = RecordingFile.readAllEvents(file);
+
+    List<RecordedEvent> attempts = named(events, "memguard.ChildOutcome", "greedy");
+    assertThat(attempts).hasSize(2);
+    RecordedEvent first = attempts.get(0);
+    assertThat(first.getString("outcome")).isEqualTo("out-of-memory");
+    assertThat(first.getString("cause")).isEqualTo("allocation-denied");
+    assertThat(first.getString("confidence")).isEqualTo("certain");
+    assertThat(first.getInt("exitCode")).isEqualTo(-1);
+    assertThat(first.getLong("limit")).isEqualTo(64L << 20);
+    assertThat(first.getLong("refused")).isGreaterThanOrEqualTo(600L << 20);
+    assertThat(first.getDuration("lifetime")).isPositive();
+    assertThat(first.getString("next")).isEqualTo("retry");
+    assertThat(first.getLong("nextLimit")).isEqualTo(128L << 20);
+    assertThat(attempts.get(1).getString("next")).isEqualTo("give-up");
+    assertThat(attempts.get(1).getLong("nextLimit")).isEqualTo(UNKNOWN);
+    assertThat(attempts.get(1).getString("explanation")).isEqualTo(refused.explanation());
+
+    List<RecordedEvent> launches = named(events, "memguard.ChildLaunch", "greedy");
+    assertThat(launches).hasSize(2);
+    assertThat(launches.get(0).getLong("pid")).isEqualTo(first.getLong("pid"));
+    assertThat(launches.get(0).getDuration()).isPositive();
+    assertThat(launches.get(0).getStackTrace()).as("who launched it").isNotNull();
+
+    assertThat(of(events, "memguard.MemoryRefused", first.getLong("pid")))
+        .hasSize(1)
+        .allSatisfy(
+            event -> {
+              assertThat(event.getString("process")).startsWith("python3");
+              assertThat(event.getLong("largest")).isGreaterThanOrEqualTo(600L << 20);
+              assertThat(event.getLong("times")).isPositive();
+            });
+
+    assertThat(of(events, "memguard.Preemption", preempted.evidence().pid()))
+        .hasSize(1)
+        .allSatisfy(
+            event -> {
+              assertThat(event.getString("reason")).isEqualTo("tree-memory");
+              assertThat(event.getLong("limit")).isEqualTo(64L << 20);
+              assertThat(event.getLong("held")).isGreaterThan(64L << 20);
+            });
+
+    assertThat(all(events, "memguard.LaunchFailure"))
+        .hasSize(1)
+        .allSatisfy(event -> assertThat(event.getString("errno")).isEqualTo("ENOENT"));
+    assertThat(all(events, "memguard.PoolChange"))
+        .extracting(event -> event.getString("change"))
+        .contains("worker started", "worker ended", "task retried", "task quarantined");
+  }
+
+  /** Somebody has to look for what happens to memory: not for every recording that there is. */
+  @Test
+  void aRecordingWithoutThemHasLaunchesAndOutcomes() throws Exception {
+    Path file = directory.resolve("some.jfr");
+    try (Recording recording = new Recording();
+        MemoryGuard guard = MemoryGuard.create()) {
+      guard.run(Children.sh("exit 3"), LIMITS);
+      recording.start();
+      guard.run(Children.python(GREEDY), LIMITS, LaunchOptions.defaults().withName("greedy"));
+      recording.stop();
+      guard.run(Children.sh("exit 3"), LIMITS);
+      recording.dump(file);
+    }
+    List<RecordedEvent> events =
+        RecordingFile.readAllEvents(file).stream()
+            .filter(event -> event.getEventType().getName().startsWith("memguard."))
+            .toList();
+    assertThat(events)
+        .extracting(event -> event.getEventType().getName() + " " + event.getString("name"))
+        .containsExactlyInAnyOrder("memguard.ChildLaunch greedy", "memguard.ChildOutcome greedy");
+  }
+
+  @Test
+  void anApplicationIsRecordedFromItsCommandLine() throws Exception {
+    Path file = directory.resolve("application.jfr");
+    Path log = directory.resolve("jfr.log");
+    ProcessBuilder application =
+        Children.jvm(
+            List.of(
+                "-Xlog:jfr*=info:file=" + log,
+                "-XX:StartFlightRecording:settings=" + settings() + ",filename=" + file),
+            Program.class);
+    assertThat(run(application)).contains("out-of-memory", "ENOENT", "true");
+    assertThat(Files.readString(log)).doesNotContainIgnoringCase("[error]", "unexpected");
+    String printed =
+        run(
+            new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin/jfr").toString(),
+                "print",
+                "--events",
+                "memguard.*",
+                file.toString()));
+    assertThat(printed)
+        .contains("memguard.ChildLaunch {", "memguard.ChildOutcome {", "memguard.MemoryRefused {")
+        .contains("memguard.LaunchFailure {", "cause = \"allocation-denied\"", "limit = 64.0 MB")
+        .contains("nextLimit = N/A");
+  }
+
+  @Test
+  void withoutTheModuleAllElseGoesOn() throws Exception {
+    ProcessBuilder application =
+        Children.jvm(
+            List.of(
+                "--limit-modules",
+                "java.base,java.logging,java.management,java.naming,java.xml,jdk.management"),
+            Program.class);
+    assertThat(run(application).lines())
+        .filteredOn(line -> !line.startsWith("["))
+        .containsExactly("out-of-memory", "ENOENT", "false");
+  }
+
+  private String run(ProcessBuilder program) throws IOException, InterruptedException {
+    Path output = Files.createTempFile(directory, "output", ".txt");
+    Process process = program.redirectErrorStream(true).redirectOutput(output.toFile()).start();
+    try {
+      assertThat(process.waitFor(100, TimeUnit.SECONDS)).as("it ended").isTrue();
+    } finally {
+      process.destroyForcibly();
+    }
+    String text = Files.readString(output);
+    assertThat(process.exitValue()).as(text).isZero();
+    return text;
+  }
+
+  private static Path settings() {
+    return Path.of("src/main/resources/memguard.jfc").toAbsolutePath();
+  }
+
+  private static List<RecordedEvent> all(List<RecordedEvent> events, String type) {
+    return stream(events, type).toList();
+  }
+
+  private static List<RecordedEvent> named(List<RecordedEvent> events, String type, String name) {
+    return stream(events, type).filter(event -> name.equals(event.getString("name"))).toList();
+  }
+
+  private static List<RecordedEvent> of(List<RecordedEvent> events, String type, long child) {
+    return stream(events, type).filter(event -> event.getLong("child") == child).toList();
+  }
+
+  private static Stream<RecordedEvent> stream(List<RecordedEvent> events, String type) {
+    return events.stream().filter(event -> event.getEventType().getName().equals(type));
+  }
+}
