@@ -24,7 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,20 +37,20 @@ final class EndLogTest {
 
   private final Logged logged = Logged.by("io.memguard.outcome");
 
-  @BeforeEach
-  void beARequest() {
+  @AfterEach
+  void close() {
+    logged.close();
+  }
+
+  /** On the test's own thread, which is no other's. */
+  private static void beARequest() {
     MDC.put("request", "4711");
     MDC.put("memguard.pid", "the caller's own");
   }
 
-  @AfterEach
-  void close() {
-    logged.close();
-    MDC.clear();
-  }
-
   @Test
   void aDeathIsOneLineWithAllThatIsNeeded(MemoryGuard guard) throws Exception {
+    beARequest();
     Outcome outcome = guard.run(Children.python(GREEDY), LIMITS, named("thumbnails"));
     long pid = outcome.evidence().pid();
     String program = outcome.evidence().program();
@@ -94,6 +93,7 @@ final class EndLogTest {
 
   @Test
   void whoWasStartedHasTheContextOfTheLaunch(MemoryGuard guard) throws Exception {
+    beARequest();
     GuardedProcess child = guard.start(Children.sh("exit 3"), LIMITS);
     ILoggingEvent line = logged.awaitLineOf(child.pid());
     assertThat(line.getLevel()).isEqualTo(Level.INFO);
@@ -188,24 +188,27 @@ final class EndLogTest {
 
   @Test
   void aWorkersDeathSaysWhatBecomesOfItsTask(MemoryGuard guard) throws Exception {
-    RetryPolicy retry = RetryPolicy.onOutOfMemory().maxAttempts(2).growBy(2).upTo("128MiB");
+    RetryPolicy retry = RetryPolicy.onOutOfMemory().maxAttempts(2).growBy(4).upTo("256MiB");
     PoolOptions options = PoolOptions.workers(1).withRetry(retry).withLaunch(named("pool-worker"));
     try (WorkerPool pool = guard.pool(PoolWorkers.anything(), LIMITS, options)) {
+      assertThat(pool.submit("eat 100".getBytes(UTF_8)).get()).isNotEmpty();
       assertThatThrownBy(() -> pool.submit("eat 600".getBytes(UTF_8)).get())
           .isInstanceOf(ExecutionException.class);
-      pool.submit("exit 7".getBytes(UTF_8)).exceptionally(lost -> new byte[0]).get();
+      assertThatThrownBy(() -> pool.submit("exit 7".getBytes(UTF_8)).get())
+          .isInstanceOf(ExecutionException.class);
     }
-    List<String> lines =
-        logged.all().stream()
-            .filter(line -> line.getLevel().isGreaterOrEqual(Level.INFO))
-            .map(ILoggingEvent::getFormattedMessage)
-            .toList();
-    assertThat(lines).hasSize(3);
-    assertThat(lines.get(0))
+    List<ILoggingEvent> lines =
+        logged.all().stream().filter(line -> line.getLevel().isGreaterOrEqual(Level.INFO)).toList();
+    assertThat(lines)
+        .extracting(ILoggingEvent::getLevel)
+        .containsExactly(Level.INFO, Level.WARN, Level.INFO);
+    assertThat(lines.get(0).getFormattedMessage())
         .startsWith("pool-worker (")
-        .contains("; next: attempt 2 with 128MiB. ");
-    assertThat(lines.get(1)).contains("; next: its task is set aside after attempt 2. ");
-    assertThat(lines.get(2)).contains("exited", "; next: its task is set aside after attempt 1. ");
+        .contains("; next: attempt 2 with 256MiB. ");
+    assertThat(lines.get(1).getFormattedMessage())
+        .contains("out-of-memory", "; next: its task is set aside after attempt 1. ");
+    assertThat(lines.get(2).getFormattedMessage())
+        .contains("exited", "; next: its task is set aside after attempt 1. ");
   }
 
   private static LaunchOptions named(String name) {

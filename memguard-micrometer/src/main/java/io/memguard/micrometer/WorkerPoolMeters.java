@@ -52,13 +52,13 @@ public final class WorkerPoolMeters implements MeterBinder {
 
   @Override
   public void bindTo(MeterRegistry registry) {
-    gauge(registry, "queued", "tasks", "Tasks that wait for a worker", all -> all.statistics().waiting());
     gauge(
         registry,
-        "workers",
-        "workers",
-        "Workers that live",
-        all -> all.workers().size());
+        "queued",
+        "tasks",
+        "Tasks that wait for a worker",
+        all -> all.statistics().waiting());
+    gauge(registry, "workers", "workers", "Workers that live", all -> all.workers().size());
     gauge(
         registry,
         "busy",
@@ -96,10 +96,7 @@ public final class WorkerPoolMeters implements MeterBinder {
   }
 
   private void counter(
-      MeterRegistry registry,
-      String what,
-      String description,
-      ToDoubleFunction<Statistics> value) {
+      MeterRegistry registry, String what, String description, ToDoubleFunction<Statistics> value) {
     FunctionCounter.builder(
             "memguard.pool.tasks." + what, pool, all -> value.applyAsDouble(all.statistics()))
         .description(description)

@@ -95,7 +95,7 @@ final class FlightEvents {
     @Nullable String outcome;
 
     @Label("Exit Code")
-    @Description("-1 if it did not exit by itself")
+    @Description("-1 if a signal ended it")
     int exitCode;
 
     @Label("Signal")

@@ -83,7 +83,8 @@ final class FlightRecorder implements Recorder {
       event.name = end.name();
       event.program = outcome.evidence().program();
       event.outcome = outcome.label();
-      event.exitCode = outcome instanceof Outcome.Exited exited ? exited.code() : -1;
+      event.exitCode =
+          outcome.evidence().status() instanceof WaitStatus.Exit exit ? exit.code() : -1;
       event.signal = signal(outcome);
       event.cause = end.cause().map(Cause::label).orElse(null);
       event.confidence =
