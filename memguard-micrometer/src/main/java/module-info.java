@@ -3,7 +3,10 @@
  *
  * <p>Start at {@link io.memguard.micrometer.MemoryGuardMeters}.
  */
-@SuppressWarnings({"requires-automatic", "requires-transitive-automatic"}) // Micrometer has a name, and no descriptor
+@SuppressWarnings({
+  "requires-automatic",
+  "requires-transitive-automatic"
+}) // Micrometer has a name, and no descriptor
 module io.memguard.micrometer {
   requires transitive io.memguard;
   requires transitive micrometer.core;

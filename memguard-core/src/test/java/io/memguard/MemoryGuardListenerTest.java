@@ -346,7 +346,7 @@ final class MemoryGuardListenerTest {
       }
     }
     assertThat(notes.ends())
-        .filteredOn(end -> !end.outcome().isSuccess())
+        .filteredOn(end -> end.cause().isPresent())
         .extracting(ChildEnd::next)
         .containsExactly(WhatNext.RETRY, WhatNext.QUARANTINE);
     assertThat(notes.ends()).hasSameSizeAs(notes.all(ChildLaunch.class));

@@ -108,7 +108,7 @@ public final class MemoryGuardMeters implements MemoryGuardListener {
               .tag("kind", event.kind().label())
               .tag("of", event.child().isPresent() ? "child" : "container")
               .register(registry)
-              .increment(event.times());
+              .increment((double) event.times());
     }
   }
 
@@ -125,7 +125,7 @@ public final class MemoryGuardMeters implements MemoryGuardListener {
                 .map(Refusal.Kind::label)
                 .orElse("unknown"))
         .register(registry)
-        .increment(event.times());
+        .increment((double) event.times());
   }
 
   private void kills(String by, long times) {
@@ -134,7 +134,7 @@ public final class MemoryGuardMeters implements MemoryGuardListener {
         .tags(tags)
         .tag("by", by)
         .register(registry)
-        .increment(times);
+        .increment((double) times);
   }
 
   @Override
@@ -163,7 +163,7 @@ public final class MemoryGuardMeters implements MemoryGuardListener {
           .baseUnit(BaseUnits.BYTES)
           .tags(named)
           .register(registry)
-          .record(peak.getAsLong());
+          .record((double) peak.getAsLong());
       if (limit.isPresent()) {
         DistributionSummary.builder("memguard.peak.ratio")
             .description("The same as a part of its limit")
