@@ -24,8 +24,9 @@ final class JavaSnippets {
 
   // What an application imports by itself; a block of its own imports has those besides.
   private static final String HEAD =
-      "package snippets; import io.memguard.*; import io.memguard.launch.*;"
-          + " import io.memguard.limits.*; import io.memguard.outcome.*; import"
+      "package snippets; import io.memguard.*; import io.memguard.events.*; import"
+          + " io.memguard.launch.*; import io.memguard.limits.*; import io.memguard.micrometer.*;"
+          + " import io.memguard.outcome.*; import"
           + " io.memguard.recover.*; import java.io.*; import java.nio.file.*; import java.nio.charset.*; import"
           + " java.time.*; import java.util.*; import java.util.concurrent.*; ";
 

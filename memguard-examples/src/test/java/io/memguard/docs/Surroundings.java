@@ -4,6 +4,8 @@ import io.memguard.MemoryGuard;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.Outcome;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.charset.StandardCharsets;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,7 +31,13 @@ public abstract class Surroundings {
   /** The application's own log. */
   protected final Logger log = LoggerFactory.getLogger(Surroundings.class);
 
-  /** Some task for a worker. */
+  /** Where an application's meters are. */
+  protected final MeterRegistry registry = new SimpleMeterRegistry();
+
+  /** A program that works on tasks. */
+  protected final ProcessBuilder worker = new ProcessBuilder("python3", "thumbnails.py");
+
+  /** Some task for it. */
   protected final byte[] image = "an image".getBytes(StandardCharsets.UTF_8);
 
   /**
@@ -61,4 +69,12 @@ public abstract class Surroundings {
 
   /** What an application does that is short of memory. */
   protected void shedLoad() {}
+
+  /**
+   * What it does when somebody has to get up.
+   *
+   * @param what what has failed
+   * @param why why
+   */
+  protected void page(String what, String why) {}
 }
