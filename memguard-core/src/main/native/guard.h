@@ -18,6 +18,9 @@ struct kernel_sigaction {
   uint64_t mask;
 };
 
+/* Has a function called for a signal, with SA_SIGINFO, SA_RESTART, SA_ONSTACK and those flags; answers like rt_sigaction(2). */
+long guard_sigaction(int signal, void *handler, unsigned long flags);
+
 #define GUARD_API __attribute__((visibility("default")))
 #define GUARD_MAX_LIMITS 16
 

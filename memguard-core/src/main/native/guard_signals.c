@@ -44,17 +44,21 @@ __asm__(
 extern void guard_restore(void);
 #endif
 
-/* Takes over one signal from whatever handled it before. One that is ignored stays so: that was somebody's wish. */
-GUARD_API int32_t guard_forward(int32_t signal) {
-  struct kernel_sigaction now = {0};
-  struct kernel_sigaction action = {.handler = (void *)forward, .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+long guard_sigaction(int signal, void *handler, unsigned long flags) {
+  struct kernel_sigaction action = {.handler = handler, .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | flags};
 #if defined(__x86_64__)
   action.flags |= KERNEL_SA_RESTORER;
   action.restorer = (void *)guard_restore;
 #endif
+  return sys4(SYS_rt_sigaction, signal, (long)&action, 0, 8);
+}
+
+/* Takes over one signal from whatever handled it before. One that is ignored stays so: that was somebody's wish. */
+GUARD_API int32_t guard_forward(int32_t signal) {
+  struct kernel_sigaction now = {0};
   long answer = sys4(SYS_rt_sigaction, signal, 0, (long)&now, 8);
   if (answer < 0 || now.handler == (void *)SIG_IGN) return (int32_t)answer;
-  return (int32_t)sys4(SYS_rt_sigaction, signal, (long)&action, 0, 8);
+  return (int32_t)guard_sigaction(signal, (void *)forward, 0);
 }
 
 /* Keeps signals, as bits, from a child that lives: whoever sends them sends them to its whole process group. */

@@ -100,6 +100,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final MemoryWatch memoryWatch = new MemoryWatch();
   private final TreeWatch treeWatch;
   private final Vitals vitals = new Vitals(memoryWatch);
+  private final LiveMemory liveMemory;
   private final HeadroomGuard headroom;
   private final Catalogue catalogue;
   private final Admission admission = new Admission();
@@ -127,6 +128,7 @@ public final class MemoryGuard implements AutoCloseable {
     this.events = new MemoryEvents(engine.hints(), victims, options.listeners(), recorder);
     this.announcer = new Announcer(events, recorder);
     this.treeWatch = new TreeWatch(memoryWatch, this::rehearse);
+    this.liveMemory = new LiveMemory(machine, search);
     this.headroom =
         HeadroomGuard.of(
             machine, search, options, treeWatch::refresh, events, memoryWatch, engine.hints());
@@ -540,7 +542,13 @@ public final class MemoryGuard implements AutoCloseable {
               tuned.set(),
               began);
       GuardedProcess process =
-          new GuardedProcess(child, postmortem, asked.limits(), memory, launch::endedByItself);
+          new GuardedProcess(
+              child,
+              postmortem,
+              asked.limits(),
+              memory,
+              launch::endedByItself,
+              liveMemory::of);
       return new Started(process, plan, preload, listening, began);
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);
@@ -718,6 +726,7 @@ public final class MemoryGuard implements AutoCloseable {
         .join();
     announcer.awaitDecisions();
     memoryWatch.close();
+    liveMemory.close();
     headroom.close();
     events.close();
     leaves.close();

@@ -214,6 +214,11 @@ final class Postmortem {
     return all;
   }
 
+  /** Returns the child's leaf, if it is in one. */
+  Optional<Leaf> leaf() {
+    return lease.leaf();
+  }
+
   /** Completes when the child's leaf was removed; at once if it has none. */
   CompletableFuture<Void> leafGone() {
     return lease.gone();

@@ -110,7 +110,12 @@ final class Rehearsal {
             Map.of(),
             began);
     return new GuardedProcess(
-        idle.child(), postmortem, plan.limits(), Admission.NOTHING, outcome -> {});
+        idle.child(),
+        postmortem,
+        plan.limits(),
+        Admission.NOTHING,
+        outcome -> {},
+        process -> Optional.empty()); // nobody asks
   }
 
   private void await(BooleanSupplier done) {

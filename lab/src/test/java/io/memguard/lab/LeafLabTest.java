@@ -70,6 +70,14 @@ class LeafLabTest {
     assertThat(verdicts(said)).hasSize(FIVE).containsOnly("verdict: Signalled");
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"native", "portable"})
+  @DisplayName("has what its cgroup says, as long as it lives")
+  void memory(String engine) throws Exception {
+    List<String> said = supervise(engine, "require", "48MiB", "no-rlimit", "1", "holds");
+    assertThat(said).contains("memory: CGROUP, what it holds, of its limit, processes 1");
+  }
+
   @Test
   @DisplayName("that ends well leaves nothing behind")
   void clean() throws Exception {

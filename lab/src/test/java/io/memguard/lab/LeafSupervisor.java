@@ -6,6 +6,7 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
+import io.memguard.outcome.MemoryReading;
 import io.memguard.outcome.Outcome;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,6 +26,7 @@ import java.util.stream.Collectors;
  */
 final class LeafSupervisor {
   private static final int SERIES = 4;
+  private static final long HELD = 12 << 20;
 
   /** Grows step by step: who is refused a large block at once may go on without. */
   private static final String GREEDY = "$x .= q(x) x 1_000_000 for 1..200";
@@ -103,7 +105,10 @@ final class LeafSupervisor {
         Thread.sleep(20);
       }
     }
-    if (what.equals("sleep") || what.equals("survivor")) {
+    if (what.equals("holds")) {
+      System.out.println("memory: " + whenItHolds(child));
+    }
+    if (List.of("sleep", "survivor", "holds").contains(what)) {
       ProcessHandle.of(child.pid()).orElseThrow().destroyForcibly();
     }
     Outcome outcome = child.outcome().join();
@@ -112,6 +117,20 @@ final class LeafSupervisor {
     return leaf != null && leaf.active()
         ? Set.of(Path.of(leaf.reason().split(" ", 2)[0]))
         : Set.of();
+  }
+
+  private static String whenItHolds(GuardedProcess child) throws InterruptedException {
+    MemoryReading reading = child.memory().orElseThrow();
+    while (reading.bytes() < HELD) {
+      Thread.sleep(20);
+      reading = child.memory().orElseThrow();
+    }
+    return reading.source()
+        + ", "
+        + (reading.bytes() - HELD < HELD ? "what it holds" : "more")
+        + (reading.limitBytes().equals(child.limits().treeMemoryMax()) ? ", of its limit" : "")
+        + ", processes "
+        + reading.processes();
   }
 
   private static String active(GuardedProcess child) {
@@ -134,7 +153,8 @@ final class LeafSupervisor {
    * What a child does: {@code greedy} takes too much; {@code crowd} does with eight others; {@code
    * spared} and {@code mourner} have a child that does, and then exit with 0 or with its status;
    * {@code survivor} has one too, and is then killed by somebody who is not memguard, as {@code
-   * sleep} is; {@code clean} exits; and for {@code hang} the supervisor waits for ever.
+   * sleep} is; {@code holds} has 12 MiB when it is asked; {@code clean} exits; and for {@code hang}
+   * the supervisor waits for ever.
    */
   private static ProcessBuilder child(String what) {
     ProcessBuilder builder =
@@ -148,6 +168,7 @@ final class LeafSupervisor {
           case "spared" -> new ProcessBuilder("sh", "-c", SPARE + "exit 0");
           case "survivor" -> new ProcessBuilder("sh", "-c", SPARE + "exec sleep 1000");
           case "mourner" -> new ProcessBuilder("sh", "-c", SPARE + "exit $?");
+          case "holds" -> new ProcessBuilder("perl", "-e", "$x = q(x) x " + HELD + "; sleep 1000");
           case "clean" -> new ProcessBuilder("true");
           case "sleep", "hang" -> new ProcessBuilder("sleep", "1000");
           default -> throw new IllegalArgumentException(what);

@@ -1,6 +1,8 @@
 package io.memguard.cli;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
@@ -12,6 +14,8 @@ import io.memguard.outcome.Refusal;
 import io.memguard.outcome.WaitStatus;
 import io.memguard.outcome.WitnessRecord;
 import io.memguard.outcome.WitnessedProcess;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -298,6 +302,12 @@ record Report(
         step,
         errno,
         all);
+  }
+
+  /** Returns it as the file has it. */
+  byte[] json() throws IOException {
+    ObjectMapper writer = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+    return (writer.writeValueAsString(this) + "\n").getBytes(StandardCharsets.UTF_8);
   }
 
   private static Map<String, String> labelled(Map<Protection, ProtectionState> protections) {

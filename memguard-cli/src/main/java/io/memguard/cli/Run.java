@@ -18,6 +18,7 @@ import io.memguard.platform.OrphanReaper;
 import io.memguard.platform.StandardInput;
 import io.memguard.recover.RetryPolicy;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -56,17 +57,39 @@ final class Run {
 
   private final Request request;
   private final Consumer<String> people;
-  private final @Nullable ReportFile reportFile;
+  private final @Nullable OutputFile reportFile;
+  private final Optional<Watch> watch;
+  private final Optional<PlotFile> plot;
   private final ProcessBuilder job;
   private final LaunchOptions options;
   private final Signals signals;
   private final List<Outcome> ended = new ArrayList<>();
   private volatile CompletableFuture<GuardedProcess> running = new CompletableFuture<>();
 
-  Run(Request request, Consumer<String> people, @Nullable ReportFile reportFile) {
+  /**
+   * Prepares, and takes signals over.
+   *
+   * @param view what shows people the memory while it runs, and how often; empty for nothing
+   */
+  Run(
+      Request request,
+      Consumer<String> people,
+      @Nullable OutputFile reportFile,
+      Optional<PlotFile> plot,
+      Optional<Duration> view) {
     this.request = request;
     this.people = people;
     this.reportFile = reportFile;
+    this.plot = plot;
+    this.watch =
+        plot.isPresent() || view.isPresent()
+            ? Optional.of(
+                new Watch(
+                    view.map(interval -> View.here(interval.toNanos())),
+                    plot.map(PlotFile::history),
+                    view.orElse(Duration.ZERO),
+                    request.attempts()))
+            : Optional.empty();
     this.signals = Signals.install(request.keptSignals()); // before anything is started
     this.job = new ProcessBuilder(request.command());
     StandardStreams.passTo(job);
@@ -99,10 +122,14 @@ final class Run {
     try (guard) {
       signals.tie(guard);
       tellFallback(guard.capabilities());
+      watch.ifPresent(it -> tellBlind(guard.capabilities()));
       Outcome outcome = attempts(guard);
+      watch.ifPresent(Watch::close);
       tell(outcome);
-      return report(Report.of(outcome), ExitStatus.of(outcome, request.outOfMemoryStatus()));
+      int status = ExitStatus.of(outcome, request.outOfMemoryStatus());
+      return report(Report.of(outcome), plot(outcome, status));
     } catch (LaunchException e) {
+      watch.ifPresent(Watch::close);
       Console.say(String.valueOf(e.getMessage()));
       return report(Report.of(e, ended), ExitStatus.of(e));
     }
@@ -135,15 +162,22 @@ final class Run {
       throws LaunchException {
     CompletableFuture<GuardedProcess> started = new CompletableFuture<>();
     running = started; // for what is told before start returns
+    long began = System.nanoTime();
     GuardedProcess process = reaper.sparing(() -> guard.start(job, limits, options));
     started.complete(process);
     signals.to(process.pid());
+    watch.ifPresent(it -> it.began(process, began));
     tellInactive(process);
-    return process.outcome().join();
+    Outcome outcome = process.outcome().join();
+    watch.ifPresent(it -> it.ended(outcome));
+    return outcome;
   }
 
   /** What happens to the command itself is told at its end. */
   private void tell(MemoryEvent event) {
+    if (watch.map(it -> it.happened(event)).orElse(false)) {
+      return;
+    }
     boolean itself =
         event.processes().stream().anyMatch(one -> one.pid() == event.child().orElse(0));
     boolean told =
@@ -219,6 +253,13 @@ final class Run {
     }
   }
 
+  private void tellBlind(Capabilities here) {
+    ProtectionState state = here.protections().get(Protection.TREE_WATCH);
+    if (state != null && !state.active()) {
+      people.accept("warning: nothing can be seen of its memory: " + state.reason());
+    }
+  }
+
   /** What was asked for and is not in force is said, once for each attempt. */
   private void tellInactive(GuardedProcess process) {
     Map<Protection, ProtectionState> all = process.protections();
@@ -247,18 +288,32 @@ final class Run {
     return state != null && state.active();
   }
 
+  /** While signals still are the command's: who ends it by one has a plot all the same. */
+  private int plot(Outcome outcome, int status) {
+    if (plot.isEmpty()) {
+      return status;
+    }
+    try {
+      plot.get().write(String.join(" ", request.command()), History.words(outcome));
+      return status;
+    } catch (IOException e) {
+      Console.say("the plot cannot be written: " + OutputFile.reason(e));
+      return ExitStatus.OWN_ERROR;
+    }
+  }
+
   private int report(Report report, int status) {
     if (reportFile == null) {
       return status;
     }
     signals.commandIsOver(); // there may be nobody who reads a pipe
     try {
-      reportFile.write(report);
+      reportFile.write(report.json());
       return status;
     } catch (IOException e) {
       Console.say(
           "the report cannot be written: "
-              + ReportFile.reason(e)
+              + OutputFile.reason(e)
               + "; it would say: "
               + report.explanation());
       return ExitStatus.OWN_ERROR;

@@ -56,6 +56,8 @@ import picocli.CommandLine.TypeConversionException;
     })
 final class RunCommand implements Callable<Integer> {
   private static final int LARGEST_STATUS = 255;
+  private static final Duration SHORTEST_WATCH = Duration.ofMillis(100);
+  private static final Duration LONGEST_WATCH = Duration.ofHours(1);
 
   @Spec private CommandSpec spec;
 
@@ -154,6 +156,26 @@ final class RunCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description = "Write a JSON object that tells how it ended.")
   private @Nullable String report;
+
+  @Option(
+      names = "--watch",
+      arity = "0..1",
+      preprocessor = OnlyAttachedTime.class,
+      paramLabel = "D",
+      converter = Time.class,
+      description =
+          "Show its memory against the limits while it runs, in the last lines of the terminal, or"
+              + " where stderr is none, by a line when it has changed much; every D at most."
+              + " Default: 1s.")
+  private @Nullable Duration watch;
+
+  @Option(
+      names = "--plot",
+      paramLabel = "FILE",
+      description =
+          "Draw its memory over time, with limits, refusals and ends, into a file that ends in .svg"
+              + " or .png.")
+  private @Nullable String plot;
 
   @Option(
       names = "--oom-exit-code",
@@ -297,15 +319,35 @@ final class RunCommand implements Callable<Integer> {
             oomExitCode,
             Set.copyOf(kept),
             preparation());
-    ReportFile file = report == null ? null : reportFile(report); // last: it touches the file
-    return new Run(request, quiet ? line -> {} : Console::say, file).execute();
+    if (watch != null) {
+      check(
+          watch.compareTo(SHORTEST_WATCH) >= 0 && watch.compareTo(LONGEST_WATCH) <= 0,
+          "--watch",
+          watch.toMillis() + "ms",
+          "100ms to 1h");
+    }
+    OutputFile file = report == null ? null : reportFile(report); // last: it touches the file
+    Optional<PlotFile> drawing = Optional.ofNullable(plot).map(this::plotFile);
+    return new Run(
+            request, quiet ? line -> {} : Console::say, file, drawing, Optional.ofNullable(watch))
+        .execute();
   }
 
-  private ReportFile reportFile(String name) {
+  private OutputFile reportFile(String name) {
     try {
-      return ReportFile.prepare(name);
+      return OutputFile.prepare(name);
     } catch (IOException e) {
       throw wrong("the report " + e.getMessage());
+    }
+  }
+
+  private PlotFile plotFile(String name) {
+    try {
+      return PlotFile.prepare(name);
+    } catch (IllegalArgumentException e) {
+      throw wrong("--plot " + e.getMessage());
+    } catch (IOException e) {
+      throw wrong("the plot " + e.getMessage());
     }
   }
 
@@ -514,14 +556,26 @@ final class RunCommand implements Callable<Integer> {
   }
 
   /** Takes a value behind "=" only: what else follows is the next option, or the command. */
-  private static final class OnlyAttached implements IParameterPreprocessor {
+  private static class OnlyAttached implements IParameterPreprocessor {
+    /** Returns the value where none is attached. */
+    String otherwise() {
+      return "prefer";
+    }
+
     @Override
-    public boolean preprocess(
+    public final boolean preprocess(
         Stack<String> args, CommandSpec command, ArgSpec option, Map<String, Object> info) {
       if (!"=".equals(info.get("separator"))) {
-        args.push("prefer");
+        args.push(otherwise());
       }
       return false; // picocli goes on with what is there now
+    }
+  }
+
+  private static final class OnlyAttachedTime extends OnlyAttached {
+    @Override
+    String otherwise() {
+      return "1s";
     }
   }
 }

@@ -67,6 +67,12 @@ class UsageTest {
         "--disarm-oom-group                | --disarm-oom-group has no effect without --prepare-cgroup",
         "--supervisor-min 1M               | --supervisor-min has no effect without --prepare-cgroup",
         "--systemd-scope                   | --systemd-scope has no effect without --prepare-cgroup",
+        "--watch=5x                        | \"5x\" is not a duration",
+        "--watch=10ms                      | --watch 10ms is out of range; allowed is 100ms to 1h",
+        "--watch=2h                        | --watch 7200000ms is out of range",
+        "--plot memory.pdf                 | --plot \"memory.pdf\" is no name of a plot; it ends in .svg or .png",
+        "--plot memory                     | it ends in .svg or .png",
+        "--plot no/such/folder/memory.svg  | the plot \"no/such/folder/memory.svg\" cannot be written: its directory does not exist",
         "--memory 1G --memory 2G           | should be specified only once",
         "--no-such-option                  | Unknown option: '--no-such-option'",
       })
@@ -109,7 +115,13 @@ class UsageTest {
             "--memory-high",
             "--pids-max",
             "--prepare-cgroup")
-        .contains("--supervisor-min", "--disarm-oom-group", "--systemd-scope", "--tune");
+        .contains(
+            "--supervisor-min",
+            "--disarm-oom-group",
+            "--systemd-scope",
+            "--tune",
+            "--watch[=D]",
+            "--plot");
   }
 
   @Test

@@ -181,5 +181,11 @@ public final class Linux {
 
   public static native int guard_held_files(long directory, long files, int capacity);
 
+  public static native int guard_terminal_size(int fd);
+
+  public static native int guard_terminal_is_ours(int fd);
+
+  public static native int guard_terminal_at_stop(byte[] text, int length);
+
   private static native int guard_keep_zombies();
 }

@@ -79,6 +79,15 @@ public abstract sealed class Cgroup permits CgroupV1, CgroupV2 {
    */
   abstract OptionalLong hierarchicalMax();
 
+  /**
+   * Finds the page cache in what its {@code memory.stat} says: the kernel can drop it. What is in
+   * files in memory (tmpfs) is not in it.
+   */
+  final long pageCache(String stat) {
+    return KernelFile.entry(stat, hierarchicalPrefix() + "inactive_file").orElse(0)
+        + KernelFile.entry(stat, hierarchicalPrefix() + "active_file").orElse(0);
+  }
+
   /** Returns the most it and all below it ever used; v2 since Linux 5.19. */
   abstract OptionalLong peak();
 

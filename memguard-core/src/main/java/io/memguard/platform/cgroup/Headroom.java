@@ -112,11 +112,7 @@ public final class Headroom implements AutoCloseable {
     if (usage.isEmpty()) {
       return Optional.empty();
     }
-    String stat = level.stat.text();
-    String prefix = level.cgroup.hierarchicalPrefix();
-    long cache =
-        KernelFile.entry(stat, prefix + "inactive_file").orElse(0)
-            + KernelFile.entry(stat, prefix + "active_file").orElse(0);
+    long cache = level.cgroup.pageCache(level.stat.text());
     Reserve kept = reserve.apply(max.getAsLong());
     long droppable = cache - Math.min(cache / 2, kept.bytes());
     long bytes = max.getAsLong() - usage.getAsLong() + droppable + swap;

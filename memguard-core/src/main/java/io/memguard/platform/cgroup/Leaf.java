@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.LongFunction;
 import java.util.regex.Pattern;
@@ -125,6 +126,20 @@ public record Leaf(Cgroup cgroup, LeafLimits limits) {
     }
     // That was a stranger. The cgroup's file has our pids, but of those only that have not ended.
     return Optional.of(processes(directory()).contains(Long.toString(pid))).filter(in -> in);
+  }
+
+  /**
+   * Returns what it and all below it use now and the kernel cannot drop: without page cache, with
+   * what the kernel itself has for them. {@code memory.stat} may lag behind by 64 pages a CPU.
+   *
+   * @return bytes, or empty if it is gone
+   */
+  public OptionalLong heldBytes() {
+    OptionalLong usage = KernelFile.number(cgroup.file(cgroup.usageFile()));
+    Optional<String> stat = KernelFile.text(cgroup.file("memory.stat"));
+    return usage.isPresent() && stat.isPresent()
+        ? OptionalLong.of(Math.max(0, usage.getAsLong() - cgroup.pageCache(stat.get())))
+        : OptionalLong.empty();
   }
 
   /**

@@ -190,6 +190,27 @@ class LeafTest {
     Files.writeString(process.resolve("cgroup"), text);
   }
 
+  /** What files and programs take of it, the kernel can drop; what is in tmpfs it cannot. */
+  @Test
+  void pageCacheIsNotHeld() throws Exception {
+    assertThat(v2().heldBytes()).as("it is gone").isEmpty();
+    Path leaf = Files.createDirectory(root.resolve("leaf"));
+    says(leaf.resolve("memory.current"), "1000\n");
+    says(leaf.resolve("memory.usage_in_bytes"), "2000\n");
+    says(
+        leaf.resolve("memory.stat"),
+        """
+        file 400
+        shmem 100
+        inactive_file 200
+        active_file 100
+        total_inactive_file 1200
+        total_active_file 300
+        """);
+    assertThat(v2().heldBytes()).hasValue(700);
+    assertThat(v1().heldBytes()).hasValue(500);
+  }
+
   private Leaf v1() {
     return new Leaf(new CgroupV1("/app/leaf", root.resolve("leaf")), LeafLimits.NONE);
   }

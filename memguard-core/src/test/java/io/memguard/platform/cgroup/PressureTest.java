@@ -3,6 +3,7 @@ package io.memguard.platform.cgroup;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -28,6 +29,15 @@ final class PressureTest {
       assertThat(pressure.rose(TimeUnit.SECONDS.toNanos(seconds))).isEqualTo(rose);
       assertThat(pressure.rose(TimeUnit.SECONDS.toNanos(2L * seconds))).as("no more").isFalse();
     }
+  }
+
+  @Test
+  void theLatestIsThatOfTheLastTenSeconds() {
+    String text = "some avg10=12.50 avg60=3.00 avg300=0.10 total=9\nfull avg10=1.00 avg60=0.00";
+    CapturedTree tree = tree(0).with(FILE, text);
+    assertThat(Pressure.latest(Optional.empty(), tree.machine(), tree.search())).hasValue(0.125);
+    CapturedTree without = tree.without(FILE);
+    assertThat(Pressure.latest(Optional.empty(), without.machine(), without.search())).isEmpty();
   }
 
   @Test

@@ -1,9 +1,6 @@
 package io.memguard.cli;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -15,29 +12,30 @@ import java.nio.file.StandardOpenOption;
 import java.util.Set;
 
 /**
- * The file a report goes to: a reader finds the whole report there or none; but one that cannot be
- * replaced (a pipe, a mounted file, one in a directory that is not ours) is written in place. That
- * it can be written is found out before the command runs, so that no work is lost for it.
+ * The file a report or a plot goes to: a reader finds all of it there or nothing; but one that
+ * cannot be replaced (a pipe, a mounted file, one in a directory that is not ours) is written in
+ * place. That it can be written is found out before the command runs, so that no work is lost for
+ * it.
  */
-final class ReportFile {
+final class OutputFile {
   /** What ENOSPC and EDQUOT are called: then what is there must not be thrown away. */
   private static final Set<String> FULL = Set.of("No space left on device", "Disk quota exceeded");
 
   private final Path target;
   private final boolean replaced;
 
-  private ReportFile(Path target, boolean replaced) {
+  private OutputFile(Path target, boolean replaced) {
     this.target = target;
     this.replaced = replaced;
   }
 
   /**
-   * Checks that a report can be written, and removes what an earlier run left there: it must not
-   * pass for this run's if memguard itself is killed.
+   * Checks that it can be written, and removes what an earlier run left there: it must not pass for
+   * this run's if memguard itself is killed.
    *
    * @throws IOException if it cannot; the message says why
    */
-  static ReportFile prepare(String name) throws IOException {
+  static OutputFile prepare(String name) throws IOException {
     Path target = path(name);
     if (Files.isDirectory(target)) {
       throw new IOException("\"" + name + "\" is a directory");
@@ -46,10 +44,10 @@ final class ReportFile {
       if (!Files.isWritable(target)) {
         throw new IOException("\"" + name + "\" may not be written");
       }
-      return new ReportFile(target, false);
+      return new OutputFile(target, false);
     }
-    ReportFile file =
-        new ReportFile(Files.exists(target) ? target.toRealPath() : target.toAbsolutePath(), true);
+    OutputFile file =
+        new OutputFile(Files.exists(target) ? target.toRealPath() : target.toAbsolutePath(), true);
     try {
       Files.createFile(file.part());
       Files.delete(file.part());
@@ -63,11 +61,11 @@ final class ReportFile {
     return file;
   }
 
-  private static ReportFile emptied(String name, Path target) throws IOException {
+  private static OutputFile emptied(String name, Path target) throws IOException {
     try {
       Files.write(
           target, new byte[0], StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING);
-      return new ReportFile(target, false);
+      return new OutputFile(target, false);
     } catch (IOException e) {
       throw unwritable(name, e);
     }
@@ -89,19 +87,14 @@ final class ReportFile {
     }
   }
 
-  void write(Report report) throws IOException {
-    // Written at once, the last line's end with it: who reads from a pipe may go at the object's
-    // end.
-    byte[] json =
-        (new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(report)
-                + "\n")
-            .getBytes(StandardCharsets.UTF_8);
+  /** Writes all of it, at once: who reads from a pipe may go when he has seen its end. */
+  void write(byte[] content) throws IOException {
     if (!replaced) {
-      Files.write(target, json, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING);
+      Files.write(target, content, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING);
       return;
     }
     try {
-      Files.write(part(), json, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
+      Files.write(part(), content, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
       Files.move(part(), target, StandardCopyOption.ATOMIC_MOVE);
     } finally {
       Files.deleteIfExists(part());
