@@ -98,12 +98,23 @@ final class Watch implements AutoCloseable {
   }
 
   private void loop() {
+    try {
+      look();
+    } catch (InterruptedException e) { // nobody does that
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void look() throws InterruptedException {
     long shown = System.nanoTime() - viewNanos;
     long tookBefore = 0; // once it may take long: classes are loaded, somebody else has the CPU
     GuardedProcess now = next();
     while (now != null) {
       long looked = System.nanoTime();
-      now.memory().ifPresent(this::take);
+      Optional<MemoryReading> read = now.memory();
+      if (read.isPresent()) {
+        take(now, read.get());
+      }
       long took = System.nanoTime() - looked;
       if (isNews() || looked - shown >= viewNanos) {
         view.ifPresent(it -> it.show(snapshot()));
@@ -116,18 +127,17 @@ final class Watch implements AutoCloseable {
   }
 
   /** Waits for somebody to look at. */
-  private synchronized @Nullable GuardedProcess next() {
+  private synchronized @Nullable GuardedProcess next() throws InterruptedException {
     while (process == null && !closed) {
-      await(0);
+      wait();
     }
     return closed ? null : process;
   }
 
-  private synchronized void take(MemoryReading read) {
-    GuardedProcess now = process;
-    if (now != null) {
+  private synchronized void take(GuardedProcess looked, MemoryReading read) {
+    if (process == looked) { // or the next attempt has begun
       reading = Optional.of(read);
-      own = read.largest().flatMap(sample -> Snapshot.Own.of(sample, now.limits()));
+      own = read.largest().flatMap(sample -> Snapshot.Own.of(sample, looked.limits()));
       peak = Math.max(peak, read.bytes());
       history.ifPresent(it -> it.saw(elapsed(), read, own));
     }
@@ -148,22 +158,12 @@ final class Watch implements AutoCloseable {
     return new Snapshot(elapsed(), reading, own, peak, attempt, attempts, event);
   }
 
-  private synchronized void pause(GuardedProcess looked, long nanos) {
+  private synchronized void pause(GuardedProcess looked, long nanos) throws InterruptedException {
     long until = System.nanoTime() + nanos;
     for (long left = nanos;
         left > 0 && !closed && !news && process == looked;
         left = until - System.nanoTime()) {
-      await(left);
-    }
-  }
-
-  private void await(long nanos) {
-    try {
-      wait(
-          nanos / TimeUnit.MILLISECONDS.toNanos(1),
-          (int) (nanos % TimeUnit.MILLISECONDS.toNanos(1)));
-    } catch (InterruptedException e) {
-      throw new IllegalStateException("nobody interrupts this thread", e);
+      TimeUnit.NANOSECONDS.timedWait(this, left);
     }
   }
 
