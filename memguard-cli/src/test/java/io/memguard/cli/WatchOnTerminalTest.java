@@ -117,7 +117,8 @@ class WatchOnTerminalTest {
   }
 
   private static boolean has48(String screen) {
-    return screen.contains("ready") && screen.lines().anyMatch(line -> line.matches("tree .* (4[89]|5\\d)(\\.\\d)?MiB of .*"));
+    return screen.contains("ready")
+        && screen.lines().anyMatch(line -> line.matches("tree .* (4[89]|5\\d)(\\.\\d)?MiB of .*"));
   }
 
   private static boolean isPrompt(String screen) {
