@@ -543,12 +543,7 @@ public final class MemoryGuard implements AutoCloseable {
               began);
       GuardedProcess process =
           new GuardedProcess(
-              child,
-              postmortem,
-              asked.limits(),
-              memory,
-              launch::endedByItself,
-              liveMemory::of);
+              child, postmortem, asked.limits(), memory, launch::endedByItself, liveMemory::of);
       return new Started(process, plan, preload, listening, began);
     } catch (LaunchException | RuntimeException | Error e) {
       listening.ifPresent(MemoryEvents.Listening::stop);

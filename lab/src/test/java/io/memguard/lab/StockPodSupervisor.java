@@ -68,7 +68,9 @@ final class StockPodSupervisor {
       new StockPodSupervisor(arguments[1], greed, told, (job, limits) -> job.start()).run(runs);
       return;
     }
-    try (MemoryGuard guard = MemoryGuard.create(GuardOptions.defaults().withListener(MemoryGuardListener.ofMemory(told::add)))) {
+    try (MemoryGuard guard =
+        MemoryGuard.create(
+            GuardOptions.defaults().withListener(MemoryGuardListener.ofMemory(told::add)))) {
       new StockPodSupervisor(arguments[1], greed, told, guard::start).run(runs);
     }
   }
