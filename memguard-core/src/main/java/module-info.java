@@ -16,6 +16,7 @@ module io.memguard {
   requires static org.jspecify;
 
   exports io.memguard;
+  exports io.memguard.doctor;
   exports io.memguard.events;
   exports io.memguard.launch;
   exports io.memguard.limits;

@@ -1,5 +1,7 @@
 package io.memguard;
 
+import io.memguard.doctor.Assessment;
+import io.memguard.doctor.Surroundings;
 import io.memguard.limits.EffectiveLimit;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
@@ -18,13 +20,15 @@ import java.util.Map;
  *     all cgroups that can be seen from here and the machine: at most one of a kind, and none of
  *     those that are not known
  * @param limitations what this engine cannot do that the other can; empty for the native one
+ * @param surroundings where this process is, and what around it decides when memory is short
  */
 public record Capabilities(
     Engine engine,
     String engineReason,
     Map<Protection, ProtectionState> protections,
     List<EffectiveLimit> limits,
-    List<String> limitations) {
+    List<String> limitations,
+    Surroundings surroundings) {
 
   /** Names the two ways to start a child. */
   public enum Engine {
@@ -42,6 +46,7 @@ public record Capabilities(
    * @param protections each protection with what it does here, or why it does not
    * @param limits the smallest limits that bind this process's memory
    * @param limitations what this engine cannot do that the other can; empty for the native one
+   * @param surroundings where this process is
    */
   public Capabilities {
     protections = Map.copyOf(protections);
@@ -62,5 +67,16 @@ public record Capabilities(
         .findFirst()
         .map(limit -> Advice.of(limit, JvmMemory.now()))
         .orElse(List.of());
+  }
+
+  /**
+   * Judges what becomes of this process when a child takes memory without end, and says what can be
+   * done about it: {@code memguard doctor} of this JVM.
+   *
+   * @return the verdict, what is left open, and the remedies in order of their effect. Only the
+   *     JVM's own settings are looked at anew
+   */
+  public Assessment assessment() {
+    return Assessment.of(protections, surroundings, advice());
   }
 }

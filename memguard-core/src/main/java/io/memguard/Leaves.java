@@ -2,6 +2,7 @@ package io.memguard;
 
 import static java.util.stream.Collectors.joining;
 
+import io.memguard.doctor.LeafRoom;
 import io.memguard.launch.LaunchException;
 import io.memguard.launch.LaunchStep;
 import io.memguard.limits.MemoryLimits;
@@ -51,6 +52,7 @@ final class Leaves implements AutoCloseable {
   private static final long ARRIVAL_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private final @Nullable LeafPlace place;
+  private final LeafRoom room;
   private final ProtectionState state;
   private final Duration patience;
   private final List<Removal> late = new ArrayList<>();
@@ -60,15 +62,21 @@ final class Leaves implements AutoCloseable {
   /** A leaf that could not be removed at once, and until when it is waited for. */
   private record Removal(Leaf leaf, long deadline) {}
 
-  private Leaves(@Nullable LeafPlace place, ProtectionState state, Duration patience) {
+  private Leaves(@Nullable LeafPlace place, LeafRoom room, Duration patience) {
     this.place = place;
-    this.state = state;
+    this.room = room;
+    this.state =
+        room.possible()
+            ? ProtectionState.active(room.reason())
+            : ProtectionState.inactive(room.reason());
     this.patience = patience;
   }
 
   /** Looks where leaves could be made, unless that is forbidden. */
   static Leaves look(CgroupSearch search) {
-    return forbidden() ? none("forbidden by -D" + PROPERTY + "=off") : at(search);
+    return forbidden()
+        ? none(LeafRoom.Obstacle.FORBIDDEN, "forbidden by -D" + PROPERTY + "=off")
+        : at(search);
   }
 
   static Leaves at(CgroupSearch search) {
@@ -83,22 +91,33 @@ final class Leaves implements AutoCloseable {
   static Leaves at(CgroupSearch search, Duration patience) {
     if (search instanceof CgroupSearch.Found found) {
       LeafPlace place = LeafPlace.forChildrenOf(found.ancestry());
-      return place.obstacle().isPresent()
-          ? none(place.obstacle().get().toString())
-          : new Leaves(
-              place,
-              ProtectionState.active("made below " + place.under().directory() + " when asked for"),
-              patience);
+      return place
+          .obstacle()
+          .map(obstacle -> none(obstacle.kind(), obstacle.toString()))
+          .orElseGet(
+              () ->
+                  new Leaves(
+                      place,
+                      new LeafRoom(
+                          Optional.empty(),
+                          "made below " + place.under().directory() + " when asked for"),
+                      patience));
     }
-    return none(search.unseen().orElse("this process's cgroup was not found"));
+    return none(
+        LeafRoom.Obstacle.UNSEEN, search.unseen().orElse("this process's cgroup was not found"));
   }
 
   static boolean forbidden() {
     return "off".equals(System.getProperty(PROPERTY));
   }
 
-  private static Leaves none(String why) {
-    return new Leaves(null, ProtectionState.inactive(why), PATIENCE);
+  private static Leaves none(LeafRoom.Obstacle obstacle, String why) {
+    return new Leaves(null, new LeafRoom(Optional.of(obstacle), why), PATIENCE);
+  }
+
+  /** Tells the same for {@link Capabilities}. */
+  LeafRoom room() {
+    return room;
   }
 
   /** Tells whether leaves can be made here, or why not. */

@@ -23,6 +23,8 @@ import io.memguard.platform.cgroup.EffectiveLimits;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.jfr.Recorder;
 import io.memguard.platform.kernellog.OomVictims;
+import io.memguard.platform.survey.Survey;
+import io.memguard.platform.systemd.OwnUnit;
 import io.memguard.recover.PoolOptions;
 import io.memguard.recover.RetryPolicy;
 import io.memguard.recover.WorkerPool;
@@ -72,6 +74,7 @@ public final class MemoryGuard implements AutoCloseable {
 
   private static final int CLOSING_GRACE_SECONDS = 5;
   private static final Duration CLOSING_GRACE = Duration.ofSeconds(CLOSING_GRACE_SECONDS);
+  private static final Duration SYSTEMD_PATIENCE = Duration.ofSeconds(2);
   private static final Logger LOG = LoggerFactory.getLogger(MemoryGuard.class);
   private static final List<String> PORTABLE_LIMITATIONS =
       List.of(
@@ -123,7 +126,10 @@ public final class MemoryGuard implements AutoCloseable {
     search = CgroupFinder.findOwn(machine);
     this.leaves = Leaves.look(search);
     this.counters = new OomCounters(machine, search);
-    this.victims = isNative() ? OomVictims.open(search) : OomVictims.unknown();
+    this.victims =
+        isNative()
+            ? OomVictims.open(search)
+            : OomVictims.unknown("the portable engine does not read it");
     Recorder recorder = Recorder.find();
     this.events = new MemoryEvents(engine.hints(), victims, options.listeners(), recorder);
     this.announcer = new Announcer(events, recorder);
@@ -654,9 +660,20 @@ public final class MemoryGuard implements AutoCloseable {
   }
 
   /**
-   * Tells what protects children on this machine, and what cannot and why.
+   * Tells how this guard starts children.
    *
-   * @return what was found when this guard was made, with the limits as they are now
+   * @return the engine that was chosen when this guard was made
+   */
+  public Capabilities.Engine engine() {
+    return engine.kind();
+  }
+
+  /**
+   * Tells where this process is, what protects children here, and what cannot and why. It reads
+   * some dozens of small files; in a unit of systemd's it runs systemctl(1) as well and waits for
+   * it, for two seconds at most.
+   *
+   * @return what was found when this guard was made, with what is around as it is now
    */
   public Capabilities capabilities() {
     boolean portable = !isNative();
@@ -684,7 +701,18 @@ public final class MemoryGuard implements AutoCloseable {
         engineReason,
         protections,
         EffectiveLimits.of(machine, search).all(),
-        portable ? PORTABLE_LIMITATIONS : List.of());
+        portable ? PORTABLE_LIMITATIONS : List.of(),
+        Survey.of(
+            machine,
+            System.getenv(),
+            search,
+            leaves.room(),
+            new OwnUnit(machine, path(), SYSTEMD_PATIENCE).find(),
+            victims.obstacle()));
+  }
+
+  private static String path() {
+    return Objects.requireNonNullElse(System.getenv("PATH"), "/usr/bin:/bin");
   }
 
   private boolean isNative() {

@@ -33,7 +33,7 @@ final class ArchitectureTest {
   private static final String RECOVER = "io.memguard.recover..";
   private static final String PLATFORM = "io.memguard.platform..";
   private static final String[] VALUES = {
-    "io.memguard.limits..", "io.memguard.outcome..", "io.memguard.events.."
+    "io.memguard.limits..", "io.memguard.outcome..", "io.memguard.events..", "io.memguard.doctor.."
   };
 
   private static final DescribedPredicate<JavaClass> OURS = resideInAPackage("io.memguard..");
@@ -42,6 +42,7 @@ final class ArchitectureTest {
   private static final DescribedPredicate<JavaClass> EXPORTED =
       resideInAnyPackage(
           FACADE,
+          "io.memguard.doctor",
           "io.memguard.events",
           "io.memguard.launch",
           "io.memguard.limits",
@@ -59,6 +60,7 @@ final class ArchitectureTest {
               VALUES[0],
               VALUES[1],
               VALUES[2],
+              VALUES[3],
               "io.memguard.launch..",
               "io.memguard.watch..",
               "io.memguard.diagnose..")
@@ -84,6 +86,8 @@ final class ArchitectureTest {
   @ArchTest static final ArchRule outcomesKnowOnlyValues = mayKnow("outcome", VALUES);
 
   @ArchTest static final ArchRule eventsKnowOnlyValues = mayKnow("events", VALUES);
+
+  @ArchTest static final ArchRule theDoctorJudgesValues = mayKnow("doctor", VALUES);
 
   @ArchTest static final ArchRule thePlatformKnowsNoStage = mayKnow("platform", VALUES);
 

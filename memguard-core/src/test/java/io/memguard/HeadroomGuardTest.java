@@ -471,7 +471,7 @@ final class HeadroomGuardTest {
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason())
         .isEqualTo(
             "cgroup / keeps 25 MiB of 200 MiB free, 50 MiB while it falls fast: cgroup / has"
-                + " memory.oom.group set, and cgroup / a limit of 209715200 bytes");
+                + " memory.oom.group set, and cgroup / a limit of 200MiB");
     assertThat(of(GuardOptions.HeadroomGuard.OFF).state().reason())
         .isEqualTo("switched off for this guard");
     container.set("memory.oom.group", "0\n");

@@ -2,6 +2,7 @@ package io.memguard.lab;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.doctor.LeafRoom;
 import io.memguard.limits.EffectiveLimit;
 import io.memguard.platform.Linux;
 import io.memguard.platform.cgroup.Ancestry;
@@ -13,7 +14,6 @@ import io.memguard.platform.cgroup.CounterChange;
 import io.memguard.platform.cgroup.CounterFiles;
 import io.memguard.platform.cgroup.EffectiveLimits;
 import io.memguard.platform.cgroup.LeafPlace;
-import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.kernellog.KernelLog;
 import io.memguard.platform.kernellog.OomKill;
@@ -106,7 +106,8 @@ class KernelsAccountLabTest {
       Files.delete(Files.createDirectory(beside.under().directory().resolve("leaf")));
 
       LeafPlace below = LeafPlace.under(ancestry.own(), ancestry.mount());
-      assertThat(below.obstacle().orElseThrow().kind()).isEqualTo(ObstacleKind.HOLDS_PROCESSES);
+      assertThat(below.obstacle().orElseThrow().kind())
+          .isEqualTo(LeafRoom.Obstacle.HOLDS_PROCESSES);
     } finally {
       child.destroyForcibly().waitFor();
     }

@@ -17,8 +17,8 @@ import picocli.CommandLine.Spec;
     commandListHeading = "%nCommands:%n",
     synopsisSubcommandLabel = "COMMAND",
     versionProvider = Main.Version.class,
-    subcommands = RunCommand.class,
-    footer = {"", "See @|bold memguard run --help|@ for its options."})
+    subcommands = {RunCommand.class, DoctorCommand.class},
+    footer = {"", "See @|bold memguard run --help|@ for its options, and so for the others."})
 public final class Main implements Callable<Integer> {
   @Spec private CommandSpec spec;
 

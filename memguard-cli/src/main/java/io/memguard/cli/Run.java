@@ -121,8 +121,8 @@ final class Run {
     }
     try (guard) {
       signals.tie(guard);
-      tellFallback(guard.capabilities());
-      watch.ifPresent(it -> tellBlind(guard.capabilities()));
+      tellFallback(guard);
+      watch.ifPresent(it -> tellBlind(guard));
       Outcome outcome = attempts(guard);
       watch.ifPresent(Watch::close);
       tell(outcome);
@@ -246,15 +246,15 @@ final class Run {
     return outcome.explanation().replaceFirst("\\.$", "");
   }
 
-  private void tellFallback(Capabilities here) {
+  private void tellFallback(MemoryGuard guard) {
     boolean asked = System.getProperty(MemoryGuard.ENGINE_PROPERTY, "auto").equals("portable");
-    if (here.engine() == Capabilities.Engine.PORTABLE && !asked) {
-      people.accept("warning: using the portable engine: " + here.engineReason());
+    if (guard.engine() == Capabilities.Engine.PORTABLE && !asked) {
+      people.accept("warning: using the portable engine: " + guard.capabilities().engineReason());
     }
   }
 
-  private void tellBlind(Capabilities here) {
-    ProtectionState state = here.protections().get(Protection.TREE_WATCH);
+  private void tellBlind(MemoryGuard guard) {
+    ProtectionState state = guard.capabilities().protections().get(Protection.TREE_WATCH);
     if (state != null && !state.active()) {
       people.accept("warning: nothing can be seen of its memory: " + state.reason());
     }

@@ -121,6 +121,8 @@ public final class Linux {
 
   public static native int guard_spawn(byte[] request, byte[] result);
 
+  public static native int guard_clone3();
+
   public static native int guard_epoll_create();
 
   public static native int guard_eventfd();

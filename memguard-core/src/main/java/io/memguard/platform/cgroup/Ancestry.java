@@ -28,4 +28,9 @@ public record Ancestry(List<Cgroup> levels, CgroupMount mount, Optional<String> 
   public Optional<Cgroup> parent() {
     return levels.size() > 1 ? Optional.of(levels.get(1)) : Optional.empty();
   }
+
+  /** Tells whether a cgroup namespace hides what is above: its root is what is mounted. */
+  public boolean isInNamespace() {
+    return hiddenAncestors.isPresent() && CgroupPath.parse(mount.root()).names().isEmpty();
+  }
 }

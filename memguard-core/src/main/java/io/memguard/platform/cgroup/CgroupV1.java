@@ -1,8 +1,8 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.doctor.LeafRoom;
 import io.memguard.limits.EffectiveLimit.Kind;
 import io.memguard.platform.cgroup.LeafPlace.Obstacle;
-import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -203,7 +203,7 @@ public final class CgroupV1 extends Cgroup {
     return writable.test(directory())
         ? Optional.empty()
         : Obstacle.of(
-            ObstacleKind.NOT_WRITABLE,
+            LeafRoom.Obstacle.NOT_WRITABLE,
             "this user may not make directories in " + directory(),
             "give this user the directory (chown), which on cgroup v1 systemd never does");
   }

@@ -1,8 +1,8 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.doctor.LeafRoom;
 import io.memguard.limits.EffectiveLimit.Kind;
 import io.memguard.platform.cgroup.LeafPlace.Obstacle;
-import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -214,19 +214,19 @@ public final class CgroupV2 extends Cgroup {
     String type = KernelFile.text(file("cgroup.type")).orElse("").strip();
     if (!DOMAINS.contains(type)) {
       return Obstacle.of(
-          ObstacleKind.THREADED,
+          LeafRoom.Obstacle.THREADED,
           "cgroup " + path() + " is of type \"" + type + "\", and only a domain can account memory",
           "start the JVM in a cgroup that is a domain");
     }
     if (!KernelFile.words(file("cgroup.controllers")).contains("memory")) {
       return Obstacle.of(
-          ObstacleKind.NO_MEMORY_CONTROLLER,
+          LeafRoom.Obstacle.NO_MEMORY_CONTROLLER,
           "cgroup " + path() + " was not given the memory controller",
           "write +memory into cgroup.subtree_control of the cgroup above, or under systemd set Delegate=memory");
     }
     if (!writable.test(directory())) {
       return Obstacle.of(
-          ObstacleKind.NOT_WRITABLE,
+          LeafRoom.Obstacle.NOT_WRITABLE,
           "this user may not make directories in " + directory(),
           LeafPlace.DELEGATE);
     }
@@ -235,14 +235,14 @@ public final class CgroupV2 extends Cgroup {
     for (String name : needed) {
       if (!writable.test(file(name))) {
         return Obstacle.of(
-            ObstacleKind.HALF_DELEGATED,
+            LeafRoom.Obstacle.HALF_DELEGATED,
             "this user may make directories in " + directory() + " but not write its " + name,
             "give this user that file as well (chown), or " + LeafPlace.DELEGATE);
       }
     }
     if (mustEnableMemory() && !isRoot() && !KernelFile.words(file("cgroup.procs")).isEmpty()) {
       return Obstacle.of(
-          ObstacleKind.HOLDS_PROCESSES,
+          LeafRoom.Obstacle.HOLDS_PROCESSES,
           "cgroup "
               + path()
               + " holds processes itself, and the kernel then hands its children no memory controller",

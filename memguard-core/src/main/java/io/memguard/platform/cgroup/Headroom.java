@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.doctor.Cgroups.GroupKill;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -184,23 +185,9 @@ public final class Headroom implements AutoCloseable {
    * @return why, or empty if it would not
    */
   public static Optional<String> groupKill(CgroupSearch search) {
-    Optional<String> group = Optional.empty();
-    for (Cgroup level : EffectiveLimits.binding(search.levels())) {
-      if (level.oomGroup().orElse(false)) {
-        group = Optional.of("cgroup " + level.path() + " has memory.oom.group set");
-      }
-      OptionalLong max = level.max();
-      if (group.isPresent() && max.isPresent()) {
-        return Optional.of(
-            group.get()
-                + ", and cgroup "
-                + level.path()
-                + " a limit of "
-                + max.getAsLong()
-                + " bytes");
-      }
-    }
-    return Optional.empty();
+    return CgroupTable.groupKill(search)
+        .filter(kill -> kill.limitOf().isPresent())
+        .map(GroupKill::toString);
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.doctor.LeafRoom;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -43,22 +44,12 @@ public record LeafPlace(Cgroup under, Optional<Obstacle> obstacle, boolean mustE
     Optional<Obstacle> obstacle =
         mount.readOnly()
             ? Obstacle.of(
-                ObstacleKind.READ_ONLY,
+                LeafRoom.Obstacle.READ_ONLY,
                 "cgroups are mounted read-only at " + mount.point(),
                 "mount them writable: containerd's cgroup_writable, a privileged container,"
                     + " or no container")
             : cgroup.obstacleToLeaf(writable);
     return new LeafPlace(cgroup, obstacle, cgroup.mustEnableMemory());
-  }
-
-  /** What can be in the way. */
-  public enum ObstacleKind {
-    READ_ONLY,
-    NOT_WRITABLE,
-    HALF_DELEGATED,
-    NO_MEMORY_CONTROLLER,
-    HOLDS_PROCESSES,
-    THREADED
   }
 
   /**
@@ -67,8 +58,8 @@ public record LeafPlace(Cgroup under, Optional<Obstacle> obstacle, boolean mustE
    * @param why a clause for people
    * @param remedy what they can do
    */
-  public record Obstacle(ObstacleKind kind, String why, String remedy) {
-    static Optional<Obstacle> of(ObstacleKind kind, String why, String remedy) {
+  public record Obstacle(LeafRoom.Obstacle kind, String why, String remedy) {
+    static Optional<Obstacle> of(LeafRoom.Obstacle kind, String why, String remedy) {
       return Optional.of(new Obstacle(kind, why, remedy));
     }
 

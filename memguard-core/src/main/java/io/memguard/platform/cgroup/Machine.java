@@ -1,6 +1,7 @@
 package io.memguard.platform.cgroup;
 
 import io.memguard.platform.PidNamespace;
+import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -58,6 +59,26 @@ public record Machine(Path root) {
   /** Returns the size of all swap space, in bytes. */
   public OptionalLong totalSwap() {
     return kibibytes("SwapTotal:");
+  }
+
+  /** Returns how much of it is free, in bytes. */
+  public OptionalLong freeSwap() {
+    return kibibytes("SwapFree:");
+  }
+
+  /** Returns what may be promised where {@code vm.overcommit_memory} is 2, in bytes. */
+  public OptionalLong commitLimit() {
+    return kibibytes("CommitLimit:");
+  }
+
+  /** Returns what is promised, in bytes. */
+  public OptionalLong committed() {
+    return kibibytes("Committed_AS:");
+  }
+
+  /** Tells whether there is a file or directory of that machine. */
+  public boolean has(String absolute) {
+    return at(absolute).filter(Files::exists).isPresent();
   }
 
   /**

@@ -1,7 +1,7 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.doctor.LeafRoom;
 import io.memguard.platform.cgroup.LeafPlace.Obstacle;
-import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -101,7 +101,7 @@ public final class Room {
     if (CgroupFinder.findOwn(machine) instanceof CgroupSearch.Found found) {
       LeafPlace place = LeafPlace.forChildrenOf(found.ancestry());
       Optional<Obstacle> obstacle =
-          place.obstacle().filter(what -> what.kind() != ObstacleKind.HOLDS_PROCESSES);
+          place.obstacle().filter(what -> what.kind() != LeafRoom.Obstacle.HOLDS_PROCESSES);
       if (obstacle.isPresent()) {
         throw new IOException(obstacle.get().toString());
       }

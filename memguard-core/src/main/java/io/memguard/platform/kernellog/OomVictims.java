@@ -29,9 +29,19 @@ public final class OomVictims implements AutoCloseable {
   private final @Nullable OomKillLog log;
   private final boolean machinesPids;
   private final Optional<String> ownPath;
+  private final Optional<String> obstacle;
 
   OomVictims(@Nullable OomKillLog log, boolean machinesPids, Optional<String> ownPath) {
+    this(log, machinesPids, ownPath, Optional.empty());
+  }
+
+  private OomVictims(
+      @Nullable OomKillLog log,
+      boolean machinesPids,
+      Optional<String> ownPath,
+      Optional<String> obstacle) {
     this.log = log;
+    this.obstacle = obstacle;
     this.machinesPids = machinesPids;
     this.ownPath = ownPath.filter(path -> !path.equals("/"));
   }
@@ -45,13 +55,27 @@ public final class OomVictims implements AutoCloseable {
           search.levels().stream().findFirst().map(Cgroup::path));
     } catch (IOException e) {
       LOG.debug("The verdicts have to do without the kernel's log: {}", e.getMessage());
-      return unknown();
+      return unknown(String.valueOf(e.getMessage()));
     }
   }
 
-  /** For where nothing can be known. */
+  /** For where nothing is to be known. */
   public static OomVictims unknown() {
-    return new OomVictims(null, false, Optional.empty());
+    return unknown("nobody asked");
+  }
+
+  /**
+   * For where nothing can be known.
+   *
+   * @param why not
+   */
+  public static OomVictims unknown(String why) {
+    return new OomVictims(null, false, Optional.empty(), Optional.of(why));
+  }
+
+  /** Returns why the log cannot be read; empty if it could be opened. */
+  public Optional<String> obstacle() {
+    return obstacle;
   }
 
   /** Tells whether {@link #find} may know something. */

@@ -1,9 +1,7 @@
 package io.memguard.platform.systemd;
 
 import io.memguard.platform.cgroup.Machine;
-import java.io.File;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -74,64 +72,41 @@ public final class TransientScope {
   }
 
   private void refuseAnothersSystemd() throws IOException {
-    Optional<String> first = machine.read("/proc/1/comm").map(String::strip);
-    if (first.filter("systemd"::equals).isEmpty()) {
-      throw new IOException(
-          "systemd cannot be asked for a scope: process 1 "
-              + first.map(name -> "is " + name + ", not systemd").orElse("cannot be seen")
-              + ", and to a systemd elsewhere this process's pid is another's"
-              + REMEDY);
-    }
-    if (!machine.showsOurPids()) { // then that was not our own namespace's first process either
-      throw new IOException(
-          "systemd cannot be asked for a scope: /proc is not of this process's pid namespace, so to"
-              + " the systemd that it shows this process's pid may be another's"
-              + REMEDY);
+    Optional<String> obstacle = Systemd.obstacle(machine);
+    if (obstacle.isPresent()) {
+      throw new IOException("systemd cannot be asked for a scope: " + obstacle.get() + REMEDY);
     }
   }
 
   private void call() throws IOException, InterruptedException {
-    Process busctl = new ProcessBuilder(command(find())).redirectErrorStream(true).start();
-    try {
-      busctl.getOutputStream().close();
-      if (!busctl.waitFor(patience.toMillis(), TimeUnit.MILLISECONDS)) {
-        throw new IOException(
-            "busctl, asked for "
-                + name()
-                + ", has not answered within "
-                + seconds()
-                + " seconds"
-                + LATE
-                + REMEDY);
-      }
-      String said =
-          new String(
-                  busctl.getInputStream().readNBytes(busctl.getInputStream().available()),
-                  StandardCharsets.UTF_8)
-              .strip();
-      if (busctl.exitValue() != 0) {
-        throw new IOException(
-            "systemd gives this process no scope: busctl exited with "
-                + busctl.exitValue()
-                + (said.isEmpty() ? "" : ", " + said)
-                + REMEDY);
-      }
-    } finally {
-      busctl.destroyForcibly();
+    String busctl =
+        Systemd.find(path, "busctl")
+            .orElseThrow(
+                () ->
+                    new IOException(
+                        "systemd cannot be asked for a scope: the program busctl was not found on"
+                            + " the PATH "
+                            + path
+                            + REMEDY));
+    Systemd.Answer answer =
+        Systemd.ask(command(busctl), patience)
+            .orElseThrow(
+                () ->
+                    new IOException(
+                        "busctl, asked for "
+                            + name()
+                            + ", has not answered within "
+                            + seconds()
+                            + " seconds"
+                            + LATE
+                            + REMEDY));
+    if (answer.status() != 0) {
+      throw new IOException(
+          "systemd gives this process no scope: busctl exited with "
+              + answer.status()
+              + (answer.said().isEmpty() ? "" : ", " + answer.said())
+              + REMEDY);
     }
-  }
-
-  private String find() throws IOException {
-    for (String directory : path.split(":", -1)) {
-      File busctl = new File(directory, "busctl");
-      if (!directory.isEmpty() && busctl.isFile() && busctl.canExecute()) {
-        return busctl.getPath();
-      }
-    }
-    throw new IOException(
-        "systemd cannot be asked for a scope: the program busctl was not found on the PATH "
-            + path
-            + REMEDY);
   }
 
   private List<String> command(String busctl) {

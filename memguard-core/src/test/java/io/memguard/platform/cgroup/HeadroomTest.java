@@ -127,13 +127,12 @@ final class HeadroomTest {
   @Test
   void thisProcessIsKilledAlongWhereItsContainerIsKilledAsAWhole() {
     assertThat(Headroom.groupKill(container().search()))
-        .contains("cgroup / has memory.oom.group set, and cgroup / a limit of 104857600 bytes");
+        .contains("cgroup / has memory.oom.group set, and cgroup / a limit of 100MiB");
     assertThat(
             Headroom.groupKill(
                 CapturedTree.unpack("v2-after-group-kill", root.resolve("above")).search()))
         .as("the limit is the pod's")
-        .contains(
-            "cgroup /pod/app has memory.oom.group set, and cgroup /pod a limit of 31457280 bytes");
+        .contains("cgroup /pod/app has memory.oom.group set, and cgroup /pod a limit of 30MiB");
   }
 
   @ParameterizedTest

@@ -2,7 +2,7 @@ package io.memguard.platform.cgroup;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.memguard.platform.cgroup.LeafPlace.ObstacleKind;
+import io.memguard.doctor.LeafRoom;
 import java.nio.file.Path;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Tag;
@@ -27,7 +27,7 @@ class LeafPlaceTest {
           v2-container-writable     , HOLDS_PROCESSES , holds processes itself
           v2-plain                  , HOLDS_PROCESSES , holds processes itself
           """)
-  void namesTheObstacle(String capture, ObstacleKind kind, String why) {
+  void namesTheObstacle(String capture, LeafRoom.Obstacle kind, String why) {
     LeafPlace place = ownPlace(CapturedTree.unpack(capture, root));
 
     assertThat(place.obstacle().orElseThrow().kind()).isEqualTo(kind);
@@ -41,7 +41,7 @@ class LeafPlaceTest {
 
     assertThat(ownPlace(tree).obstacle()).isEmpty();
     assertThat(ownPlace(tree, file -> false).obstacle().orElseThrow().kind())
-        .isEqualTo(ObstacleKind.NOT_WRITABLE);
+        .isEqualTo(LeafRoom.Obstacle.NOT_WRITABLE);
   }
 
   @Test
@@ -93,7 +93,7 @@ class LeafPlaceTest {
   void aDirectoryOfSomebodyElseIsNotDelegated() {
     LeafPlace place = ownPlace(CapturedTree.unpack("systemd-scope", root), file -> false);
 
-    assertThat(place.obstacle().orElseThrow().kind()).isEqualTo(ObstacleKind.NOT_WRITABLE);
+    assertThat(place.obstacle().orElseThrow().kind()).isEqualTo(LeafRoom.Obstacle.NOT_WRITABLE);
     assertThat(place.obstacle().orElseThrow().remedy()).contains("Delegate=yes");
   }
 
@@ -104,7 +104,7 @@ class LeafPlaceTest {
 
     LeafPlace place = ownPlace(tree, file -> !file.endsWith(name));
 
-    assertThat(place.obstacle().orElseThrow().kind()).isEqualTo(ObstacleKind.HALF_DELEGATED);
+    assertThat(place.obstacle().orElseThrow().kind()).isEqualTo(LeafRoom.Obstacle.HALF_DELEGATED);
     assertThat(place.obstacle().orElseThrow().why()).endsWith("not write its " + name);
   }
 
@@ -115,7 +115,7 @@ class LeafPlaceTest {
             .with("/sys/fs/cgroup/cgroup.controllers", "cpu pids\n");
 
     assertThat(ownPlace(tree).obstacle().orElseThrow().kind())
-        .isEqualTo(ObstacleKind.NO_MEMORY_CONTROLLER);
+        .isEqualTo(LeafRoom.Obstacle.NO_MEMORY_CONTROLLER);
   }
 
   @ParameterizedTest
@@ -125,7 +125,8 @@ class LeafPlaceTest {
         CapturedTree.unpack("v2-container-writable", root)
             .with("/sys/fs/cgroup/cgroup.type", type + "\n");
 
-    assertThat(ownPlace(tree).obstacle().orElseThrow().kind()).isEqualTo(ObstacleKind.THREADED);
+    assertThat(ownPlace(tree).obstacle().orElseThrow().kind())
+        .isEqualTo(LeafRoom.Obstacle.THREADED);
   }
 
   private static LeafPlace ownPlace(CapturedTree tree) {

@@ -1,0 +1,115 @@
+package io.memguard.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** {@code memguard doctor} on the machine at hand, whatever that is. */
+class DoctorTest {
+  private static final Map<Integer, String> VERDICTS =
+      Map.of(0, "PROTECTED", 1, "PARTLY PROTECTED", 2, "EXPOSED");
+
+  @Test
+  void theTextFitsIntoEightyColumnsAndHasNoColour() throws Exception {
+    Memguard.Result result = Memguard.run("doctor");
+
+    assertThat(result.error()).isEmpty();
+    assertThat(result.text())
+        .startsWith("memguard doctor: " + VERDICTS.get(result.status()) + "\n");
+    assertThat(result.text().lines())
+        .allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(80))
+        .contains(
+            "What can be done",
+            "Where this is",
+            "Cgroups and limits",
+            "What protects a child here",
+            "The kernel and this process",
+            "This JVM");
+    assertThat(result.text()).doesNotContain("\u001B");
+  }
+
+  @Test
+  void onATerminalTheVerdictIsColoured() throws Exception {
+    Memguard.Result result = new Memguard().property("picocli.ansi", "true").call("doctor");
+
+    assertThat(result.text()).startsWith("memguard doctor: \u001B[1m\u001B[");
+  }
+
+  @Test
+  void theJsonHasTheNamesThatArePromised() throws Exception {
+    Memguard.Result result = Memguard.run("doctor", "--json");
+    JsonNode all = new ObjectMapper().readTree(result.text());
+
+    assertThat(List.of("protected", "partly", "exposed").get(result.status()))
+        .isEqualTo(all.get("verdict").asText());
+    assertThat(all.properties())
+        .extracting(Map.Entry::getKey)
+        .contains(
+            "headline",
+            "open",
+            "remedies",
+            "engine",
+            "places",
+            "cgroups",
+            "limits",
+            "leaves",
+            "protections",
+            "memory",
+            "oomScoreAdj",
+            "seccompFilter",
+            "clone3",
+            "kernelLog",
+            "jvmAdvice");
+    assertThat(all.at("/engine/kind").asText()).isEqualTo("native");
+    assertThat(all.at("/protections/rlimit-data/active").isBoolean()).isTrue();
+    assertThat(all.at("/places/0/place").asText()).isNotEmpty();
+    assertThat(all.at("/leaves/obstacle").asText()).isEqualTo("forbidden");
+    assertThat(all.at("/limits/0/bytes").isIntegralNumber()).isTrue();
+  }
+
+  @Test
+  void thePortableEngineSaysWhatItDoesNotKnow() throws Exception {
+    Memguard.Result result = new Memguard().engine("portable").call("doctor");
+
+    assertThat(result.text())
+        .contains("portable: -Dmemguard.engine=portable")
+        .contains("not tried: the native library was not loaded")
+        .contains("no: the portable engine does not read it");
+    assertThat(result.status()).isBetween(0, 2);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--nope", "more", "--json=x"})
+  void wrongUseIsNoVerdict(String argument) throws Exception {
+    Memguard.Result result = Memguard.run("doctor", argument);
+
+    assertThat(result.status()).isEqualTo(125);
+    assertThat(result.onlyLine()).contains("memguard doctor --help");
+  }
+
+  @Test
+  void theHelpTellsTheExitStatus() throws Exception {
+    assertThat(Memguard.run("doctor", "--help").text())
+        .contains("Exit status:", "0 ", "protected", "exposed", "125");
+  }
+
+  @Test
+  void textIsBrokenWithinWordsThatAreLongerThanALine() {
+    Paragraphs text = new Paragraphs();
+    text.paragraph("  begin ", "word " + "x".repeat(100) + " end\u001B[31m");
+
+    assertThat(text.toString())
+        .isEqualTo(
+            "  begin word\n        "
+                + "x".repeat(72)
+                + "\n        "
+                + "x".repeat(28)
+                + " end?[31m\n");
+  }
+}

@@ -1,0 +1,208 @@
+package io.memguard.doctor;
+
+import io.memguard.doctor.LeafRoom.Obstacle;
+import io.memguard.doctor.Remedy.Who;
+import io.memguard.limits.Protection;
+import io.memguard.limits.ProtectionState;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Finds what can be done, and says of each remedy what the verdict would be: by judging what would
+ * be then.
+ */
+final class Remedies {
+  private static final String ASK =
+      "ask for a cgroup for each child: Protection.CGROUP_LEAF, or memguard run --cgroup";
+
+  private final Threats now;
+  private final Map<Protection, ProtectionState> protections;
+  private final Surroundings here;
+  private final List<Remedy> all = new ArrayList<>();
+
+  Remedies(Threats now, Map<Protection, ProtectionState> protections, Surroundings here) {
+    this.now = now;
+    this.protections = protections;
+    this.here = here;
+  }
+
+  /** Returns them in order, the JVM's own last. */
+  List<Remedy> all(List<String> advice) {
+    if (now.verdict() != Verdict.PROTECTED) {
+      leaf();
+      group();
+      unit();
+      guard();
+      score();
+      all.removeIf(remedy -> remedy.then().compareTo(now.verdict()) >= 0);
+      all.sort(Comparator.comparing(Remedy::then).thenComparing(Remedy::who));
+    }
+    advice.forEach(line -> all.add(new Remedy(Who.APPLICATION, line, now.verdict())));
+    return all;
+  }
+
+  private void add(Who who, Threats then, String what) {
+    all.add(new Remedy(who, what, then.verdict()));
+  }
+
+  private void leaf() {
+    if (here.unit().isPresent() && isUndelegated()) {
+      add(
+          Who.UNIT,
+          now.withLeaf().withoutUnit(),
+          "Set Delegate=yes and DelegateSubgroup=supervisor (systemd 254 and later; before that,"
+              + " Delegate=yes, and MemoryGuard.prepare or memguard run --prepare-cgroup at the"
+              + " start), and "
+              + ASK
+              + ".");
+    } else if (here.leaves().isObstructedBy(Obstacle.HOLDS_PROCESSES)) {
+      add(
+          Who.APPLICATION,
+          now.withLeaf(),
+          "At its start, make room for children's cgroups: MemoryGuard.prepare, or memguard run"
+              + " --prepare-cgroup; and "
+              + ASK
+              + ".");
+    } else if (here.leaves().isObstructedBy(Obstacle.READ_ONLY)) {
+      writable();
+    } else if (here.leaves().isObstructedBy(Obstacle.FORBIDDEN)) {
+      add(
+          Who.APPLICATION,
+          now.withLeaf(),
+          "Leave out -Dmemguard.cgroup.leaf=off, and " + ASK + ".");
+    } else if (!here.leaves().possible()) {
+      add(
+          starter(Who.NODE_ADMIN),
+          now.withLeaf(),
+          "Have cgroups in which children can have one of their own ("
+              + here.leaves().reason()
+              + "), and "
+              + ASK
+              + ".");
+    }
+  }
+
+  /** As root, the directory can be written all the same; it is systemd's. */
+  private boolean isUndelegated() {
+    return !here.leaves().possible()
+        && !here.unit().flatMap(SystemdUnit::delegated).orElse(false)
+        && here.cgroups().version() == Cgroups.Version.V2;
+  }
+
+  private void writable() {
+    String then = ", make room at the start (MemoryGuard.prepare or --prepare-cgroup), and " + ASK;
+    if (here.isIn(Place.POD)) {
+      add(
+          Who.NODE_ADMIN,
+          now.withLeaf(),
+          "Offer a RuntimeClass of a containerd (2.1 and later) with cgroup_writable = true; the"
+              + " pod names it as its runtimeClassName"
+              + then
+              + ".");
+    } else {
+      add(
+          Who.CONTAINER,
+          now.withLeaf(),
+          "Mount cgroups writable: containerd's cgroup_writable, or a privileged container"
+              + then
+              + ".");
+    }
+  }
+
+  private void group() {
+    if (!now.together() || here.isIn(Place.GVISOR)) {
+      return;
+    }
+    if (here.isIn(Place.POD)) {
+      add(
+          Who.NODE_ADMIN,
+          now.withoutGroup(),
+          "Set singleProcessOOMKill: true in the kubelet's configuration (Kubernetes 1.32 and"
+              + " later): the kernel then kills one process and not the container.");
+    } else if (here.unit().isEmpty()) {
+      add(
+          starter(Who.NODE_ADMIN),
+          now.withoutGroup(),
+          "Have memory.oom.group of cgroup "
+              + here.cgroups().groupKill().map(Cgroups.GroupKill::cgroup).orElse("")
+              + " be 0: the kernel then kills one process.");
+    }
+    if (here.cgroups().groupKill().filter(kill -> kill.limitOf().isEmpty()).isPresent()) {
+      limit();
+    }
+  }
+
+  /** Only below a limit that can be seen is the head-room known. */
+  private void limit() {
+    String why = ", so that the head-room guard sees how much is left and ends a child in time.";
+    if (here.isIn(Place.POD)) {
+      add(
+          Who.POD_SPEC,
+          now.withGuard(),
+          "Give this container a memory limit of its own (resources.limits.memory)" + why);
+    } else if (here.unit().isPresent()) {
+      add(Who.UNIT, now.withGuard(), "Set MemoryMax=" + why);
+    } else {
+      add(
+          starter(Who.NODE_ADMIN),
+          now.withGuard(),
+          "Give this container a memory limit of its own (--memory)" + why);
+    }
+  }
+
+  private void unit() {
+    here.unit()
+        .filter(unit -> now.unitEnds())
+        .ifPresent(
+            unit ->
+                add(
+                    Who.UNIT,
+                    now.withoutUnit().withoutGroup(),
+                    "Set OOMPolicy=continue in "
+                        + unit.name()
+                        + ": systemd then lets the rest of it live when the kernel has killed one"
+                        + " process."));
+  }
+
+  /** By itself it is on only where the kernel's group is seen to have a limit. */
+  private void guard() {
+    ProtectionState guard = protections.get(Protection.HEADROOM_GUARD);
+    boolean wouldSee =
+        here.isIn(Place.GVISOR)
+            || now.unitEnds()
+            || here.cgroups().groupKill().filter(kill -> kill.limitOf().isPresent()).isPresent();
+    if (now.endsAll() && guard != null && !guard.active() && wouldSee) {
+      add(
+          Who.APPLICATION,
+          now.withGuard(),
+          "Switch the head-room guard on, which ends a child in time:"
+              + " GuardOptions.withHeadroomGuard(HeadroomGuard.ON).");
+    }
+  }
+
+  private void score() {
+    if (now.endsAll() || now.childrenFirst()) {
+      return;
+    }
+    if (here.isIn(Place.POD)) {
+      add(
+          Who.POD_SPEC,
+          now.withChildrenFirst(),
+          "Request as much memory as the limit (requests.memory; best Guaranteed): then children"
+              + " can be put well before this process.");
+    } else {
+      add(
+          here.unit().isPresent() ? Who.UNIT : starter(Who.APPLICATION),
+          now.withChildrenFirst(),
+          "Start this process with an oom_score_adj below 900 (it has "
+              + here.oomScoreAdj()
+              + "), under systemd with OOMScoreAdjust=: then children can be put before it.");
+    }
+  }
+
+  private Who starter(Who otherwise) {
+    return here.isIn(Place.CONTAINER) ? Who.CONTAINER : otherwise;
+  }
+}
