@@ -120,9 +120,6 @@ final class DoctorText {
                     ? "no: no cgroup that can be seen has memory.oom.group set"
                     : "no: there is no memory.oom.group here"));
     around.unit().ifPresent(unit -> entry("systemd", describe(unit)));
-    entry(
-        "own for a child",
-        (around.leaves().possible() ? "yes: " : "no: ") + around.leaves().reason());
   }
 
   private static String describe(Cgroups.Level level) {

@@ -92,22 +92,23 @@ final class Remedies {
   }
 
   private void writable() {
-    String then = ", make room at the start (MemoryGuard.prepare or --prepare-cgroup), and " + ASK;
+    String then =
+        ". In it, make room at the start (MemoryGuard.prepare, or memguard run"
+            + " --prepare-cgroup), and "
+            + ASK
+            + ".";
     if (here.isIn(Place.POD)) {
       add(
           Who.NODE_ADMIN,
           now.withLeaf(),
-          "Offer a RuntimeClass of a containerd (2.1 and later) with cgroup_writable = true; the"
-              + " pod names it as its runtimeClassName"
-              + then
-              + ".");
+          "Offer a RuntimeClass of a containerd (2.1 and later) with cgroup_writable = true, which"
+              + " the pod names (runtimeClassName)"
+              + then);
     } else {
       add(
           Who.CONTAINER,
           now.withLeaf(),
-          "Mount cgroups writable: containerd's cgroup_writable, or a privileged container"
-              + then
-              + ".");
+          "Mount cgroups writable: containerd's cgroup_writable, or a privileged container" + then);
     }
   }
 

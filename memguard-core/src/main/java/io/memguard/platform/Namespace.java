@@ -24,9 +24,17 @@ public enum Namespace {
    * a container's own {@code /proc} shows one number too.
    */
   public boolean isInitial() {
+    return isInitial(Path.of("/proc/self"));
+  }
+
+  /**
+   * Tells the same of the process whose directory of {@code /proc} this is; false where it cannot
+   * be read.
+   */
+  public boolean isInitial(Path process) {
     String name = name().toLowerCase(Locale.ROOT);
     try {
-      return Files.readSymbolicLink(Path.of("/proc/self/ns", name))
+      return Files.readSymbolicLink(process.resolve("ns").resolve(name))
           .toString()
           .equals(name + ":[" + initial + "]");
     } catch (IOException e) {

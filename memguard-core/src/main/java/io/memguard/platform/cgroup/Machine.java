@@ -26,7 +26,7 @@ public record Machine(Path root) {
    * @param absolute the file's name there
    * @return empty if this JVM's encoding of file names cannot express it
    */
-  Optional<Path> at(String absolute) {
+  public Optional<Path> at(String absolute) {
     try {
       return Optional.of(root.resolve(absolute.substring(1)));
     } catch (InvalidPathException e) {

@@ -2,6 +2,7 @@ package io.memguard.platform.survey;
 
 import io.memguard.doctor.Place;
 import io.memguard.doctor.Place.Sighting;
+import io.memguard.platform.Namespace;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Machine;
 import java.util.ArrayList;
@@ -35,6 +36,7 @@ final class Whereabouts {
   private static final List<String> MANAGERS =
       List.of("/run/host/container-manager", "/run/systemd/container");
 
+  /** These can come with an image that is not a container's any more: they count last. */
   private static final List<String> MARKERS = List.of("/run/.containerenv", "/.dockerenv");
 
   private final Machine machine;
@@ -114,15 +116,21 @@ final class Whereabouts {
     if (!variable.isEmpty()) {
       return Optional.of("the variable container is " + variable);
     }
-    for (String file : MARKERS) {
-      if (machine.has(file)) {
-        return Optional.of(file + " is there");
-      }
-    }
     Optional<String> byName = runtimesCgroup().map(Whereabouts::inCgroup);
-    boolean hidden = search instanceof CgroupSearch.Found found && found.ancestry().isInNamespace();
-    return byName.or(
-        () -> hidden ? Optional.of("it is in a cgroup namespace of its own") : Optional.empty());
+    if (byName.isPresent()) {
+      return byName;
+    }
+    if (search instanceof CgroupSearch.Found found && found.ancestry().isInNamespace()) {
+      return Optional.of("it is in a cgroup namespace of its own");
+    }
+    return isInMachinesPids()
+        ? Optional.empty()
+        : MARKERS.stream().filter(machine::has).findFirst().map(file -> file + " is there");
+  }
+
+  /** Then a marker may have come with an image that was made in a container, and is none now. */
+  private boolean isInMachinesPids() {
+    return machine.at("/proc/self").filter(Namespace.PID::isInitial).isPresent();
   }
 
   private Optional<String> runtimesCgroup() {

@@ -64,6 +64,20 @@ class WhereaboutsTest {
     assertThat(places()).containsExactly(Place.HOST);
   }
 
+  /** As where a container's files became a machine's: {@code PID_NS_INIT_INO} is its own. */
+  @Test
+  void aMarkerThatCameWithAnImageIsNoSign() throws IOException {
+    file("/.dockerenv", "");
+    Path link = root.resolve("proc/self/ns/pid");
+    Files.createDirectories(link.getParent());
+    Files.createSymbolicLink(link, Path.of("pid:[4026531836]"));
+    assertThat(places()).containsExactly(Place.HOST);
+
+    Files.delete(link);
+    Files.createSymbolicLink(link, Path.of("pid:[4026532207]"));
+    assertThat(places()).containsExactly(Place.CONTAINER);
+  }
+
   @Test
   void aVariableSaysSoToo() {
     assertThat(look(Map.of("container", "oci"), Optional.empty()))
