@@ -118,7 +118,9 @@ class WatchOnTerminalTest {
 
   private static boolean has48(String screen) {
     return screen.contains("ready")
-        && screen.lines().anyMatch(line -> line.matches("tree .* (4[89]|5\\d)(\\.\\d)?MiB of .*"));
+        && screen
+            .lines()
+            .anyMatch(line -> line.matches("tree .* (4[89]|5\\d)(\\.\\d)?MiB  ?(of|peak) .*"));
   }
 
   private static boolean isPrompt(String screen) {
