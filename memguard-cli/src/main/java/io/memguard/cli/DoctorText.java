@@ -116,9 +116,11 @@ final class DoctorText {
             .groupKill()
             .map(kill -> "yes: " + kill)
             .orElse(
-                cgroups.version() == Cgroups.Version.V2
-                    ? "no: no cgroup that can be seen has memory.oom.group set"
-                    : "no: there is no memory.oom.group here"));
+                switch (cgroups.version()) {
+                  case V2 -> "no: no cgroup that can be seen has memory.oom.group set";
+                  case V1, HYBRID -> "no: there is no memory.oom.group here";
+                  case NONE -> "not known: no cgroup can be seen";
+                }));
     around.unit().ifPresent(unit -> entry("systemd", describe(unit)));
   }
 

@@ -40,6 +40,11 @@ public record Cgroups(
     levels = List.copyOf(levels);
   }
 
+  /** Tells whether nothing at all is known of them. */
+  boolean areUnseen() {
+    return version == Version.NONE;
+  }
+
   /** Where the memory controller is. */
   public enum Version {
     /** In the unified hierarchy. */

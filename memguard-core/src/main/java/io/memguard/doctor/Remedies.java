@@ -48,6 +48,9 @@ final class Remedies {
   }
 
   private void leaf() {
+    if (here.isIn(Place.GVISOR)) {
+      return; // there no cgroup limits anything
+    }
     if (here.unit().isPresent() && isUndelegated()) {
       add(
           Who.UNIT,
@@ -114,6 +117,14 @@ final class Remedies {
 
   private void group() {
     if (!now.together() || here.isIn(Place.GVISOR)) {
+      return;
+    }
+    if (Threats.isUnseen(here)) {
+      add(
+          starter(Who.POD_SPEC),
+          now.withGuard(),
+          "Have /sys/fs/cgroup where this process can see it, read-only is enough: then it is known"
+              + " what is killed together, and the head-room guard sees how much is left.");
       return;
     }
     if (here.isIn(Place.POD)) {
@@ -191,8 +202,8 @@ final class Remedies {
       add(
           Who.POD_SPEC,
           now.withChildrenFirst(),
-          "Request as much memory as the limit (requests.memory; best Guaranteed): then children"
-              + " can be put well before this process.");
+          "Make the pod's class Guaranteed: requests.cpu and requests.memory equal to the limits in"
+              + " each of its containers. Then children can be put well before this process.");
     } else {
       add(
           here.unit().isPresent() ? Who.UNIT : starter(Who.APPLICATION),

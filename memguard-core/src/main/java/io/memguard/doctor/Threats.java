@@ -9,7 +9,7 @@ import java.util.Map;
  *
  * @param leaf whether a child can have a cgroup of its own
  * @param together whether who is killed outside of such a one takes all along at once:
- *     memory.oom.group, or gVisor
+ *     memory.oom.group, or gVisor; where that cannot be seen in a container, it is expected
  * @param unitEnds whether systemd ends the rest of its unit then, also if it was in a cgroup of its
  *     own below: the counter that it reads has those too
  * @param held whether a child that outgrows its limit is refused memory, or ended
@@ -31,7 +31,7 @@ record Threats(
 
   static Threats of(Map<Protection, ProtectionState> protections, Surroundings here) {
     return new Threats(
-        here.leaves().possible(),
+        here.leaves().possible() && !here.isIn(Place.GVISOR), // whose cgroups limit nothing
         killsTogether(here),
         here.cgroups().version() == Cgroups.Version.V2
             && here.unit().filter(SystemdUnit::endsTogether).isPresent(),
@@ -44,10 +44,16 @@ record Threats(
   /** A limit below the group's is reached first, and there one process is killed. */
   private static boolean killsTogether(Surroundings here) {
     return here.isIn(Place.GVISOR)
+        || isUnseen(here)
         || here.cgroups()
             .groupKill()
             .filter(kill -> kill.limitOf().isPresent() || !isLimitedBelow(here.cgroups(), kill))
             .isPresent();
+  }
+
+  /** Kubernetes has containers killed as a whole, and here nobody can tell. */
+  static boolean isUnseen(Surroundings here) {
+    return here.cgroups().areUnseen() && (here.isIn(Place.POD) || here.isIn(Place.CONTAINER));
   }
 
   private static boolean isLimitedBelow(Cgroups cgroups, Cgroups.GroupKill kill) {

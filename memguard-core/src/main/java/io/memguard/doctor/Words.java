@@ -33,6 +33,9 @@ final class Words {
 
   private static String whyAll(Threats now, Surroundings here) {
     if (now.together()) {
+      if (Threats.isUnseen(here) && !here.isIn(Place.GVISOR)) {
+        return "no cgroup can be seen from here, and containers are often killed as a whole";
+      }
       return here.isIn(Place.GVISOR)
           ? "gVisor's sandbox is killed as a whole"
           : here.cgroups().groupKill().map(Cgroups.GroupKill::toString).orElse("it is one group");

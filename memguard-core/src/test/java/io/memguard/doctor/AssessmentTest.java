@@ -169,6 +169,25 @@ class AssessmentTest {
     assertThat(here.verdict()).isEqualTo(Verdict.EXPOSED);
     assertThat(here.headline()).contains("gVisor's sandbox");
     assertThat(of(here, Who.APPLICATION).then()).isEqualTo(Verdict.PARTLY);
+    assertThat(here.remedies()).extracting(Remedy::then).doesNotContain(Verdict.PROTECTED);
+    assertThat(new Around(Place.GVISOR, Place.CONTAINER).leaves(null).assess().verdict())
+        .isEqualTo(Verdict.PARTLY);
+  }
+
+  @Test
+  void whereAContainersCgroupsCannotBeSeenItIsExpectedToBeKilledAsAWhole() {
+    Around unseen =
+        new Around(Place.POD, Place.CONTAINER)
+            .leaves(Obstacle.UNSEEN)
+            .without(Protection.HEADROOM_GUARD);
+    unseen.version = Version.NONE;
+    unseen.levels = List.of();
+
+    Assessment here = unseen.assess();
+
+    assertThat(here.verdict()).isEqualTo(Verdict.EXPOSED);
+    assertThat(here.headline()).contains("no cgroup can be seen");
+    assertThat(of(here, Who.CONTAINER).what()).contains("/sys/fs/cgroup");
   }
 
   @Test
@@ -186,7 +205,7 @@ class AssessmentTest {
     Around bestEffort = stockPod().group(null).without(Protection.OOM_SCORE_ADJ);
     bestEffort.score = 1000;
     assertThat(bestEffort.assess().verdict()).isEqualTo(Verdict.PARTLY);
-    assertThat(of(bestEffort.assess(), Who.POD_SPEC).what()).contains("requests.memory");
+    assertThat(of(bestEffort.assess(), Who.POD_SPEC).what()).contains("Guaranteed", "requests.memory");
 
     Around burstable = stockPod().group(null);
     burstable.score = 969;

@@ -23,6 +23,11 @@ public final class OwnUnit {
   private static final Pattern UNIT = Pattern.compile("[^/]+\\.(?:service|scope)");
   private static final Pattern USERS_MANAGER = Pattern.compile("user@\\d+\\.service");
 
+  private static final String FIRST = "/proc/1/comm";
+
+  /** As sd_booted(3) looks. */
+  private static final String BOOTED = "/run/systemd/system";
+
   private final Machine machine;
   private final String path;
   private final Duration patience;
@@ -43,10 +48,14 @@ public final class OwnUnit {
   /**
    * Looks, and asks.
    *
-   * @return empty where systemd is not the first process that we see, or this process is in no unit
+   * @return empty where systemd is not the first process, or this process is in no unit. Where the
+   *     first process cannot be seen ({@code hidepid}, {@code ProtectProc=}) and systemd runs, the
+   *     unit is known and what it does is not
    */
   public Optional<SystemdUnit> find() {
-    if (Systemd.obstacle(machine).isPresent()) {
+    Optional<String> obstacle = Systemd.obstacle(machine);
+    boolean mayBeSystemd = !machine.has(FIRST) && machine.has(BOOTED);
+    if (obstacle.isPresent() && !mayBeSystemd) {
       return Optional.empty();
     }
     Matcher lines = PATH.matcher(machine.read("/proc/self/cgroup").orElse(""));
@@ -56,7 +65,8 @@ public final class OwnUnit {
         String name = names.get(at);
         if (UNIT.matcher(name).matches()) {
           boolean ofUser = names.subList(0, at).stream().anyMatch(USERS_MANAGER.asMatchPredicate());
-          return Optional.of(ask(name, ofUser));
+          return Optional.of(
+              obstacle.map(why -> unknown(name, ofUser, why)).orElseGet(() -> ask(name, ofUser)));
         }
       }
     }

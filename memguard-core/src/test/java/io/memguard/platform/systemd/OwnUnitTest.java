@@ -76,6 +76,18 @@ class OwnUnitTest {
   }
 
   @Test
+  void whereTheFirstProcessIsHiddenTheUnitIsTakenToHaveTheDefault() throws IOException {
+    Files.delete(root.resolve("proc/1/comm"));
+    assertThat(unit(LONG)).isEmpty();
+
+    Files.createDirectories(root.resolve("run/systemd/system"));
+    SystemdUnit unit = unit(LONG).orElseThrow();
+    assertThat(unit.name()).isEqualTo("app.service");
+    assertThat(unit.unknown().orElseThrow()).contains("process 1 cannot be seen");
+    assertThat(unit.endsTogether()).isTrue();
+  }
+
+  @Test
   void whoDoesNotAnswerIsSaidSo() throws IOException {
     assertThat(unit(LONG).orElseThrow().unknown().orElseThrow()).contains("was not found");
 
