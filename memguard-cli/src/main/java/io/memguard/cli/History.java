@@ -28,6 +28,7 @@ import java.util.concurrent.TimeUnit;
 final class History {
   static final int MOST_SAMPLES = 1_000;
   static final int MOST_MARKS = 20;
+  private static final int MOST_REFUSALS = 1_000;
 
   private static final double FIRST_STEP = 0.02;
   private static final double LONGEST_INTERVAL = 0.5;
@@ -80,7 +81,11 @@ final class History {
     /** More than was seen at any look. */
     PEAK,
     /** An attempt ended. */
-    ENDED
+    ENDED;
+
+    private boolean isNotice() {
+      return this == REFUSED || this == WARNED;
+    }
   }
 
   /** Something that happened. */
@@ -175,22 +180,31 @@ final class History {
   /** Marks it when it happened, and where that is unknown, when it was told. */
   private void refused(long pid, String name, Refusal refusal, double told) {
     Attempt latest = attempts.get(attempts.size() - 1);
-    if (refusals.add(latest.number + " " + pid + " " + refusal.at())) {
+    if (refusals.size() >= MOST_REFUSALS) {
+      untold++;
+    } else if (refusals.add(latest.number + " " + pid + " " + refusal.at())) {
       double at = refusal.at().isZero() ? told : latest.began + seconds(refusal.at());
       // What it had of what its limit counts: that line is where it was refused.
       OptionalLong had =
           refusal.dataLimit().isPresent() ? refusal.dataBytes() : OptionalLong.empty();
-      mark(Kind.REFUSED, at, had, Snapshot.Event.brief(refusal) + ": " + pid + " " + name);
+      String who = pid + " " + name.replaceAll("[^ -~]", "?");
+      mark(Kind.REFUSED, at, had, Snapshot.Event.brief(refusal) + ": " + who);
     }
   }
 
   private void mark(Kind kind, double at, OptionalLong bytes, String text) {
-    if (marks.size() >= MOST_MARKS) {
+    if (marks.stream().filter(one -> one.kind.isNotice() == kind.isNotice()).count()
+        >= most(kind)) {
       untold++;
       return;
     }
     int attempt = attempts.get(attempts.size() - 1).number;
     marks.add(new Mark(attempt, kind, at, bytes.orElseGet(() -> bytesAt(at)), text));
+  }
+
+  /** What happened on the way leaves room for how it ended. */
+  private static int most(Kind kind) {
+    return kind == Kind.ENDED || kind == Kind.PEAK ? Integer.MAX_VALUE : MOST_MARKS;
   }
 
   /** Returns what was seen last before a time, of the latest attempt. */

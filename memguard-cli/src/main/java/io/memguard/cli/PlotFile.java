@@ -17,12 +17,22 @@ record PlotFile(OutputFile file, String format, History history) {
    * @throws IOException if it cannot be written; the message says why
    */
   static PlotFile prepare(String name) throws IOException {
+    String ending = ending(name);
+    return new PlotFile(OutputFile.prepare(name), ending, new History());
+  }
+
+  /**
+   * Returns the ending of a plot's name, without touching the file.
+   *
+   * @throws IllegalArgumentException if it is none of those that can be drawn
+   */
+  static String ending(String name) {
     String ending = name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
     if (!ending.equals("svg") && !ending.equals("png")) {
       throw new IllegalArgumentException(
           "\"" + name + "\" is no name of a plot; it ends in .svg or .png");
     }
-    return new PlotFile(OutputFile.prepare(name), ending, new History());
+    return ending;
   }
 
   /**
@@ -34,7 +44,7 @@ record PlotFile(OutputFile file, String format, History history) {
     byte[] drawn;
     try {
       drawn = Plot.draw(history, command, end, format);
-    } catch (RuntimeException | LinkageError | InternalError e) { // as Java says without any font
+    } catch (RuntimeException | Error e) { // InternalError without any font; the report is not lost
       throw new IOException(
           "Java cannot draw here ("
               + e

@@ -131,7 +131,12 @@ final class Run {
     } catch (LaunchException e) {
       watch.ifPresent(Watch::close);
       Console.say(String.valueOf(e.getMessage()));
-      return report(Report.of(e, ended), ExitStatus.of(e));
+      int status = ExitStatus.of(e);
+      return report(
+          Report.of(e, ended),
+          ended.isEmpty() ? status : plot(ended.get(ended.size() - 1), status));
+    } finally {
+      watch.ifPresent(Watch::close); // whatever was thrown, the terminal is as it was
     }
   }
 

@@ -326,11 +326,26 @@ final class RunCommand implements Callable<Integer> {
           watch.toMillis() + "ms",
           "100ms to 1h");
     }
+    if (plot != null) {
+      checkPlot(plot);
+    }
     OutputFile file = report == null ? null : reportFile(report); // last: it touches the file
     Optional<PlotFile> drawing = Optional.ofNullable(plot).map(this::plotFile);
     return new Run(
             request, quiet ? line -> {} : Console::say, file, drawing, Optional.ofNullable(watch))
         .execute();
+  }
+
+  /** Before the report's file is touched. */
+  private void checkPlot(String name) {
+    if (name.equals(report)) {
+      throw wrong("--plot and --report are the same file, \"" + name + "\"");
+    }
+    try {
+      PlotFile.ending(name);
+    } catch (IllegalArgumentException e) {
+      throw wrong("--plot " + e.getMessage());
+    }
   }
 
   private OutputFile reportFile(String name) {
@@ -344,8 +359,6 @@ final class RunCommand implements Callable<Integer> {
   private PlotFile plotFile(String name) {
     try {
       return PlotFile.prepare(name);
-    } catch (IllegalArgumentException e) {
-      throw wrong("--plot " + e.getMessage());
     } catch (IOException e) {
       throw wrong("the plot " + e.getMessage());
     }

@@ -95,7 +95,7 @@ final class TerminalView implements View {
   }
 
   private static String at(int row) {
-    return "\033[" + row + ";1H";
+    return "\033[" + Math.max(1, row) + ";1H";
   }
 
   /** In one call, which the kernel does not mix with those of others. */
@@ -109,9 +109,11 @@ final class TerminalView implements View {
 
   private void leave() {
     if (drawnOn.isPresent()) {
-      ErrorTerminal.Size size = ErrorTerminal.size().orElse(drawnOn.get());
-      write(new String(leaving(size, kept), StandardCharsets.US_ASCII));
-      stops = ErrorTerminal.restoreAtStop(new byte[0]);
+      boolean stands = ErrorTerminal.restoreAtStop(new byte[0]) == stops; // else it was left then
+      if (stands && ErrorTerminal.isOurs()) {
+        ErrorTerminal.Size size = ErrorTerminal.size().orElse(drawnOn.get());
+        write(new String(leaving(size, kept), StandardCharsets.US_ASCII));
+      }
       drawnOn = Optional.empty();
     }
   }

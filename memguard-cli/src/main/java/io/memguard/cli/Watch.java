@@ -57,13 +57,21 @@ final class Watch implements AutoCloseable {
   synchronized void began(GuardedProcess started, long at) {
     if (attempt++ == 0) {
       began = at;
-      thread.start();
+      begin();
     }
     process = started;
     peak = 0;
     Duration since = Duration.ofNanos(at - began);
     history.ifPresent(it -> it.began(attempt, since, started.limits()));
     notifyAll();
+  }
+
+  private void begin() {
+    try {
+      thread.start();
+    } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
+      Console.say("warning: nothing is seen of its memory: no thread is to be had for it");
+    }
   }
 
   /** Ends to look at the attempt, and keeps how it ended. */
