@@ -205,7 +205,8 @@ class AssessmentTest {
     Around bestEffort = stockPod().group(null).without(Protection.OOM_SCORE_ADJ);
     bestEffort.score = 1000;
     assertThat(bestEffort.assess().verdict()).isEqualTo(Verdict.PARTLY);
-    assertThat(of(bestEffort.assess(), Who.POD_SPEC).what()).contains("Guaranteed", "requests.memory");
+    assertThat(of(bestEffort.assess(), Who.POD_SPEC).what())
+        .contains("Guaranteed", "requests.memory");
 
     Around burstable = stockPod().group(null);
     burstable.score = 969;
