@@ -170,17 +170,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withTimeout(Duration value) {
-    return new LaunchOptions(
-        Optional.of(value),
-        grace,
-        group,
-        dieWithParent,
-        memoryListener,
-        retryable,
-        budget,
-        hangGrace,
-        tuning,
-        name);
+    return changed(copy -> copy.timeout = Optional.of(value));
   }
 
   /**
@@ -190,17 +180,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withGrace(Duration value) {
-    return new LaunchOptions(
-        timeout,
-        value,
-        group,
-        dieWithParent,
-        memoryListener,
-        retryable,
-        budget,
-        hangGrace,
-        tuning,
-        name);
+    return changed(copy -> copy.grace = value);
   }
 
   /**
@@ -210,17 +190,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withGroup(ProcessGroup value) {
-    return new LaunchOptions(
-        timeout,
-        grace,
-        value,
-        dieWithParent,
-        memoryListener,
-        retryable,
-        budget,
-        hangGrace,
-        tuning,
-        name);
+    return changed(copy -> copy.group = value);
   }
 
   /**
@@ -231,8 +201,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withDieWithParent(boolean value) {
-    return new LaunchOptions(
-        timeout, grace, group, value, memoryListener, retryable, budget, hangGrace, tuning, name);
+    return changed(copy -> copy.dieWithParent = value);
   }
 
   /**
@@ -254,17 +223,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withMemoryListener(Consumer<MemoryEvent> value) {
-    return new LaunchOptions(
-        timeout,
-        grace,
-        group,
-        dieWithParent,
-        Optional.of(value),
-        retryable,
-        budget,
-        hangGrace,
-        tuning,
-        name);
+    return changed(copy -> copy.memoryListener = Optional.of(value));
   }
 
   /**
@@ -276,17 +235,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withRetryable(boolean value) {
-    return new LaunchOptions(
-        timeout,
-        grace,
-        group,
-        dieWithParent,
-        memoryListener,
-        value,
-        budget,
-        hangGrace,
-        tuning,
-        name);
+    return changed(copy -> copy.retryable = value);
   }
 
   /**
@@ -317,17 +266,7 @@ public record LaunchOptions(
    * @throws IllegalArgumentException if the time is negative
    */
   public LaunchOptions withBudget(MemorySource source, Duration atMost) {
-    return new LaunchOptions(
-        timeout,
-        grace,
-        group,
-        dieWithParent,
-        memoryListener,
-        retryable,
-        Optional.of(new Budget(source, atMost)),
-        hangGrace,
-        tuning,
-        name);
+    return changed(copy -> copy.budget = Optional.of(new Budget(source, atMost)));
   }
 
   /**
@@ -352,17 +291,7 @@ public record LaunchOptions(
    * @throws IllegalArgumentException if the time is not positive
    */
   public LaunchOptions withHangGrace(Duration value) {
-    return new LaunchOptions(
-        timeout,
-        grace,
-        group,
-        dieWithParent,
-        memoryListener,
-        retryable,
-        budget,
-        Optional.of(value),
-        tuning,
-        name);
+    return changed(copy -> copy.hangGrace = Optional.of(value));
   }
 
   /**
@@ -372,17 +301,7 @@ public record LaunchOptions(
    * @return the new options
    */
   public LaunchOptions withTuning(RuntimeTuning value) {
-    return new LaunchOptions(
-        timeout,
-        grace,
-        group,
-        dieWithParent,
-        memoryListener,
-        retryable,
-        budget,
-        hangGrace,
-        value,
-        name);
+    return changed(copy -> copy.tuning = value);
   }
 
   /**
@@ -395,16 +314,49 @@ public record LaunchOptions(
    * @throws IllegalArgumentException if it is blank, longer, or has control characters in it
    */
   public LaunchOptions withName(String value) {
+    return changed(copy -> copy.name = Optional.of(value));
+  }
+
+  private LaunchOptions changed(Consumer<Copy> change) {
+    Copy copy = new Copy(this);
+    change.accept(copy);
     return new LaunchOptions(
-        timeout,
-        grace,
-        group,
-        dieWithParent,
-        memoryListener,
-        retryable,
-        budget,
-        hangGrace,
-        tuning,
-        Optional.of(value));
+        copy.timeout,
+        copy.grace,
+        copy.group,
+        copy.dieWithParent,
+        copy.memoryListener,
+        copy.retryable,
+        copy.budget,
+        copy.hangGrace,
+        copy.tuning,
+        copy.name);
+  }
+
+  /** All of it, to be changed once before it is options again. */
+  private static final class Copy {
+    private Optional<Duration> timeout;
+    private Duration grace;
+    private ProcessGroup group;
+    private boolean dieWithParent;
+    private Optional<Consumer<MemoryEvent>> memoryListener;
+    private boolean retryable;
+    private Optional<Budget> budget;
+    private Optional<Duration> hangGrace;
+    private RuntimeTuning tuning;
+    private Optional<String> name;
+
+    Copy(LaunchOptions of) {
+      timeout = of.timeout;
+      grace = of.grace;
+      group = of.group;
+      dieWithParent = of.dieWithParent;
+      memoryListener = of.memoryListener;
+      retryable = of.retryable;
+      budget = of.budget;
+      hangGrace = of.hangGrace;
+      tuning = of.tuning;
+      name = of.name;
+    }
   }
 }
