@@ -65,7 +65,7 @@ final class EndLogTest {
                 + pid
                 + "): out-of-memory, allocation-denied, certain;")
         .containsPattern(
-            "; limit 64MiB, peak [0-9.]+MiB, refused 600(\\.0)?MiB, after \\d+ ms; next: nothing, try \\d+")
+            "; limit 64MiB, peak [0-9.]+[KM]iB, refused 600(\\.0)?MiB, after \\d+ ms; next: nothing, try \\d+")
         .endsWith(". " + outcome.explanation())
         .doesNotContain("\n");
     assertThat(line.getMDCPropertyMap())

@@ -102,10 +102,11 @@ class PolicyTest {
   @Test
   void signalsAndTimeOutsAreNamed() throws Exception {
     Job failedOnce = JOB.afterFailure("once");
+    String asleep = "import time; time.sleep(60)";
     assertThat(POLICY.decide(failedOnce, run("import os; os.kill(os.getpid(), 15)"), output))
         .isInstanceOfSatisfying(
             Verdict.Dead.class, dead -> assertThat(dead.cause()).isEqualTo("signal-SIGTERM"));
-    assertThat(POLICY.decide(failedOnce, run("import time; time.sleep(60)"), output))
+    assertThat(POLICY.decide(failedOnce, run(asleep, Duration.ofMillis(500)), output))
         .isInstanceOfSatisfying(
             Verdict.Dead.class, dead -> assertThat(dead.cause()).isEqualTo("timed-out"));
   }
@@ -124,11 +125,15 @@ class PolicyTest {
   }
 
   private Outcome run(String python) throws Exception {
+    return run(python, Duration.ofSeconds(60));
+  }
+
+  private Outcome run(String python, Duration timeout) throws Exception {
     try (MemoryGuard guard = MemoryGuard.create()) {
       return guard.run(
           new ProcessBuilder("python3", "-c", python).redirectOutput(output.toFile()),
           MemoryLimits.of("32MiB"),
-          LaunchOptions.defaults().withTimeout(Duration.ofSeconds(2)).withGrace(Duration.ZERO));
+          LaunchOptions.defaults().withTimeout(timeout).withGrace(Duration.ZERO));
     }
   }
 }
