@@ -22,7 +22,7 @@ final class OutputFile {
   private static final Set<String> FULL = Set.of("No space left on device", "Disk quota exceeded");
 
   private final Path target;
-  private final boolean replaced;
+  private boolean replaced;
 
   private OutputFile(Path target, boolean replaced) {
     this.target = target;
@@ -30,12 +30,11 @@ final class OutputFile {
   }
 
   /**
-   * Checks that it can be written, and removes what an earlier run left there: it must not pass for
-   * this run's if memguard itself is killed.
+   * Checks that it can be written, and changes nothing.
    *
    * @throws IOException if it cannot; the message says why
    */
-  static OutputFile prepare(String name) throws IOException {
+  static OutputFile check(String name) throws IOException {
     Path target = path(name);
     if (Files.isDirectory(target)) {
       throw new IOException("\"" + name + "\" is a directory");
@@ -51,23 +50,35 @@ final class OutputFile {
     try {
       Files.createFile(file.part());
       Files.delete(file.part());
-      Files.deleteIfExists(file.target);
     } catch (IOException e) {
       if (FULL.contains(reason(e)) || !Files.isWritable(file.target)) {
         throw unwritable(name, e);
       }
-      return emptied(name, file.target); // mounted, or in a directory that is not ours
+      file.replaced = false; // in a directory that is not ours
     }
     return file;
   }
 
-  private static OutputFile emptied(String name, Path target) throws IOException {
+  /**
+   * Removes what an earlier run left there: it must not pass for this run's if memguard itself is
+   * killed.
+   *
+   * @throws IOException if that is impossible; the message says why
+   */
+  void clear() throws IOException {
     try {
-      Files.write(
-          target, new byte[0], StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING);
-      return new OutputFile(target, false);
+      if (replaced) {
+        Files.deleteIfExists(target);
+      }
     } catch (IOException e) {
-      throw unwritable(name, e);
+      replaced = false; // mounted, or another's in a directory where only they may remove it
+    }
+    if (!replaced && Files.isRegularFile(target)) {
+      try {
+        write(new byte[0]);
+      } catch (IOException e) {
+        throw unwritable(target.toString(), e);
+      }
     }
   }
 

@@ -10,29 +10,19 @@ import java.util.Locale;
  */
 record PlotFile(OutputFile file, String format, History history) {
   /**
-   * Checks that it can be written.
+   * Checks that it can be written, and changes nothing.
    *
    * @param name ends in {@code .svg} or {@code .png}
    * @throws IllegalArgumentException if it does not
    * @throws IOException if it cannot be written; the message says why
    */
-  static PlotFile prepare(String name) throws IOException {
-    String ending = ending(name);
-    return new PlotFile(OutputFile.prepare(name), ending, new History());
-  }
-
-  /**
-   * Returns the ending of a plot's name, without touching the file.
-   *
-   * @throws IllegalArgumentException if it is none of those that can be drawn
-   */
-  static String ending(String name) {
+  static PlotFile check(String name) throws IOException {
     String ending = name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
     if (!ending.equals("svg") && !ending.equals("png")) {
       throw new IllegalArgumentException(
           "\"" + name + "\" is no name of a plot; it ends in .svg or .png");
     }
-    return ending;
+    return new PlotFile(OutputFile.check(name), ending, new History());
   }
 
   /**

@@ -326,31 +326,25 @@ final class RunCommand implements Callable<Integer> {
           watch.toMillis() + "ms",
           "100ms to 1h");
     }
-    if (plot != null) {
-      checkPlot(plot);
+    if (plot != null && plot.equals(report)) {
+      throw wrong("--plot and --report are the same file, \"" + plot + "\"");
     }
-    OutputFile file = report == null ? null : reportFile(report); // last: it touches the file
     Optional<PlotFile> drawing = Optional.ofNullable(plot).map(this::plotFile);
+    Optional<OutputFile> file = Optional.ofNullable(report).map(this::reportFile);
+    drawing.map(PlotFile::file).ifPresent(one -> clear("plot", one)); // last, when nothing is wrong
+    file.ifPresent(one -> clear("report", one));
     return new Run(
-            request, quiet ? line -> {} : Console::say, file, drawing, Optional.ofNullable(watch))
+            request,
+            quiet ? line -> {} : Console::say,
+            file.orElse(null),
+            drawing,
+            Optional.ofNullable(watch))
         .execute();
-  }
-
-  /** Before the report's file is touched. */
-  private void checkPlot(String name) {
-    if (name.equals(report)) {
-      throw wrong("--plot and --report are the same file, \"" + name + "\"");
-    }
-    try {
-      PlotFile.ending(name);
-    } catch (IllegalArgumentException e) {
-      throw wrong("--plot " + e.getMessage());
-    }
   }
 
   private OutputFile reportFile(String name) {
     try {
-      return OutputFile.prepare(name);
+      return OutputFile.check(name);
     } catch (IOException e) {
       throw wrong("the report " + e.getMessage());
     }
@@ -358,9 +352,19 @@ final class RunCommand implements Callable<Integer> {
 
   private PlotFile plotFile(String name) {
     try {
-      return PlotFile.prepare(name);
+      return PlotFile.check(name);
+    } catch (IllegalArgumentException e) {
+      throw wrong("--plot " + e.getMessage());
     } catch (IOException e) {
       throw wrong("the plot " + e.getMessage());
+    }
+  }
+
+  private void clear(String what, OutputFile file) {
+    try {
+      file.clear();
+    } catch (IOException e) {
+      throw wrong("the " + what + " " + e.getMessage());
     }
   }
 

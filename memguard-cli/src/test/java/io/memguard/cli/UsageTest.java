@@ -146,4 +146,24 @@ class UsageTest {
       assertThat(files).isEmpty();
     }
   }
+
+  @ParameterizedTest
+  @CsvSource({"--report, r.json, --plot, no/p.svg", "--plot, p.svg, --report, no/r.json"})
+  void anEarlierRunsFileIsKeptWhereTheOtherCannotBeWritten(
+      String option, String name, String otherOption, String otherName) throws Exception {
+    Path earlier = Files.writeString(directory.resolve(name), "of an earlier run");
+
+    Memguard.Result result =
+        Memguard.run(
+            "run",
+            option,
+            earlier.toString(),
+            otherOption,
+            directory.resolve(otherName).toString(),
+            "true");
+
+    assertThat(result.status()).isEqualTo(125);
+    assertThat(result.onlyLine()).contains("cannot be written");
+    assertThat(earlier).hasContent("of an earlier run");
+  }
 }
