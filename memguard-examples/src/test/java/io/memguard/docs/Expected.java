@@ -6,12 +6,12 @@ import java.util.stream.Collectors;
 
 /**
  * Output as a page prints it, against output as it is: … stands for anything, on a line of its own
- * for any lines; process ids, milliseconds and what a process had may be others.
+ * for any lines; process ids, milliseconds and what a process had or needs may be others.
  */
 final class Expected {
   private static final Pattern ANY =
       Pattern.compile(
-          "(?<any>…)|(?<=\\b(pid|process) )\\d+|\\d+(?= ms\\b)|(?<=(peak RSS|had) )[\\d.]+\\w+");
+          "(?<any>…)|(?<=\\b(pid|process) )\\d+|\\d+(?= ms\\b)|(?<=(peak RSS|had|work for it is) )[\\d.]+\\w+");
 
   private Expected() {}
 
