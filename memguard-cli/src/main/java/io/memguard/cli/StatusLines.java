@@ -1,5 +1,6 @@
 package io.memguard.cli;
 
+import io.memguard.limits.MemorySize;
 import io.memguard.outcome.MemoryReading;
 import io.memguard.platform.ErrorTerminal;
 import java.time.Duration;
@@ -22,6 +23,9 @@ final class StatusLines {
   private static final double VERY_NEAR = 0.9;
   private static final double MIB = 1 << 20;
   private static final double GIB = 1 << 30;
+
+  /** What is less would be none. */
+  private static final double SMALLEST_MIB = 0.05;
   private static final int PERCENT = 100;
   private static final int MINUTE = 60;
 
@@ -215,6 +219,9 @@ final class StatusLines {
   /** Returns a size with one decimal, or none where it is 0: it must not jump from unit to unit. */
   static String size(long bytes) {
     double mib = bytes / MIB;
+    if (bytes > 0 && mib < SMALLEST_MIB) {
+      return MemorySize.format(bytes);
+    }
     String number =
         String.format(Locale.ROOT, "%.1f", bytes >= 10 * GIB ? bytes / GIB : mib)
             .replaceFirst("\\.0$", "");

@@ -58,4 +58,10 @@ class HistoryTest {
     }
     assertThat(history.samples()).hasSize(2_000);
   }
+
+  @Test
+  void aSmallRequestIsNotNothing() {
+    assertThat(List.of(StatusLines.size(0), StatusLines.size(57), StatusLines.size(3 << 19)))
+        .containsExactly("0MiB", "57B", "1.5MiB");
+  }
 }

@@ -157,9 +157,18 @@ public record Evidence(
 
   /** Says, as the end of a sentence, that a refusal was not the reason of the end; else nothing. */
   String refusedBefore() {
-    return witness.filter(WitnessRecord::sawRefusal).isPresent()
-        ? "; it had been refused memory before, and carried on"
-        : "";
+    return witness
+        .filter(WitnessRecord::sawRefusal)
+        .map(noted -> "; " + whoWasRefused(noted) + " had been refused memory before")
+        .orElse("");
+  }
+
+  private static String whoWasRefused(WitnessRecord noted) {
+    return noted.processes().stream()
+        .filter(process -> process.refusals() > 0)
+        .findFirst()
+        .map(process -> "process " + process.pid() + " (" + process.name() + ")")
+        .orElse("it");
   }
 
   /**

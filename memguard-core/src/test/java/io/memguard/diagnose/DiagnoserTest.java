@@ -53,7 +53,7 @@ final class DiagnoserTest {
   void aSignalThatWasSentIsNotExplainedByWhatWasRefusedBefore(int signal) {
     Outcome outcome = Played.killed(signal).under(LIMIT).watched(3, 600 * MIB).diagnosed();
     assertThat(outcome).isInstanceOf(Outcome.Signalled.class);
-    assertThat(outcome.explanation()).contains("carried on");
+    assertThat(outcome.explanation()).contains("had been refused memory before");
   }
 
   @Test
@@ -107,7 +107,7 @@ final class DiagnoserTest {
     Outcome outcome = Played.exit(0).under(LIMIT).watched(5, 600 * MIB).diagnosed();
     assertThat(outcome).isInstanceOf(Outcome.Exited.class);
     assertThat(outcome.isSuccess()).isTrue();
-    assertThat(outcome.explanation()).contains("carried on");
+    assertThat(outcome.explanation()).contains("had been refused memory before");
   }
 
   @Test
