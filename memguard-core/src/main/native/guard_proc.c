@@ -31,6 +31,27 @@ GUARD_API int32_t guard_read_file(const char *file, char *to, int32_t bytes) {
   return (int32_t)(answer < 0 && length == 0 ? answer : length);
 }
 
+/* The directory's names that are numbers: all pids of /proc, or the threads of one; answers how many, `capacity` at most. */
+GUARD_API int32_t guard_numbers(const char *directory, int64_t *out, int32_t capacity) {
+  long fd = sys4(SYS_openat, AT_FDCWD, (long)directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (fd < 0) return (int32_t)fd;
+  _Alignas(struct dirent64) char entries[8192];
+  int32_t count = 0;
+  long length;
+  while ((length = sys3(SYS_getdents64, fd, (long)entries, sizeof entries)) > 0) {
+    for (long at = 0; at < length && count < capacity;) {
+      const struct dirent64 *entry = (const void *)(entries + at);
+      at += entry->d_reclen;
+      int64_t number = 0;
+      const char *digit = entry->d_name;
+      for (; *digit >= '0' && *digit <= '9'; digit++) number = number * 10 + (*digit - '0');
+      if (*digit == '\0') out[count++] = number;
+    }
+  }
+  sys1(SYS_close, fd);
+  return length < 0 ? (int32_t)length : count;
+}
+
 /* 1: the two processes have one memory, as between vfork and exec; 0: each has its own. */
 GUARD_API int32_t guard_same_memory(int32_t pid, int32_t other) {
   long answer = sys5(SYS_kcmp, pid, other, KCMP_VM, 0, 0);

@@ -5,7 +5,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
-import io.memguard.platform.ProcessTree;
+import io.memguard.platform.procfs.ProcessTree;
 import io.memguard.watch.Tail;
 import io.memguard.watch.TailInput;
 import java.io.IOException;

@@ -1,6 +1,6 @@
 package io.memguard;
 
-import io.memguard.platform.ProcessTree;
+import io.memguard.platform.procfs.ProcessTree;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;

@@ -179,6 +179,8 @@ public final class Linux {
 
   public static native int guard_read_file(long file, long to, int bytes);
 
+  public static native int guard_numbers(long directory, long numbers, int capacity);
+
   public static native int guard_same_memory(int pid, int other);
 
   public static native int guard_held_files(long directory, long files, int capacity);

@@ -5,6 +5,7 @@ import static java.nio.file.StandardOpenOption.WRITE;
 
 import io.memguard.outcome.WitnessRecord;
 import io.memguard.outcome.WitnessedProcess;
+import io.memguard.platform.procfs.ProcessTree;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;

@@ -5,6 +5,7 @@ import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,7 +31,8 @@ class ProcFiles {
   private final boolean nativeCalls;
   private final byte[] uptime;
   private final ByteBuffer path = ByteBuffer.allocateDirect(LONGEST_PATH);
-  private final ByteBuffer content = ByteBuffer.allocateDirect(LARGEST);
+  private final ByteBuffer content =
+      ByteBuffer.allocateDirect(LARGEST).order(ByteOrder.nativeOrder());
   private final long pathAddress;
   private final long contentAddress;
   private final byte[] bytes = new byte[LARGEST];
@@ -115,6 +117,15 @@ class ProcFiles {
 
   /** Returns the names in a directory below the root that are numbers; none if it is gone. */
   LongStream numbers(String directory) {
+    if (nativeCalls) {
+      int most = LARGEST / Long.BYTES;
+      int count = Linux.guard_numbers(address(name(directory)), contentAddress, most);
+      if (count < most) { // else there may be more
+        long[] numbers = new long[Math.max(0, count)];
+        content.asLongBuffer().get(numbers);
+        return LongStream.of(numbers);
+      }
+    }
     String[] names = root.resolve(directory).toFile().list();
     return names == null
         ? LongStream.empty()

@@ -1,6 +1,8 @@
-package io.memguard.platform;
+package io.memguard.platform.procfs;
 
 import io.memguard.outcome.Signal;
+import io.memguard.platform.Linux;
+import io.memguard.platform.StatFile;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayDeque;

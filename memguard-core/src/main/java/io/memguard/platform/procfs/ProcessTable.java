@@ -1,5 +1,7 @@
-package io.memguard.platform;
+package io.memguard.platform.procfs;
 
+import io.memguard.platform.Linux;
+import io.memguard.platform.StatFile;
 import java.io.IOException;
 import java.lang.ref.SoftReference;
 import java.nio.charset.StandardCharsets;
@@ -10,15 +12,16 @@ import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * All processes, as one listing of {@code /proc} shows them. Whoever wants one while another is
  * being made waits for the next, and has it together with all who wait: a thousand trees can be
- * ended at once, and {@code /proc} is not listed a thousand times.
+ * ended at once, and {@code /proc} is not listed a thousand times. {@link
+ * ProcessHandle#allProcesses} and each one's parent would read every process three times.
  *
  * <p>Safe to share between threads.
  */
@@ -29,21 +32,49 @@ final class ProcessTable {
   private static final AtomicLong BEGUN = new AtomicLong();
   private static final Object LISTING = new Object();
   private static SoftReference<ProcessTable> last = new SoftReference<>(null);
+  private static @Nullable ProcFiles files;
 
   private final long number;
-  private final Map<Long, List<ProcessHandle>> children = new HashMap<>();
+  private final Map<Long, List<Listed>> children = new HashMap<>();
   private @Nullable Map<String, List<ProcessHandle>> marked;
 
-  private ProcessTable(long number) {
-    this.number = number;
-    try (Stream<ProcessHandle> all = ProcessHandle.allProcesses()) {
-      all.forEach(
-          handle -> add(children, handle.parent().map(ProcessHandle::pid).orElse(HIDDEN), handle));
+  /** A process, as it was listed: its pid may be another's by now. */
+  private record Listed(long pid, long start) {
+    /** Who has its pid before and after has it in between. */
+    Optional<ProcessHandle> handle() {
+      return ProcessHandle.of(pid).filter(handle -> isStillListed());
+    }
+
+    private boolean isStillListed() {
+      try {
+        return StatFile.read(Path.of("/proc", String.valueOf(pid))).startTime() == start;
+      } catch (IOException e) {
+        return false;
+      }
     }
   }
 
-  private static <K> void add(Map<K, List<ProcessHandle>> map, K key, ProcessHandle handle) {
-    map.computeIfAbsent(key, none -> new ArrayList<>(1)).add(handle);
+  private ProcessTable(long number, ProcFiles from) {
+    this.number = number;
+    Map<Long, ProcessStat> all = new HashMap<>();
+    from.numbers("")
+        .forEach(
+            pid -> {
+              ProcessStat stat = from.stat(from.name(pid + "/stat"));
+              if (stat != null) {
+                all.put(pid, stat);
+              }
+            });
+    all.forEach(
+        (pid, stat) ->
+            add(
+                children,
+                all.containsKey(stat.ppid()) ? stat.ppid() : HIDDEN,
+                new Listed(pid, stat.start())));
+  }
+
+  private static <K, V> void add(Map<K, List<V>> map, K key, V value) {
+    map.computeIfAbsent(key, none -> new ArrayList<>(1)).add(value);
   }
 
   /** Lists them, or has a listing that was begun after this call. */
@@ -52,16 +83,27 @@ final class ProcessTable {
     synchronized (LISTING) {
       ProcessTable table = last.get();
       if (table == null || table.number <= begunBefore) {
-        table = new ProcessTable(BEGUN.incrementAndGet());
+        table = new ProcessTable(BEGUN.incrementAndGet(), files());
         last = new SoftReference<>(table);
       }
       return table;
     }
   }
 
+  private static ProcFiles files() {
+    ProcFiles from = files;
+    if (from == null || from.nativeCalls() != Linux.isLoaded()) {
+      from = new ProcFiles(Path.of("/proc"), Linux.isLoaded());
+      files = from;
+    }
+    return from;
+  }
+
   /** Returns the children of a process; they may have ended since. */
   List<ProcessHandle> children(ProcessHandle parent) {
-    return children.getOrDefault(parent.pid(), List.of());
+    return children.getOrDefault(parent.pid(), List.of()).stream()
+        .flatMap(child -> child.handle().stream())
+        .toList();
   }
 
   /**
@@ -74,7 +116,7 @@ final class ProcessTable {
     if (marked == null) {
       marked = new HashMap<>();
       for (long reaper : reapers()) {
-        for (ProcessHandle child : children.getOrDefault(reaper, List.of())) {
+        for (Listed child : children.getOrDefault(reaper, List.of())) {
           noteMark(child, marked);
         }
       }
@@ -96,13 +138,13 @@ final class ProcessTable {
     return reapers;
   }
 
-  private static void noteMark(ProcessHandle handle, Map<String, List<ProcessHandle>> marked) {
-    Path environment = Path.of("/proc", String.valueOf(handle.pid()), "environ");
+  private static void noteMark(Listed process, Map<String, List<ProcessHandle>> marked) {
+    Path environment = Path.of("/proc", String.valueOf(process.pid), "environ");
     try {
       String variables = Files.readString(environment, StandardCharsets.ISO_8859_1);
       for (String variable : variables.split("\0", -1)) {
-        if (variable.startsWith(ProcessTree.MARK) && handle.isAlive()) { // its own, then
-          add(marked, variable, handle);
+        if (variable.startsWith(ProcessTree.MARK)) { // its own, if it is the same one still
+          process.handle().ifPresent(handle -> add(marked, variable, handle));
         }
       }
     } catch (IOException e) {

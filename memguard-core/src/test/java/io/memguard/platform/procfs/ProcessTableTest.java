@@ -1,4 +1,4 @@
-package io.memguard.platform;
+package io.memguard.platform.procfs;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
