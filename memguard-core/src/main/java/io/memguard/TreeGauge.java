@@ -11,7 +11,9 @@ import java.util.function.LongSupplier;
  * Decides what is to be done about one tree, from what was read, and when it has to be looked at
  * again: as soon as it could have reached the next threshold, were it to grow as fast as memory can
  * be filled (as <a href="https://github.com/rfjakob/earlyoom">earlyoom</a> does). Then too it need
- * not be looked at, if the whole machine has given out less than the tree lacks to the threshold.
+ * not be looked at, if the whole machine has given out less than the tree lacks to the threshold;
+ * but if that is much of it, a look is what gives it back its time: else the machine would have to
+ * be asked ever more often.
  *
  * <p>It does no I/O, and belongs to one thread.
  */
@@ -27,6 +29,16 @@ final class TreeGauge {
 
   /** Who counts for more than he has is measured now and then: he may have come down. */
   private static final long MEASURED_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /**
+   * Who did not have to be measured is looked at again when this part of what it lacked is left:
+   * looks, and questions to the machine, cost the least together then, as long as few processes are
+   * looked at.
+   */
+  private static final int RENEWED_PART = 2;
+
+  /** So many processes more make looks dearer, and the part that is left is one smaller. */
+  private static final int PROCESSES_A_PART = 25;
 
   /** It has come back below the soft threshold if it is below by this part. */
   private static final int BACK_PART = 8;
@@ -50,6 +62,9 @@ final class TreeGauge {
 
   /** What it lacked to the next threshold when {@link #givenOutThen} was read; 0 if unknown. */
   private long room;
+
+  /** Whether {@link #room} is known from a look alone: it did not have to be measured. */
+  private boolean lookedAtOnly;
 
   private OptionalLong givenOutThen = OptionalLong.empty();
 
@@ -99,15 +114,17 @@ final class TreeGauge {
   }
 
   /**
-   * Tells whether it has to be looked at now; if it cannot have grown that far, its time is put
-   * off.
+   * Tells whether it has to be looked at now; if it cannot have grown that far, nor much of the
+   * way, its time is put off.
    *
    * @param now as {@link System#nanoTime}
    * @param givenOut what the machine has given out until now, to whomever; empty if it cannot tell
+   * @param processes how many are looked at in all: the more, the later is that worth the while
    */
-  boolean isDue(long now, OptionalLong givenOut) {
+  boolean isDue(long now, OptionalLong givenOut, int processes) {
     long least = leastRoom(givenOut);
-    if (least > 0) {
+    long enough = lookedAtOnly ? room / (RENEWED_PART + processes / PROCESSES_A_PART) : 0;
+    if (least > enough) {
       long later = Math.min(now + nanosToFill(least), lookedAt + LONGEST_NANOS);
       due = later - due > 0 ? later : due;
       interval = LONGEST_NANOS;
@@ -148,10 +165,12 @@ final class TreeGauge {
     if (most < next()) {
       aboveSoft = aboveSoft && isAbout(most);
       know(givenOut, most, now);
+      lookedAtOnly = true;
       return Judgement.NONE;
     }
     long least = leastRoom(givenOut);
     if (least > 0 && now - measuredAt < MEASURED_NANOS) {
+      lookedAtOnly = false;
       due = now + nanosToFill(least);
       return Judgement.NONE;
     }
@@ -199,6 +218,7 @@ final class TreeGauge {
   private void know(OptionalLong givenOut, long bytes, long now) {
     givenOutThen = givenOut;
     room = next() - bytes;
+    lookedAtOnly = false;
     due = now + nanosToFill(room);
   }
 

@@ -288,9 +288,14 @@ final class TreeWatch implements MemoryWatch.Client {
 
   private void look(Sources from, long now) {
     OptionalLong givenOut = from.allocations.bytes();
-    boolean any = false;
+    from.trees.glance();
+    int processes = 0;
     for (Watched one : watched) {
-      any |= one.gauge.isDue(now, givenOut); // of all of them: it puts off those that can wait
+      processes += one.processes();
+    }
+    boolean any = false;
+    for (Watched one : watched) { // all of them: it puts off those that can wait
+      any |= one.gauge.isDue(now, givenOut, processes);
     }
     if (!any) {
       return;
@@ -396,6 +401,7 @@ final class TreeWatch implements MemoryWatch.Client {
   public void close() {
     if (sources != null) {
       sources.trees.close();
+      sources.allocations.close();
     }
   }
 }

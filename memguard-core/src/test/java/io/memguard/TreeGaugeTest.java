@@ -140,19 +140,82 @@ final class TreeGaugeTest {
   void itNeedNotBeLookedAtIfTheMachineHasNotGivenOutAsMuch() {
     look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
     now = gauge.due();
-    assertThat(gauge.isDue(now, UNKNOWN)).isTrue();
-    assertThat(gauge.isDue(now, OptionalLong.of(7 + 100 * MIB))).isTrue();
-    assertThat(gauge.isDue(now, OptionalLong.of(7 + 40 * MIB))).isFalse();
+    assertThat(gauge.isDue(now, UNKNOWN, 1)).isTrue();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 100 * MIB), 1)).isTrue();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 40 * MIB), 1)).isFalse();
     assertThat(gauge.due() - now).isEqualTo(MemoryWatch.nanosToFill(60 * MIB));
     now += TreeGauge.LONGEST_NANOS;
-    assertThat(gauge.isDue(now, OptionalLong.of(7))).as("who is in it has to be seen").isTrue();
+    assertThat(gauge.isDue(now, OptionalLong.of(7), 1)).as("who is in it has to be seen").isTrue();
+  }
+
+  @Test
+  void onceHalfOfWhatItLackedIsGivenOutItIsLookedAtInTime() {
+    look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
+    now = gauge.due();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 50 * MIB - 1), 1)).isFalse();
+    now = gauge.due();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 50 * MIB), 1)).isTrue();
+  }
+
+  /** Then a look is dearer than to ask the machine some more times. */
+  @Test
+  void whereManyAreWatchedNearlyAllHasToBeGivenOut() {
+    look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
+    now = gauge.due();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 98 * MIB), 3000)).isFalse();
+    now = gauge.due();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 100 * MIB), 3000)).isTrue();
+  }
+
+  /** Otherwise it would be asked ever more often, the less is left. */
+  @Test
+  void theMachineIsNotAskedMuchMoreOftenThanTheTreeNeedsToFill() {
+    double asked = asksPerFilling(SOFT - 96 * MIB);
+    assertThat(asked).isBetween(1.0, 1.5);
+  }
+
+  /** Then the machine is asked instead, as long as it can: to measure is dear. */
+  @Test
+  void whoCountsForMoreThanHeHasIsMeasuredOnlyWhenAllHeLackedIsGivenOut() {
+    look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
+    for (long i = 1; i <= 2; i++) {
+      now = gauge.due();
+      look(OptionalLong.of(7 + (100 * i - 60) * MIB), 3 * HARD, SOFT - 100 * MIB);
+      now = gauge.due();
+      assertThat(gauge.isDue(now, OptionalLong.of(7 + (100 * i - 1) * MIB), 1)).isFalse();
+      now = gauge.due();
+      assertThat(gauge.isDue(now, OptionalLong.of(7 + 100 * i * MIB), 1)).isTrue();
+      assertThat(measured).isEqualTo(i - 1);
+      look(OptionalLong.of(7 + 100 * i * MIB), 3 * HARD, SOFT - 100 * MIB);
+      assertThat(measured).isEqualTo(i);
+    }
+  }
+
+  /**
+   * Returns how often the machine is asked, while others take a tenth of what memory can be filled
+   * with, in the time in which the tree could fill what it lacks.
+   */
+  private double asksPerFilling(long most) {
+    long began = now;
+    int asked = 0;
+    look(OptionalLong.of(0), most, 0);
+    long filling = gauge.due() - now;
+    while (now - began < 100 * filling) {
+      now = gauge.due();
+      asked++;
+      OptionalLong givenOut = OptionalLong.of((SOFT - most) * (now - began) / filling / 10);
+      if (gauge.isDue(now, givenOut, 1)) {
+        look(givenOut, most, 0);
+      }
+    }
+    return asked / 100.0;
   }
 
   @Test
   void whatTheMachineHasGivenOutNeverMakesItDueEarlier() {
     look(OptionalLong.of(7), SOFT - 100 * MIB, 0);
     long due = gauge.due();
-    assertThat(gauge.isDue(now, OptionalLong.of(7 + 99 * MIB))).isFalse();
+    assertThat(gauge.isDue(now, OptionalLong.of(7 + 99 * MIB), 1)).isFalse();
     assertThat(gauge.due()).isEqualTo(due);
   }
 
@@ -162,14 +225,14 @@ final class TreeGaugeTest {
     long began = now;
     long waits = gauge.due() - now;
     OptionalLong much = OptionalLong.of(7 + 100 * MIB);
-    assertThat(gauge.isDue(now, much)).isFalse();
+    assertThat(gauge.isDue(now, much, 1)).isFalse();
     assertThat(gauge.lateness(now)).isEqualTo(-1);
     now += waits;
-    assertThat(gauge.isDue(now, much)).isTrue();
+    assertThat(gauge.isDue(now, much, 1)).isTrue();
     assertThat(gauge.lateness(now)).isZero();
     assertThat(gauge.lateness(now + waits)).isEqualTo(1);
     assertThat(gauge.lateness(now + waits + TreeGauge.LONGEST_NANOS)).isGreaterThan(1e9);
-    assertThat(gauge.isDue(now, OptionalLong.of(7))).as("it cannot have grown").isFalse();
+    assertThat(gauge.isDue(now, OptionalLong.of(7), 1)).as("it cannot have grown").isFalse();
     assertThat(gauge.lateness(began + TreeGauge.LONGEST_NANOS / 2)).isEqualTo(-0.5);
   }
 

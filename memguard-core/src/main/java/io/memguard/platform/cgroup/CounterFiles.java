@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.platform.OpenFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -1,6 +1,7 @@
 package io.memguard.platform.cgroup;
 
 import io.memguard.doctor.Cgroups.GroupKill;
+import io.memguard.platform.OpenFile;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,5 +1,6 @@
 package io.memguard.platform.cgroup;
 
+import io.memguard.platform.OpenFile;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalDouble;

@@ -34,10 +34,16 @@ final class LastPid {
   private final LongSupplier nanoClock;
   private long now;
   private long nowSince;
+  private long readAt;
   private long listed;
   private long listedAt;
   private long listedBefore;
-  private long listedBeforeAt;
+
+  /** How many pids were given out since the last listing; no fewer than there are if unknown. */
+  private long given;
+
+  /** The same between the last listing and the one before. */
+  private long givenBetween;
 
   LastPid(ProcFiles files, LongSupplier nanoClock) {
     this.files = files;
@@ -64,20 +70,32 @@ final class LastPid {
    * lists them after this.
    */
   boolean mustList() {
+    count();
+    if (now > 0 && now == listed && listedAt - nowSince >= SEEN_AFTER_NANOS) {
+      return false;
+    }
+    listedBefore = listed;
+    listed = now;
+    listedAt = readAt;
+    givenBetween = given;
+    given = 0;
+    return true;
+  }
+
+  /**
+   * Counts what was given out. If that is done often enough, it is known whether all pids may have
+   * been given out since a listing, however long ago that was.
+   */
+  void count() {
     long time = nanoClock.getAsLong();
     long before = now;
     now = read();
     if (now != before) {
       nowSince = time;
     }
-    if (now > 0 && now == listed && listedAt - nowSince >= SEEN_AFTER_NANOS) {
-      return false;
-    }
-    listedBefore = listed;
-    listedBeforeAt = listedAt;
-    listed = now;
-    listedAt = time;
-    return true;
+    boolean known = now == before || (time - readAt) / NANOS_PER_PID < pidMax;
+    given = known ? given + Math.floorMod(now - before, pidMax) : pidMax;
+    readAt = time;
   }
 
   private long read() {
@@ -94,7 +112,7 @@ final class LastPid {
    * that another process may have it than had it then.
    */
   boolean mayBeAnothers(long pid) {
-    if (listed <= 0 || listedBefore <= 0 || (listedAt - listedBeforeAt) / NANOS_PER_PID >= pidMax) {
+    if (listed <= 0 || listedBefore <= 0 || givenBetween >= pidMax) {
       return true;
     }
     return listedBefore <= listed

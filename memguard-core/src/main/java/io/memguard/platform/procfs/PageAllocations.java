@@ -1,7 +1,9 @@
 package io.memguard.platform.procfs;
 
 import io.memguard.platform.Linux;
+import io.memguard.platform.OpenFile;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
@@ -10,11 +12,19 @@ import java.util.OptionalLong;
  * kernel's mm/page_alloc.c). They only rise, in containers too, and count huge pages in full. So
  * nobody can have grown by more than they rose by.
  *
+ * <p>The file is kept open until {@link #close}, and only its first page is read, where the
+ * counters nearly always are: for each read, the kernel adds up all that is in the file, of all
+ * CPUs.
+ *
  * <p>Not safe to share between threads.
  */
-public final class PageAllocations {
+public final class PageAllocations implements AutoCloseable {
   private static final String COUNTER = "\npgalloc_";
 
+  /** In the file it comes after all of them. */
+  private static final String AFTER = "\npgfree ";
+
+  private final Optional<OpenFile> open;
   private final ProcFiles files;
   private final byte[] vmstat;
 
@@ -24,6 +34,7 @@ public final class PageAllocations {
   }
 
   PageAllocations(Path root) {
+    open = OpenFile.open(root.resolve("vmstat"));
     files = new ProcFiles(root, Linux.isLoaded());
     vmstat = files.name("vmstat");
   }
@@ -34,7 +45,11 @@ public final class PageAllocations {
    * @return their sum in bytes; empty where the kernel does not tell, as gVisor does not
    */
   public OptionalLong bytes() {
-    return files.text(vmstat).map(PageAllocations::sum).orElse(OptionalLong.empty());
+    return open.map(OpenFile::text)
+        .filter(page -> page.contains(AFTER))
+        .or(() -> files.text(vmstat))
+        .map(PageAllocations::sum)
+        .orElse(OptionalLong.empty());
   }
 
   private static OptionalLong sum(String text) {
@@ -47,5 +62,10 @@ public final class PageAllocations {
       any = true;
     }
     return any ? OptionalLong.of(pages * PageSize.BYTES) : OptionalLong.empty();
+  }
+
+  @Override
+  public void close() {
+    open.ifPresent(OpenFile::close);
   }
 }

@@ -261,6 +261,14 @@ public final class ProcessTrees implements AutoCloseable {
     tree.processes.clear();
   }
 
+  /**
+   * Notes how much was started since, and looks at nobody. Called every few milliseconds, it spares
+   * a later look to read all processes again, in case that all pids were given out anew.
+   */
+  public void glance() {
+    lastPid.count();
+  }
+
   /** Looks at all trees: who belongs to them now, and what that has resident. */
   public void look() {
     look(trees, read -> {});

@@ -169,6 +169,39 @@ final class FakeProcTest {
     assertThat(tree.pids()).containsExactlyInAnyOrder(ROOT, 90L);
   }
 
+  /** With 32,768 pids, all of them can be given out within a few hundredths of a second. */
+  @Test
+  void whoIsKnownIsReadAgainOnlyIfAllPidsMayHaveBeenGivenOut() throws Exception {
+    Files.writeString(proc.resolve("sys/kernel/pid_max"), "32768\n");
+    trees = new ProcessTrees(countingReadings(), () -> nanos, () -> nanos);
+    process(60, JVM, 900, 10);
+    trees.follow(ROOT, Optional.empty());
+    rest();
+    int before = readings;
+
+    glances(100, 0);
+    lastPid(101);
+    trees.look();
+    assertThat(readings).as("it was counted").isEqualTo(before);
+
+    glances(4, 10_000);
+    trees.look();
+    assertThat(readings).as("so many that its pid may be another's").isEqualTo(before + 1);
+
+    lastPid(30_300);
+    lookLater();
+    assertThat(readings).as("nobody counted").isEqualTo(before + 2);
+  }
+
+  /** A glance every 50 ms, with so many pids given out between two. */
+  private void glances(int times, int pids) throws IOException {
+    for (int i = 1; i <= times; i++) {
+      nanos += TimeUnit.MILLISECONDS.toNanos(50);
+      lastPid((101 + (long) i * pids) % 32_768);
+      trees.glance();
+    }
+  }
+
   @Test
   void aTreeThatIsFollowedLaterTakesItsDescendantsFromTheStrangers() throws Exception {
     Tree tree = trees.follow(ROOT, Optional.empty());

@@ -33,6 +33,26 @@ final class PageAllocationsTest {
     assertThat(new PageAllocations(root).bytes()).hasValue(321 * PageSize.BYTES);
   }
 
+  /** One read gives a page. */
+  @Test
+  void alsoWhereTheyAreNotOnTheFirstPage() throws Exception {
+    String before = "nr_more 7\n".repeat(409); // the second counter is cut
+    Files.writeString(
+        root.resolve("vmstat"), before + "pgalloc_dma 1\npgalloc_normal 20\npgfree 5\n");
+    assertThat(new PageAllocations(root).bytes()).hasValue(21 * PageSize.BYTES);
+  }
+
+  /** The file is kept open. */
+  @Test
+  void whatChangesIsReadAgain() throws Exception {
+    Path vmstat = Files.writeString(root.resolve("vmstat"), "nr_free 7\npgalloc_dma 1\npgfree 5\n");
+    try (PageAllocations allocations = new PageAllocations(root)) {
+      assertThat(allocations.bytes()).hasValue(PageSize.BYTES);
+      Files.writeString(vmstat, "nr_free 7\npgalloc_dma 3\npgfree 5\n");
+      assertThat(allocations.bytes()).hasValue(3 * PageSize.BYTES);
+    }
+  }
+
   @Test
   void whereTheKernelDoesNotTellItIsUnknown() throws Exception {
     assertThat(new PageAllocations(root).bytes()).isEmpty();

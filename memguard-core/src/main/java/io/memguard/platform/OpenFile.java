@@ -1,4 +1,4 @@
-package io.memguard.platform.cgroup;
+package io.memguard.platform;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -14,7 +14,7 @@ import java.util.Optional;
  *
  * <p>Whoever opens it closes it. Not safe to share between threads.
  */
-final class OpenFile implements AutoCloseable {
+public final class OpenFile implements AutoCloseable {
   /** The kernel hands out no more of such a file than a page with one read. */
   private static final int LARGEST = 4096;
 
@@ -26,7 +26,7 @@ final class OpenFile implements AutoCloseable {
   }
 
   /** Opens a file; what cannot be opened is not known, as if it were not there. */
-  static Optional<OpenFile> open(Path path) {
+  public static Optional<OpenFile> open(Path path) {
     if (!Files.isReadable(path)) {
       return Optional.empty();
     }
@@ -37,8 +37,8 @@ final class OpenFile implements AutoCloseable {
     }
   }
 
-  /** Reads it from its start; empty if it was removed, or this object is closed. */
-  byte[] read() {
+  /** Reads it from its start, one page at most; empty if it was removed, or this is closed. */
+  public byte[] read() {
     try {
       file.seek(0);
       int length = file.read(buffer, 0, LARGEST);
@@ -48,10 +48,12 @@ final class OpenFile implements AutoCloseable {
     }
   }
 
-  String text() {
+  /** Reads it as text, as {@link #read} does. */
+  public String text() {
     return new String(read(), StandardCharsets.US_ASCII);
   }
 
+  /** Closes it; then it reads as empty. */
   @Override
   public void close() {
     try {
