@@ -4,9 +4,9 @@ import io.memguard.outcome.MemoryReading;
 import io.memguard.outcome.MemoryReading.Source;
 import io.memguard.outcome.MemorySample;
 import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.CgroupTable;
 import io.memguard.platform.cgroup.Leaf;
 import io.memguard.platform.cgroup.Machine;
-import io.memguard.platform.cgroup.Pressure;
 import io.memguard.platform.procfs.ProcessTrees;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -80,7 +80,10 @@ final class LiveMemory implements AutoCloseable {
     Optional<Leaf> leaf = process.leaf();
     Optional<MemorySample> largest =
         tree.peaks().stream().max(Comparator.comparingLong(MemorySample::dataBytes));
-    OptionalDouble pressure = Pressure.latest(leaf, machine, search);
+    OptionalDouble pressure =
+        CgroupTable.pressure(machine, leaf, search).stream()
+            .mapToDouble(waited -> waited.someAvg10() / 100)
+            .findFirst();
     OptionalLong held = leaf.map(Leaf::heldBytes).orElse(OptionalLong.empty());
     if (held.isPresent()) {
       return new MemoryReading(

@@ -4,13 +4,18 @@ import static io.memguard.support.Children.line;
 import static io.memguard.support.Children.python;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.limits.GuardOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.MemoryReading;
 import io.memguard.outcome.MemorySample;
+import io.memguard.platform.cgroup.Machine;
 import io.memguard.support.WithGuard;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.ExecutorService;
@@ -19,6 +24,7 @@ import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Whoever asks is told what a living child and its descendants hold. */
 @ExtendWith(WithGuard.class)
@@ -84,6 +90,26 @@ final class LiveMemoryTest {
     assertThat(reading.bytes()).isBetween(64 * MIB, 64 * MIB + BARE);
     assertThat(reading.limitBytes()).isEqualTo(OptionalLong.empty());
     process.destroyForcibly().waitFor();
+  }
+
+  @Test
+  void onCgroupV1PressureIsTheMachines(@TempDir Path machine) throws Exception {
+    Map<String, String> files =
+        Map.of(
+            "proc/self/cgroup", "4:memory:/app\n",
+            "proc/self/mountinfo",
+                "30 23 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",
+            "sys/fs/cgroup/memory/app/cgroup.procs", "1\n",
+            "proc/pressure/memory", "some avg10=12.50 avg60=0.00 avg300=0.00 total=1\n");
+    for (Map.Entry<String, String> file : files.entrySet()) {
+      Files.createDirectories(machine.resolve(file.getKey()).getParent());
+      Files.writeString(machine.resolve(file.getKey()), file.getValue());
+    }
+    try (MemoryGuard guard = MemoryGuard.create(new Machine(machine), GuardOptions.defaults())) {
+      GuardedProcess process = start(guard, MemoryLimits.none(), "");
+      assertThat(process.memory().orElseThrow().pressure()).hasValue(0.125);
+      process.destroyForcibly().waitFor();
+    }
   }
 
   @Test

@@ -4,11 +4,12 @@ import io.memguard.doctor.Cgroups;
 import io.memguard.doctor.Cgroups.GroupKill;
 import io.memguard.doctor.Cgroups.Level;
 import io.memguard.doctor.Cgroups.Version;
-import io.memguard.doctor.Surroundings.Pressure;
+import io.memguard.doctor.Surroundings;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import java.util.stream.Stream;
 
 /** Reads what the cgroups around this process say, each from its own files, all at once. */
 public final class CgroupTable {
@@ -57,7 +58,7 @@ public final class CgroupTable {
    *
    * @return empty if there is none
    */
-  static Optional<GroupKill> groupKill(CgroupSearch search) {
+  public static Optional<GroupKill> groupKill(CgroupSearch search) {
     Optional<String> group = Optional.empty();
     for (Cgroup level : EffectiveLimits.binding(search.levels())) {
       if (level.oomGroup().orElse(false)) {
@@ -72,24 +73,25 @@ public final class CgroupTable {
   }
 
   /**
-   * Reads how long was waited for memory: in this process's own cgroup, or else on the machine.
+   * Reads how long was waited for memory: in a child's cgroup, or else in this process's own, or
+   * else on the machine.
    *
    * @return empty where the kernel does not tell
    */
-  public static Optional<Pressure> pressure(Machine machine, CgroupSearch search) {
-    String whole = "/proc/pressure/memory";
-    return search.levels().stream()
+  public static Optional<Surroundings.Pressure> pressure(
+      Machine machine, Optional<Leaf> leaf, CgroupSearch search) {
+    return Stream.concat(leaf.map(Leaf::cgroup).stream(), search.levels().stream().limit(1))
+        .map(cgroup -> cgroup.file(Pressure.FILE))
+        .flatMap(file -> pressure(file.toString(), KernelFile.text(file)).stream())
         .findFirst()
-        .map(own -> own.file("memory.pressure"))
-        .flatMap(file -> pressure(file.toString(), KernelFile.text(file)))
-        .or(() -> pressure(whole, machine.read(whole)));
+        .or(() -> pressure(Pressure.MACHINES, machine.read(Pressure.MACHINES)));
   }
 
-  private static Optional<Pressure> pressure(String source, Optional<String> text) {
+  private static Optional<Surroundings.Pressure> pressure(String source, Optional<String> text) {
     OptionalDouble some = average(text.orElse(""), "some ");
     OptionalDouble full = average(text.orElse(""), "full ");
     return some.isPresent()
-        ? Optional.of(new Pressure(source, some.getAsDouble(), full.orElse(0)))
+        ? Optional.of(new Surroundings.Pressure(source, some.getAsDouble(), full.orElse(0)))
         : Optional.empty();
   }
 

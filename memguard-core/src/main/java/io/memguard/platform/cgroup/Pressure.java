@@ -1,13 +1,9 @@
 package io.memguard.platform.cgroup;
 
 import io.memguard.platform.OpenFile;
-import java.nio.file.Path;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
  * Tells when the processes of our own cgroup, or of the machine, wait for memory: for as much of
@@ -19,11 +15,11 @@ import java.util.regex.Pattern;
  * @see <a href="https://docs.kernel.org/accounting/psi.html">the kernel's documentation</a>
  */
 public final class Pressure implements AutoCloseable {
-  private static final String FILE = "memory.pressure";
-  private static final String TOTAL = "total=";
+  /** In a cgroup of v2. */
+  static final String FILE = "memory.pressure";
 
-  /** In percent, of the first line, which is that of "some". */
-  private static final Pattern LATEST = Pattern.compile("^some avg10=(\\d+\\.\\d+) ");
+  static final String MACHINES = "/proc/pressure/memory";
+  private static final String TOTAL = "total=";
 
   private static final long WINDOW_NANOS = TimeUnit.SECONDS.toNanos(2);
   private static final long WAITED_MICROS = TimeUnit.MILLISECONDS.toMicros(300);
@@ -35,35 +31,11 @@ public final class Pressure implements AutoCloseable {
 
   /** Opens the file; where the kernel has none, there never is pressure. */
   public Pressure(Machine machine, CgroupSearch search) {
-    file = path(machine, search).flatMap(OpenFile::open);
-  }
-
-  private static Optional<Path> path(Machine machine, CgroupSearch search) {
-    return search.levels().stream()
-        .findFirst()
-        .map(own -> own.file(FILE))
-        .or(() -> machine.at("/proc/pressure/memory"));
-  }
-
-  /**
-   * Tells for how much of the last ten seconds some process waited for memory.
-   *
-   * @param leaf of those in it, if there is one that tells; else of our own cgroup, or the machine
-   * @return from 0 to 1, or empty where the kernel does not tell
-   */
-  public static OptionalDouble latest(Optional<Leaf> leaf, Machine machine, CgroupSearch search) {
-    return leaf.map(Leaf::cgroup)
-        .flatMap(cgroup -> KernelFile.text(cgroup.file(FILE)))
-        .or(() -> path(machine, search).flatMap(KernelFile::text))
-        .map(Pressure::latest)
-        .orElse(OptionalDouble.empty());
-  }
-
-  static OptionalDouble latest(String text) {
-    Matcher percent = LATEST.matcher(text);
-    return percent.find()
-        ? OptionalDouble.of(Double.parseDouble(percent.group(1)) / 100)
-        : OptionalDouble.empty();
+    file =
+        search.levels().stream()
+            .findFirst()
+            .flatMap(own -> OpenFile.open(own.file(FILE)))
+            .or(() -> machine.at(MACHINES).flatMap(OpenFile::open));
   }
 
   /**

@@ -49,7 +49,7 @@ public final class Survey {
             machine.totalSwap(),
             machine.freeSwap()),
         overcommit(machine),
-        CgroupTable.pressure(machine, search),
+        CgroupTable.pressure(machine, Optional.empty(), search),
         OwnLimits.oomScoreAdj(),
         isFiltered(machine),
         clone3(),

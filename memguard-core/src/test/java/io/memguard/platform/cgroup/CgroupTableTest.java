@@ -67,8 +67,7 @@ class CgroupTableTest {
     CapturedTree tree =
         CapturedTree.unpack("v2-container-read-only", root)
             .with("/proc/pressure/memory", "some avg10=3.00 avg60=0.00 avg300=0.00 total=1\n");
-    assertThat(CgroupTable.pressure(tree.machine(), tree.search()))
-        .hasValue(new Pressure("/proc/pressure/memory", 3, 0));
+    assertThat(pressure(tree)).hasValue(new Pressure("/proc/pressure/memory", 3, 0));
 
     tree.with(
         "/sys/fs/cgroup/memory.pressure",
@@ -76,11 +75,29 @@ class CgroupTableTest {
         some avg10=1.25 avg60=0.00 avg300=0.00 total=1
         full avg10=0.50 avg60=0.00 avg300=0.00 total=1
         """);
-    assertThat(CgroupTable.pressure(tree.machine(), tree.search()).orElseThrow().fullAvg10())
-        .isEqualTo(0.5);
+    assertThat(pressure(tree).orElseThrow().fullAvg10()).isEqualTo(0.5);
+
+    tree.with("/sys/fs/cgroup/leaf/memory.pressure", "some avg10=7.00 total=1\n");
+    Leaf leaf = new Leaf(tree.ancestry().own().child("leaf"), LeafLimits.NONE);
+    assertThat(CgroupTable.pressure(tree.machine(), Optional.of(leaf), tree.search()).orElseThrow())
+        .extracting(Pressure::someAvg10)
+        .isEqualTo(7.0);
 
     tree.with("/sys/fs/cgroup/memory.pressure", "").without("/proc/pressure/memory");
-    assertThat(CgroupTable.pressure(tree.machine(), tree.search())).isEmpty();
+    assertThat(pressure(tree)).isEmpty();
+  }
+
+  @Test
+  void onCgroupV1PressureIsTheMachines() {
+    CapturedTree tree =
+        CapturedTree.unpack("v1-docker", root)
+            .with("/proc/pressure/memory", "some avg10=12.50 avg60=0.00 avg300=0.00 total=1\n");
+
+    assertThat(pressure(tree)).hasValue(new Pressure("/proc/pressure/memory", 12.5, 0));
+  }
+
+  private static Optional<Pressure> pressure(CapturedTree tree) {
+    return CgroupTable.pressure(tree.machine(), Optional.empty(), tree.search());
   }
 
   private static Cgroups table(CapturedTree tree) {

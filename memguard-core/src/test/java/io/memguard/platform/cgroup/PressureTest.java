@@ -3,7 +3,6 @@ package io.memguard.platform.cgroup;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
-import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -15,6 +14,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 @Tag("engine-independent")
 final class PressureTest {
   private static final String FILE = "/sys/fs/cgroup/memory.pressure";
+  private static final String MACHINES = "/proc/pressure/memory";
 
   @TempDir Path root;
 
@@ -24,7 +24,7 @@ final class PressureTest {
     CapturedTree tree = tree(1000);
     try (Pressure pressure = new Pressure(tree.machine(), tree.search())) {
       assertThat(pressure.rose(0)).as("what was before is not known").isFalse();
-      waited(tree, 1000 + micros);
+      waited(tree, FILE, 1000 + micros);
       assertThat(pressure.rose(TimeUnit.MILLISECONDS.toNanos(1999))).as("not yet").isFalse();
       assertThat(pressure.rose(TimeUnit.SECONDS.toNanos(seconds))).isEqualTo(rose);
       assertThat(pressure.rose(TimeUnit.SECONDS.toNanos(2L * seconds))).as("no more").isFalse();
@@ -32,12 +32,13 @@ final class PressureTest {
   }
 
   @Test
-  void theLatestIsThatOfTheLastTenSeconds() {
-    String text = "some avg10=12.50 avg60=3.00 avg300=0.10 total=9\nfull avg10=1.00 avg60=0.00";
-    CapturedTree tree = tree(0).with(FILE, text);
-    assertThat(Pressure.latest(Optional.empty(), tree.machine(), tree.search())).hasValue(0.125);
-    CapturedTree without = tree.without(FILE);
-    assertThat(Pressure.latest(Optional.empty(), without.machine(), without.search())).isEmpty();
+  void onCgroupV1ItIsTheMachines() {
+    CapturedTree tree = waited(CapturedTree.unpack("v1-docker", root), MACHINES, 0);
+    try (Pressure pressure = new Pressure(tree.machine(), tree.search())) {
+      assertThat(pressure.rose(0)).isFalse();
+      waited(tree, MACHINES, 300_000);
+      assertThat(pressure.rose(TimeUnit.SECONDS.toNanos(2))).isTrue();
+    }
   }
 
   @Test
@@ -58,14 +59,12 @@ final class PressureTest {
   }
 
   private CapturedTree tree(long total) {
-    CapturedTree tree = CapturedTree.unpack("v2-container-read-only", root);
-    waited(tree, total);
-    return tree;
+    return waited(CapturedTree.unpack("v2-container-read-only", root), FILE, total);
   }
 
-  private static void waited(CapturedTree tree, long micros) {
-    tree.with(
-        FILE,
+  private static CapturedTree waited(CapturedTree tree, String file, long micros) {
+    return tree.with(
+        file,
         "some avg10=0.00 avg60=0.00 avg300=0.00 total=%d\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9\n"
             .formatted(micros));
   }
