@@ -95,6 +95,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final Enforcement enforcement;
   private final Machine machine;
   private final CgroupSearch search;
+  private final OwnUnit unit;
   private final Leaves leaves;
   private final OomCounters counters;
   private final OomVictims victims;
@@ -124,6 +125,7 @@ public final class MemoryGuard implements AutoCloseable {
         new Enforcement(witnesses.trial(), witnesses.untried(), OwnLimits.oomScoreAdj());
     this.machine = machine;
     search = CgroupFinder.findOwn(machine);
+    unit = new OwnUnit(machine, path(), SYSTEMD_PATIENCE);
     this.leaves = Leaves.look(search);
     this.counters = new OomCounters(machine, search);
     this.victims =
@@ -670,10 +672,11 @@ public final class MemoryGuard implements AutoCloseable {
 
   /**
    * Tells where this process is, what protects children here, and what cannot and why. It reads
-   * some dozens of small files; in a unit of systemd's it runs systemctl(1) as well and waits for
-   * it, for two seconds at most.
+   * some dozens of small files; in a unit of systemd's the first call runs systemctl(1) as well and
+   * waits for it, for two seconds at most.
    *
-   * @return what was found when this guard was made, with what is around as it is now
+   * @return what was found when this guard was made, with what is around as it is now; but what
+   *     systemd said as it was at the first call
    */
   public Capabilities capabilities() {
     boolean portable = !isNative();
@@ -703,12 +706,7 @@ public final class MemoryGuard implements AutoCloseable {
         EffectiveLimits.of(machine, search).all(),
         portable ? PORTABLE_LIMITATIONS : List.of(),
         Survey.of(
-            machine,
-            System.getenv(),
-            search,
-            leaves.room(),
-            new OwnUnit(machine, path(), SYSTEMD_PATIENCE).find(),
-            victims.obstacle()));
+            machine, System.getenv(), search, leaves.room(), unit.find(), victims.obstacle()));
   }
 
   private static String path() {

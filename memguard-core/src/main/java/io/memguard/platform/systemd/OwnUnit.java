@@ -21,6 +21,13 @@ public final class OwnUnit {
   private static final Pattern PATH = Pattern.compile("(?m)^(?:0:|\\d+:name=systemd):(/.*)$");
 
   private static final Pattern UNIT = Pattern.compile("[^/]+\\.(?:service|scope)");
+
+  /**
+   * Its runtime's, and its units are none of ours: it shares the machine's namespaces (hostPID).
+   */
+  private static final Pattern CONTAINERS =
+      Pattern.compile("(?:docker|libpod|crio|cri-containerd)-[^/]+\\.scope");
+
   private static final Pattern USERS_MANAGER = Pattern.compile("user@\\d+\\.service");
 
   private static final String FIRST = "/proc/1/comm";
@@ -31,6 +38,8 @@ public final class OwnUnit {
   private final Machine machine;
   private final String path;
   private final Duration patience;
+  private boolean known;
+  private Optional<SystemdUnit> found = Optional.empty();
 
   /**
    * Prepares to look.
@@ -46,13 +55,22 @@ public final class OwnUnit {
   }
 
   /**
-   * Looks, and asks.
+   * Looks, and asks, when it is called first: what it costs is a process. Safe to share between
+   * threads.
    *
    * @return empty where systemd is not the first process, or this process is in no unit. Where the
    *     first process cannot be seen ({@code hidepid}, {@code ProtectProc=}) and systemd runs, the
    *     unit is known and what it does is not
    */
-  public Optional<SystemdUnit> find() {
+  public synchronized Optional<SystemdUnit> find() {
+    if (!known) {
+      found = look();
+      known = !Thread.currentThread().isInterrupted();
+    }
+    return found;
+  }
+
+  private Optional<SystemdUnit> look() {
     Optional<String> obstacle = Systemd.obstacle(machine);
     boolean mayBeSystemd = !machine.has(FIRST) && machine.has(BOOTED);
     if (obstacle.isPresent() && !mayBeSystemd) {
@@ -63,6 +81,9 @@ public final class OwnUnit {
       List<String> names = Arrays.asList(lines.group(1).split("/", -1));
       for (int at = names.size() - 1; at >= 0; at--) {
         String name = names.get(at);
+        if (CONTAINERS.matcher(name).matches()) {
+          return Optional.empty();
+        }
         if (UNIT.matcher(name).matches()) {
           boolean ofUser = names.subList(0, at).stream().anyMatch(USERS_MANAGER.asMatchPredicate());
           return Optional.of(

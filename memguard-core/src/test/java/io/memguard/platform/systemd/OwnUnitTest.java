@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Which unit this is, and what systemd says of it: a script stands for systemctl. */
 @Tag("engine-independent")
@@ -45,6 +46,31 @@ class OwnUnitTest {
                 "app.service", false, Optional.of("stop"), Optional.of(false), Optional.empty()));
     assertThat(Files.readString(root.resolve("asked")))
         .isEqualTo("--system show --property=OOMPolicy,Delegate -- app.service\n");
+  }
+
+  @Test
+  void itIsAskedOnce() throws IOException {
+    systemctl("echo OOMPolicy=stop; echo >>" + root.resolve("asked"));
+    OwnUnit own = new OwnUnit(new Machine(root), root.toString(), LONG);
+
+    assertThat(own.find()).isPresent().isEqualTo(own.find());
+    assertThat(root.resolve("asked")).hasContent("\n");
+  }
+
+  /** As a pod sees itself that shares the machine's pids and cgroups. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-2.scope",
+        "0::/kubepods.slice/crio-2.scope",
+        "0::/system.slice/docker-2.scope",
+        "0::/machine.slice/libpod-2.scope/container",
+      })
+  void aContainersScopeIsItsRuntimes(String line) throws IOException {
+    cgroup(line);
+    systemctl("echo OOMPolicy=stop");
+
+    assertThat(unit(LONG)).isEmpty();
   }
 
   @ParameterizedTest
@@ -85,6 +111,9 @@ class OwnUnitTest {
     assertThat(unit.name()).isEqualTo("app.service");
     assertThat(unit.unknown().orElseThrow()).contains("process 1 cannot be seen");
     assertThat(unit.endsTogether()).isTrue();
+
+    cgroup("0::/user.slice/session-3.scope");
+    assertThat(unit(LONG).orElseThrow().endsTogether()).isTrue();
   }
 
   @Test
