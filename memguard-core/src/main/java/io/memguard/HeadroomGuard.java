@@ -14,6 +14,7 @@ import io.memguard.outcome.Preemption;
 import io.memguard.platform.Elsewhere;
 import io.memguard.platform.ThreadCpuTime;
 import io.memguard.platform.cgroup.CgroupSearch;
+import io.memguard.platform.cgroup.CgroupTable;
 import io.memguard.platform.cgroup.Headroom;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.cgroup.Pressure;
@@ -209,7 +210,8 @@ final class HeadroomGuard implements MemoryWatch.Client {
   private static ProtectionState state(
       GuardOptions.HeadroomGuard wanted, CgroupSearch search, Optional<Headroom.Reading> now) {
     if (wanted == GuardOptions.HeadroomGuard.OFF) {
-      return ProtectionState.inactive("switched off for this guard");
+      return ProtectionState.inactive(
+          "switched off for this guard; HeadroomGuard.ON switches it on");
     }
     if (!TreeWatch.state().active()) {
       return TreeWatch.state();
@@ -226,8 +228,11 @@ final class HeadroomGuard implements MemoryWatch.Client {
     Optional<String> groupKill = Headroom.groupKill(search);
     if (wanted == GuardOptions.HeadroomGuard.AUTO && groupKill.isEmpty()) {
       return ProtectionState.inactive(
-          "not needed: no limit that can be seen from here has this process killed with its"
-              + " children; HeadroomGuard.ON switches it on all the same");
+          CgroupTable.groupKill(search).isPresent()
+              ? "the limit at which this process is killed with its children cannot be seen from"
+                  + " here, nor how much is left below it"
+              : "not needed: no limit that can be seen from here has this process killed with its"
+                  + " children; HeadroomGuard.ON switches it on all the same");
     }
     return ProtectionState.active(
         "%s keeps %d MiB of %d MiB free%s%s"

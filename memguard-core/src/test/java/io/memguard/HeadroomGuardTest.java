@@ -24,6 +24,7 @@ import io.memguard.support.Eventually;
 import io.memguard.support.Proc;
 import io.memguard.watch.LeafHints;
 import io.memguard.watch.Watcher;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -473,7 +474,7 @@ final class HeadroomGuardTest {
             "cgroup / keeps 25 MiB of 200 MiB free, 50 MiB while it falls fast: cgroup / has"
                 + " memory.oom.group set, and cgroup / a limit of 200MiB");
     assertThat(of(GuardOptions.HeadroomGuard.OFF).state().reason())
-        .isEqualTo("switched off for this guard");
+        .isEqualTo("switched off for this guard; HeadroomGuard.ON switches it on");
     container.set("memory.oom.group", "0\n");
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().active()).isFalse();
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason()).startsWith("not needed: ");
@@ -481,6 +482,18 @@ final class HeadroomGuardTest {
     container.remove("memory.max");
     assertThat(of(GuardOptions.HeadroomGuard.ON).state().reason())
         .isEqualTo("the head-room can be read neither in a cgroup nor in /proc");
+  }
+
+  /** Then the head-room of the machine says nothing about it. */
+  @Test
+  void whereTheLimitOfTheGroupIsNotSeenItPromisesNothing() throws Exception {
+    Files.writeString(
+        machine.resolve("proc/meminfo"), "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\n");
+    container.set("memory.max", "max\n");
+
+    assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason())
+        .startsWith("the limit at which this process is killed with its children cannot be seen")
+        .doesNotContain("not needed", "HeadroomGuard.ON");
   }
 
   @Test
