@@ -45,9 +45,10 @@ final class DoctorText {
       }
     }
     kernel(around);
-    heading("This JVM");
+    heading("This command's own JVM, as memguard run has it");
     List<String> advice = here.advice();
     entry("heap", advice.isEmpty() ? "leaves room for children" : String.join(" ", advice));
+    entry("an application's", "not looked at: in it, guard.capabilities().advice() does");
     return out.toString();
   }
 
@@ -97,7 +98,7 @@ final class DoctorText {
                         + (cgroups.readOnly() ? ", read-only" : ""))
             .orElse("none that can be seen"));
     for (Cgroups.Level level : cgroups.levels()) {
-      entry(level.path(), describe(level));
+      entry(level.path(), describe(level, around));
     }
     cgroups.hidden().ifPresent(why -> entry("above", "not seen: " + why));
     for (EffectiveLimit limit : limits) {
@@ -124,11 +125,18 @@ final class DoctorText {
     around.unit().ifPresent(unit -> entry("systemd", describe(unit)));
   }
 
-  private static String describe(Cgroups.Level level) {
+  private static String describe(Cgroups.Level level, Surroundings around) {
     StringBuilder text = new StringBuilder("limit ").append(orNone(level.maxBytes()));
     level
         .highBytes()
         .ifPresent(high -> text.append(", slows down at ").append(MemorySize.format(high)));
+    if (around.memory().swapTotal().orElse(0) > 0) {
+      String what = around.cgroups().version() == Cgroups.Version.V2 ? "swap" : "with swap";
+      level
+          .swapBytes()
+          .ifPresent(
+              swap -> text.append(", ").append(what).append(' ').append(MemorySize.format(swap)));
+    }
     level.usedBytes().ifPresent(used -> text.append(", used ").append(MemorySize.format(used)));
     if (level.oomGroup().orElse(false)) {
       text.append(", killed as a whole");

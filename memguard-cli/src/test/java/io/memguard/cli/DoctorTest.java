@@ -4,14 +4,26 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.memguard.Capabilities;
+import io.memguard.doctor.Cgroups;
+import io.memguard.doctor.Cgroups.Level;
+import io.memguard.doctor.Cgroups.Version;
+import io.memguard.doctor.LeafRoom;
+import io.memguard.doctor.Surroundings;
+import io.memguard.doctor.Surroundings.Clone3;
+import io.memguard.doctor.Surroundings.Memory;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine.Help.Ansi;
 
 /** {@code memguard doctor} on the machine at hand, whatever that is. */
 class DoctorTest {
+  private static final long MIB = 1 << 20;
   private static final Map<Integer, String> VERDICTS =
       Map.of(0, "PROTECTED", 1, "PARTLY PROTECTED", 2, "EXPOSED");
 
@@ -30,8 +42,50 @@ class DoctorTest {
             "Cgroups and limits",
             "What protects a child here",
             "The kernel and this process",
-            "This JVM");
+            "This command's own JVM, as memguard run has it");
+    assertThat(result.text()).contains("guard.capabilities().advice()");
     assertThat(result.text()).doesNotContain("\u001B");
+  }
+
+  @Test
+  void whereThereIsSwapEachLevelsIsSaid() {
+    assertThat(text(Version.V2, MIB)).contains("limit 64MiB, swap 16MiB");
+    assertThat(text(Version.V1, MIB)).contains("limit 64MiB, with swap 16MiB");
+    assertThat(text(Version.V2, 0)).contains("limit 64MiB\n");
+  }
+
+  private static String text(Version version, long swap) {
+    OptionalLong none = OptionalLong.empty();
+    Level level =
+        new Level(
+            "/",
+            OptionalLong.of(64 * MIB),
+            none,
+            OptionalLong.of(16 * MIB),
+            none,
+            Optional.empty());
+    Surroundings around =
+        new Surroundings(
+            List.of(),
+            new Cgroups(
+                version,
+                Optional.empty(),
+                false,
+                List.of(level),
+                Optional.empty(),
+                Optional.empty()),
+            new LeafRoom(Optional.empty(), "here"),
+            Optional.empty(),
+            new Memory(none, none, OptionalLong.of(swap), none),
+            Optional.empty(),
+            Optional.empty(),
+            0,
+            false,
+            Clone3.WORKS,
+            Optional.empty());
+    Capabilities here =
+        new Capabilities(Capabilities.Engine.NATIVE, "so", Map.of(), List.of(), List.of(), around);
+    return new DoctorText(Ansi.OFF).write(here, here.assessment());
   }
 
   @Test

@@ -16,6 +16,8 @@ import java.util.Map;
 final class Remedies {
   private static final String ASK =
       "ask for a cgroup for each child: Protection.CGROUP_LEAF, or memguard run --cgroup";
+  private static final String ROOM =
+      "make room for children's cgroups: MemoryGuard.prepare, or memguard run --prepare-cgroup";
 
   private final Threats now;
   private final Map<Protection, ProtectionState> protections;
@@ -51,23 +53,11 @@ final class Remedies {
     if (here.isIn(Place.GVISOR)) {
       return; // there no cgroup limits anything
     }
-    if (here.unit().isPresent() && isUndelegated()) {
-      add(
-          Who.UNIT,
-          now.withLeaf().withoutUnit(),
-          "Set Delegate=yes and DelegateSubgroup=supervisor (systemd 254 and later; before that,"
-              + " Delegate=yes, and MemoryGuard.prepare or memguard run --prepare-cgroup at the"
-              + " start), and "
-              + ASK
-              + ".");
+    if (here.unit().isPresent() && isUnits()) {
+      scope(here.unit().get());
+      delegate(here.unit().get());
     } else if (here.leaves().isObstructedBy(Obstacle.HOLDS_PROCESSES)) {
-      add(
-          Who.APPLICATION,
-          now.withLeaf(),
-          "At its start, make room for children's cgroups: MemoryGuard.prepare, or memguard run"
-              + " --prepare-cgroup; and "
-              + ASK
-              + ".");
+      add(Who.APPLICATION, now.withLeaf(), "At its start, " + ROOM + "; and " + ASK + ".");
     } else if (here.leaves().isObstructedBy(Obstacle.READ_ONLY)) {
       writable();
     } else if (here.leaves().isObstructedBy(Obstacle.FORBIDDEN)) {
@@ -87,31 +77,80 @@ final class Remedies {
     }
   }
 
-  /** As root, the directory can be written all the same; it is systemd's. */
-  private boolean isUndelegated() {
-    return !here.leaves().possible()
-        && !here.unit().flatMap(SystemdUnit::delegated).orElse(false)
-        && here.cgroups().version() == Cgroups.Version.V2;
+  /** As root, the directory of an undelegated one can be written all the same; it is systemd's. */
+  private boolean isUnits() {
+    return isV2()
+        && !here.leaves().possible()
+        && !here.leaves().isObstructedBy(Obstacle.FORBIDDEN)
+        && (here.leaves().isObstructedBy(Obstacle.READ_ONLY)
+            || !here.unit().flatMap(SystemdUnit::delegated).orElse(false));
   }
 
-  private void writable() {
-    String then =
-        ". In it, make room at the start (MemoryGuard.prepare, or memguard run"
-            + " --prepare-cgroup), and "
+  private boolean isV2() {
+    return here.cgroups().version() == Cgroups.Version.V2;
+  }
+
+  /** Whose directory it is may ask: root in a unit of the machine's, a user in one of his own. */
+  private void scope(SystemdUnit unit) {
+    if (here.leaves().isObstructedBy(Obstacle.HOLDS_PROCESSES) && unit.unknown().isEmpty()) {
+      add(
+          Who.APPLICATION,
+          now.withLeaf().withoutUnit(),
+          "At its start, ask systemd for a delegated scope and make room in it:"
+              + " PrepareOptions.withSystemdScope, or memguard run --prepare-cgroup"
+              + " --systemd-scope; limits of "
+              + unit.name()
+              + " hold it no more then; and "
+              + ASK
+              + ".");
+    }
+  }
+
+  /** An OOMPolicy= that somebody has set is not changed by Delegate=; a new scope has none. */
+  private void delegate(SystemdUnit unit) {
+    add(
+        Who.UNIT,
+        now.withLeaf().withoutUnit(),
+        (unit.name().endsWith(".scope")
+                ? "Start it in a scope with Delegate=yes (systemd-run --scope -p Delegate=yes, with"
+                    + " --user unless root); at its start, "
+                    + ROOM
+                : "Set "
+                    + (here.leaves().isObstructedBy(Obstacle.READ_ONLY)
+                        ? "ProtectControlGroups=no, "
+                        : "")
+                    + "Delegate=yes, OOMPolicy=continue and DelegateSubgroup=supervisor (which"
+                    + " systemd has from 254 on; before that, at the start, "
+                    + ROOM
+                    + ")")
+            + "; and "
             + ASK
-            + ".";
+            + ".");
+  }
+
+  /** In no container of cgroup v1 can they be had but in a privileged one. */
+  private void writable() {
+    if (!isV2()) {
+      return;
+    }
+    String then = ". At the start, " + ROOM + "; and " + ASK + ".";
     if (here.isIn(Place.POD)) {
       add(
           Who.NODE_ADMIN,
           now.withLeaf(),
-          "Offer a RuntimeClass of a containerd (2.1 and later) with cgroup_writable = true, which"
-              + " the pod names (runtimeClassName)"
+          "Offer a RuntimeClass with writable cgroups, which the pod names (runtimeClassName): of"
+              + " containerd (2.1 and later) with cgroup_writable = true, or of CRI-O with"
+              + " io.kubernetes.cri-o.cgroup2-mount-hierarchy-rw in its allowed_annotations, which"
+              + " the pod then sets to \"true\""
               + then);
     } else {
       add(
           Who.CONTAINER,
           now.withLeaf(),
-          "Mount cgroups writable: containerd's cgroup_writable, or a privileged container" + then);
+          "Mount cgroups writable: with Docker (28 and later) --security-opt"
+              + " writable-cgroups=true, with Podman --security-opt unmask=/sys/fs/cgroup, else a"
+              + " privileged container"
+              + then);
     }
   }
 
@@ -133,7 +172,7 @@ final class Remedies {
           now.withoutGroup(),
           "Set singleProcessOOMKill: true in the kubelet's configuration (Kubernetes 1.32 and"
               + " later): the kernel then kills one process and not the container.");
-    } else if (here.unit().isEmpty()) {
+    } else if (!isUnitsGroup()) {
       add(
           starter(Who.NODE_ADMIN),
           now.withoutGroup(),
@@ -171,11 +210,20 @@ final class Remedies {
             unit ->
                 add(
                     Who.UNIT,
-                    now.withoutUnit().withoutGroup(),
+                    isUnitsGroup() ? now.withoutUnit().withoutGroup() : now.withoutUnit(),
                     "Set OOMPolicy=continue in "
                         + unit.name()
                         + ": systemd then lets the rest of it live when the kernel has killed one"
                         + " process."));
+  }
+
+  /** OOMPolicy=kill sets memory.oom.group of the unit's cgroup; a container's is another. */
+  private boolean isUnitsGroup() {
+    return here.unit().isPresent()
+        && here.cgroups()
+            .groupKill()
+            .filter(kill -> kill.cgroup().endsWith("/" + here.unit().get().name()))
+            .isPresent();
   }
 
   /** By itself it is on only where the kernel's group is seen to have a limit. */
@@ -185,13 +233,18 @@ final class Remedies {
         here.isIn(Place.GVISOR)
             || now.unitEnds()
             || here.cgroups().groupKill().filter(kill -> kill.limitOf().isPresent()).isPresent();
-    if (now.endsAll() && guard != null && !guard.active() && wouldSee) {
+    if (now.endsAll() && guard != null && canBeSwitchedOn(guard) && wouldSee) {
       add(
           Who.APPLICATION,
           now.withGuard(),
           "Switch the head-room guard on, which ends a child in time:"
               + " GuardOptions.withHeadroomGuard(HeadroomGuard.ON).");
     }
+  }
+
+  /** One that is off for want of something else, as a smaller reserve, says that instead. */
+  private static boolean canBeSwitchedOn(ProtectionState guard) {
+    return !guard.active() && guard.reason().contains("HeadroomGuard.ON");
   }
 
   private void score() {

@@ -8,6 +8,10 @@ import java.util.Map;
 
 /** Says in sentences what {@link Threats} have decided. */
 final class Words {
+  private static final String LEFT_BEHIND =
+      "What children leave in /dev/shm or another tmpfs is bound by no rlimit, and stays charged"
+          + " after their end: once it fills what is around, this process may be killed too.";
+
   private Words() {}
 
   static String headline(Threats now, Surroundings here) {
@@ -58,9 +62,11 @@ final class Words {
     List<String> open = new ArrayList<>();
     if (now.contained()) {
       together(now, here, open);
+      open.add(LEFT_BEHIND);
     } else if (now.endsAll()) {
       late(now, protections, open);
     } else {
+      open.add(LEFT_BEHIND);
       open.add(
           "Without a cgroup of its own the child is not told from others by the kernel: another"
               + " child may be killed in its place.");
@@ -77,7 +83,13 @@ final class Words {
         .hidden()
         .ifPresent(
             why ->
-                open.add("Limits further up cannot be seen: " + why + ". A smaller one may bind."));
+                open.add(
+                    "Limits further up cannot be seen: "
+                        + why
+                        + ". A smaller one may bind"
+                        + (here.cgroups().version() == Cgroups.Version.V2
+                            ? ", and memory.oom.group up there may have all below it killed."
+                            : ".")));
     if (here.overcommit().filter(how -> how.mode() == 2).isPresent()) {
       open.add(
           "vm.overcommit_memory is 2: what one process was promised and does not use, others are"

@@ -38,6 +38,7 @@ class AssessmentTest {
 
     assertThat(here.verdict()).isEqualTo(Verdict.PROTECTED);
     assertThat(here.headline()).contains("killed alone");
+    assertThat(here.open()).anyMatch(one -> one.contains("/dev/shm"));
     assertThat(here.remedies()).isEmpty();
   }
 
@@ -54,7 +55,31 @@ class AssessmentTest {
     assertThat(here.remedies())
         .extracting(Remedy::what)
         .anyMatch(what -> what.contains("singleProcessOOMKill: true"))
-        .anyMatch(what -> what.contains("cgroup_writable = true"));
+        .anyMatch(what -> what.contains("cgroup_writable = true"))
+        .anyMatch(what -> what.contains("io.kubernetes.cri-o.cgroup2-mount-hierarchy-rw"));
+  }
+
+  @Test
+  void eachRuntimeHasItsWayToWritableCgroups() {
+    Around around =
+        new Around(Place.CONTAINER)
+            .leaves(Obstacle.READ_ONLY)
+            .group(new GroupKill("/", Optional.of("/"), LIMIT));
+    assertThat(around.assess().remedies().get(0).what())
+        .contains("writable-cgroups=true", "unmask=/sys/fs/cgroup", "MemoryGuard.prepare");
+    assertThat(around.assess().remedies().get(0).who()).isEqualTo(Who.CONTAINER);
+  }
+
+  @Test
+  void onCgroupV1NobodyIsToMakeRoom() {
+    Around around = new Around(Place.CONTAINER).leaves(Obstacle.READ_ONLY);
+    around.version = Version.V1;
+    around.score = 1000;
+
+    assertThat(around.assess().verdict()).isEqualTo(Verdict.PARTLY);
+    assertThat(around.assess().remedies())
+        .isNotEmpty()
+        .noneMatch(remedy -> remedy.what().contains("prepare"));
   }
 
   @Test
@@ -62,7 +87,9 @@ class AssessmentTest {
     Assessment here = stockPod().group(null).without(Protection.HEADROOM_GUARD).assess();
 
     assertThat(here.verdict()).isEqualTo(Verdict.PROTECTED);
-    assertThat(here.open()).anyMatch(one -> one.contains("another child may be killed"));
+    assertThat(here.open())
+        .anyMatch(one -> one.contains("another child may be killed"))
+        .anyMatch(one -> one.contains("/dev/shm"));
   }
 
   @Test
@@ -81,7 +108,11 @@ class AssessmentTest {
 
     assertThat(here.verdict()).isEqualTo(Verdict.EXPOSED);
     assertThat(here.headline()).contains("no cgroup from there up shows a limit");
-    assertThat(here.open()).anyMatch(one -> one.contains("Limits further up cannot be seen"));
+    assertThat(here.open())
+        .anyMatch(
+            one ->
+                one.contains("Limits further up cannot be seen")
+                    && one.contains("memory.oom.group up there"));
     assertThat(of(here, Who.POD_SPEC).then()).isEqualTo(Verdict.PARTLY);
     assertThat(of(here, Who.POD_SPEC).what()).contains("resources.limits.memory");
     assertThat(here.remedies())
@@ -108,10 +139,65 @@ class AssessmentTest {
     assertThat(here.remedies())
         .filteredOn(remedy -> remedy.who() == Who.UNIT)
         .extracting(Remedy::what)
-        .anyMatch(what -> what.contains("OOMPolicy=continue"))
-        .anyMatch(what -> what.contains("Delegate=yes"));
+        .anyMatch(what -> what.contains("Set OOMPolicy=continue in"))
+        .as("Delegate=yes changes the default, and no OOMPolicy=stop that was set")
+        .anyMatch(what -> what.contains("Delegate=yes, OOMPolicy=continue"));
     assertThat(of(here, Who.APPLICATION).what()).contains("HeadroomGuard.ON");
     assertThat(of(here, Who.APPLICATION).then()).isEqualTo(Verdict.PARTLY);
+  }
+
+  @Test
+  void whoeverIsItsDirectorysOwnerMayAskForAScope() {
+    assertThat(service("stop", false).assess().remedies().get(0).what())
+        .contains("withSystemdScope", "--systemd-scope", "limits of app.service");
+    assertThat(service("stop", false).leaves(Obstacle.NOT_WRITABLE).assess().remedies())
+        .noneMatch(remedy -> remedy.what().contains("--systemd-scope"));
+  }
+
+  @Test
+  void aUnitsReadOnlyCgroupsAreTheUnitsToChange() {
+    for (boolean delegated : new boolean[] {true, false}) {
+      Assessment here = service("stop", delegated).leaves(Obstacle.READ_ONLY).assess();
+
+      assertThat(here.remedies().get(0).who()).isEqualTo(Who.UNIT);
+      assertThat(here.remedies().get(0).what()).contains("Set ProtectControlGroups=no");
+      assertThat(here.remedies())
+          .noneMatch(remedy -> remedy.who() == Who.CONTAINER)
+          .noneMatch(remedy -> remedy.what().contains("--systemd-scope"));
+    }
+  }
+
+  @Test
+  void aContainersGroupIsNotItsUnitsToChange() {
+    Around around =
+        new Around(Place.CONTAINER, Place.SYSTEMD_UNIT)
+            .leaves(Obstacle.HOLDS_PROCESSES)
+            .group(new GroupKill("/", Optional.of("/"), LIMIT))
+            .unit(service("stop", false).unit.orElseThrow());
+    around.levels =
+        List.of(level("/system.slice/app.service", NONE, false), level("/", LIMIT, true));
+    assertThat(around.assess().remedies())
+        .noneMatch(remedy -> remedy.what().contains("Set OOMPolicy=continue in"));
+
+    around.unit(service("continue", false).unit.orElseThrow());
+    assertThat(of(around.assess(), Who.CONTAINER).what()).contains("memory.oom.group of cgroup /");
+
+    around
+        .unit(service("kill", false).unit.orElseThrow())
+        .group(new GroupKill("/system.slice/app.service", Optional.of("/"), LIMIT));
+    assertThat(around.assess().remedies())
+        .filteredOn(remedy -> remedy.what().contains("Set OOMPolicy=continue in"))
+        .extracting(Remedy::then)
+        .containsExactly(Verdict.PROTECTED);
+  }
+
+  @Test
+  void aGuardThatCannotHelpIsNotToBeSwitchedOn() {
+    Around around =
+        service("stop", false).without(Protection.HEADROOM_GUARD, "the reserve is too large");
+
+    assertThat(around.assess().remedies())
+        .noneMatch(remedy -> remedy.what().contains("HeadroomGuard.ON"));
   }
 
   @Test
@@ -155,6 +241,15 @@ class AssessmentTest {
     assertThat(around.unit(scope).assess().verdict())
         .as("scopes have no policy before systemd 253")
         .isEqualTo(Verdict.PROTECTED);
+
+    SystemdUnit silentScope =
+        new SystemdUnit(
+            "run-1.scope", false, Optional.empty(), Optional.empty(), Optional.of("no bus"));
+    Assessment later = around.unit(silentScope).assess();
+    assertThat(later.verdict()).as("and then one").isEqualTo(Verdict.EXPOSED);
+    assertThat(later.remedies())
+        .anyMatch(remedy -> remedy.what().contains("systemd-run --scope -p Delegate=yes"))
+        .noneMatch(remedy -> remedy.what().contains("DelegateSubgroup"));
   }
 
   @Test
@@ -345,7 +440,11 @@ class AssessmentTest {
     }
 
     Around without(Protection protection) {
-      protections.put(protection, ProtectionState.inactive("not here"));
+      return without(protection, "not needed; HeadroomGuard.ON switches it on");
+    }
+
+    Around without(Protection protection, String why) {
+      protections.put(protection, ProtectionState.inactive(why));
       return this;
     }
 

@@ -46,8 +46,9 @@ public record LeafPlace(Cgroup under, Optional<Obstacle> obstacle, boolean mustE
             ? Obstacle.of(
                 LeafRoom.Obstacle.READ_ONLY,
                 "cgroups are mounted read-only at " + mount.point(),
-                "mount them writable: containerd's cgroup_writable, a privileged container,"
-                    + " or no container")
+                "mount them writable, in a container by its runtime (containerd's cgroup_writable,"
+                    + " Docker's writable-cgroups=true, Podman's unmask=/sys/fs/cgroup), in a unit of"
+                    + " systemd's by ProtectControlGroups=no")
             : cgroup.obstacleToLeaf(writable);
     return new LeafPlace(cgroup, obstacle, cgroup.mustEnableMemory());
   }
