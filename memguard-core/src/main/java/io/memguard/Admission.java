@@ -8,6 +8,7 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.MemorySource;
 import io.memguard.limits.MemorySource.Request;
 import io.memguard.limits.MemorySource.Reservation;
+import io.memguard.platform.Elsewhere;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -116,7 +117,7 @@ final class Admission implements AutoCloseable {
       try {
         memory.close();
       } catch (RuntimeException e) {
-        LOG.error("A budget did not take its memory back", e);
+        Elsewhere.run(() -> LOG.error("A budget did not take its memory back", e));
       }
     }
   }

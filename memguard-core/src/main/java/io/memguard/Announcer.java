@@ -22,10 +22,11 @@ import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.slf4j.MDC;
 
 /**
  * Says of launches and ends what is to be said of them: to the log, a flight recording, and the
@@ -33,18 +34,28 @@ import org.slf4j.MDC;
  *
  * <p>The end of a child that was run is told by the thread that ran it, when it knows what comes
  * next; that of a pool's worker by its slot's thread; that of one that was started by whoever
- * reaped it, and before its outcome is known to others. Only the log can make anybody wait; of a
- * child that was started it is written on another thread. Safe to share between threads.
+ * reaped it, and before its outcome is known to others. Only the log can make anybody wait, and
+ * that must not be who reaps: what has no other thread is written on one of its own, line by line.
+ * Safe to share between threads.
  */
 final class Announcer {
   private static final Logger LAUNCHES = LoggerFactory.getLogger("io.memguard.launch");
   private static final long PATIENCE_MILLIS = 1000;
+
+  /** Lines that wait for a log that blocks; each may hold 40 KiB of text. */
+  private static final int MOST_LINES = 1000;
 
   private final MemoryEvents events;
   private final Recorder recorder;
 
   /** Ends that are known to those who decide what is next, and not told yet. */
   private final Map<Launch, CompletableFuture<Void>> undecided = new ConcurrentHashMap<>();
+
+  private final AtomicInteger waitingLines = new AtomicInteger();
+  private final AtomicLong lostLines = new AtomicLong();
+
+  /** Completes when all lines were written that wait for it. */
+  private CompletableFuture<?> lines = CompletableFuture.completedFuture(null);
 
   Announcer(MemoryEvents events, Recorder recorder) {
     this.events = events;
@@ -56,20 +67,46 @@ final class Announcer {
   }
 
   /** Prepares for a launch whose end is told by whoever decides what is next. */
-  Launch deciding(ProcessBuilder job, MemoryLimits limits, LaunchOptions options) {
-    return new Launch(job, limits, options, false);
+  Launch deciding(ProcessBuilder job, MemoryLimits limits, LaunchOptions options, int attempt) {
+    return new Launch(job, limits, options, attempt, false);
   }
 
   /** Prepares for a launch whose end is told by {@link Launch#endedByItself}. */
   Launch onItsOwn(ProcessBuilder job, MemoryLimits limits, LaunchOptions options) {
-    return new Launch(job, limits, options, true);
+    return new Launch(job, limits, options, 1, true);
   }
 
-  /** Waits until ends that are known were told, a second at most. */
+  /** Waits until ends that are known were told and logged, a second at most. */
   void awaitDecisions() {
     CompletableFuture.allOf(undecided.values().toArray(CompletableFuture<?>[]::new))
+        .thenCompose(told -> lines())
         .completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS)
         .join();
+  }
+
+  private synchronized CompletableFuture<Void> lines() {
+    return lines.handle((last, trouble) -> null);
+  }
+
+  /** Has a line written after those before it: a log that blocks keeps one thread, and no more. */
+  private synchronized void writeElsewhere(Runnable line) {
+    if (waitingLines.incrementAndGet() > MOST_LINES) {
+      waitingLines.decrementAndGet();
+      lostLines.incrementAndGet();
+      return;
+    }
+    lines =
+        lines.handleAsync(
+            (before, trouble) -> {
+              waitingLines.decrementAndGet();
+              line.run();
+              long lost = lostLines.getAndSet(0);
+              if (lost > 0) {
+                LAUNCHES.warn("The log has blocked, and has not the ends of {} children", lost);
+              }
+              return null;
+            },
+            Elsewhere::run);
   }
 
   /** One launch, and the child that comes of it. Used by one thread after the other. */
@@ -77,23 +114,30 @@ final class Announcer {
     private final String file;
     private final MemoryLimits limits;
     private final LaunchOptions options;
+    private final int attempt;
     private final boolean onItsOwn;
 
-    /** What the launching thread's MDC had; only where another thread writes the log. */
-    private final @Nullable Map<String, String> context;
+    /** What the launching thread's MDC had; for where another thread writes the log. */
+    private final Map<String, String> context;
 
+    private volatile @Nullable Outcome known;
     private Recorder.Launch recorded = Recorder.Launch.NONE;
     private long began;
 
     private Launch(
-        ProcessBuilder job, MemoryLimits limits, LaunchOptions options, boolean onItsOwn) {
+        ProcessBuilder job,
+        MemoryLimits limits,
+        LaunchOptions options,
+        int attempt,
+        boolean onItsOwn) {
       List<String> command = Objects.requireNonNull(job, "job").command();
       String first = command.isEmpty() ? null : command.get(0);
       this.file = first == null ? "" : first;
       this.limits = Objects.requireNonNull(limits, "limits");
       this.options = Objects.requireNonNull(options, "options");
+      this.attempt = attempt;
       this.onItsOwn = onItsOwn;
-      this.context = onItsOwn ? MDC.getCopyOfContextMap() : null;
+      this.context = onItsOwn ? EndLog.context() : Map.of();
     }
 
     /** Its time begins now; before, it may have waited for its memory. */
@@ -140,14 +184,24 @@ final class Announcer {
 
     /** Says how it ended, unless somebody else will; must not wait. */
     void endedByItself(Outcome outcome) {
+      known = outcome;
       if (onItsOwn) {
-        tell(outcome, 1, WhatNext.NOTHING, Optional.empty());
+        tell(outcome, attempt, WhatNext.NOTHING, Optional.empty(), true);
       }
+    }
+
+    /** Says how it ended, after its end: who was to do that has failed. Must not wait. */
+    void abandoned() {
+      Outcome outcome = known;
+      if (outcome != null && !onItsOwn) {
+        tell(outcome, attempt, WhatNext.NOTHING, Optional.empty(), true);
+      }
+      settled();
     }
 
     /** Says how it ended, and that this is all. */
     void ended(Outcome outcome) {
-      ended(outcome, 1, WhatNext.NOTHING, Optional.empty());
+      ended(outcome, attempt, WhatNext.NOTHING, Optional.empty());
     }
 
     /** Says how an attempt ended, or why it could not be made, and whether there is another. */
@@ -166,16 +220,15 @@ final class Announcer {
     }
 
     /** Says how it ended, and what is next. */
-    void ended(Outcome outcome, int attempt, WhatNext next, Optional<MemoryLimits> nextLimits) {
+    void ended(Outcome outcome, int which, WhatNext next, Optional<MemoryLimits> nextLimits) {
       try {
-        tell(outcome, attempt, next, nextLimits);
+        tell(outcome, which, next, nextLimits, false);
       } finally {
         settled();
       }
     }
 
-    /** Nothing more will be said of it. */
-    void settled() {
+    private void settled() {
       CompletableFuture<Void> end = undecided.isEmpty() ? null : undecided.remove(this);
       if (end != null) {
         end.complete(null);
@@ -183,28 +236,28 @@ final class Announcer {
     }
 
     private void tell(
-        Outcome outcome, int attempt, WhatNext next, Optional<MemoryLimits> nextLimits) {
+        Outcome outcome,
+        int which,
+        WhatNext next,
+        Optional<MemoryLimits> nextLimits,
+        boolean mustNotWait) {
       try {
         boolean logged = EndLog.isEnabled(outcome, next);
         if (!logged && !recorder.recordsEnds() && !events.hasListeners()) {
           return;
         }
         OptionalLong limit = nextLimits.map(MemoryLimits::memory).orElse(OptionalLong.empty());
-        ChildEnd end = new ChildEnd(name(), outcome, attempt, next, limit);
+        ChildEnd end = new ChildEnd(name(), outcome, which, next, limit);
         recorder.ended(end);
         events.tell(listener -> listener.ended(end));
-        if (logged && onItsOwn) {
-          Elsewhere.run(() -> write(end));
+        if (logged && mustNotWait) {
+          writeElsewhere(() -> EndLog.write(end, context));
         } else if (logged) {
-          write(end);
+          EndLog.write(end, EndLog.context());
         }
       } catch (RuntimeException | Error e) { // whoever waits for the outcome is to have it
-        LAUNCHES.error("The end of a child could not be told", e);
+        Elsewhere.run(() -> LAUNCHES.error("The end of a child could not be told", e));
       }
-    }
-
-    private void write(ChildEnd end) {
-      EndLog.write(end, context);
     }
 
     private String program() {

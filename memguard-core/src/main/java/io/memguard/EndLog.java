@@ -8,9 +8,9 @@ import io.memguard.outcome.Evidence;
 import io.memguard.outcome.Outcome;
 import io.memguard.outcome.WaitStatus;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.MDC;
@@ -59,25 +59,24 @@ final class EndLog {
     return cause == Cause.CONTAINER || cause == Cause.HOST;
   }
 
+  /** Returns what this thread's MDC has; nothing is not null, as it may be to a backend. */
+  static Map<String, String> context() {
+    return Objects.requireNonNullElse(MDC.getCopyOfContextMap(), Map.of());
+  }
+
   /**
    * Writes the line, with what is in it in the MDC as well, which is then as it was before.
    *
-   * @param context what the MDC had where the child was launched; null for what it has now
+   * @param context what else the MDC has: that of the child's launch
    */
-  static void write(ChildEnd end, @Nullable Map<String, String> context) {
-    Map<String, String> before = MDC.getCopyOfContextMap();
+  static void write(ChildEnd end, Map<String, String> context) {
+    Map<String, String> before = context();
     try {
-      if (context != null) {
-        MDC.setContextMap(context);
-      }
+      MDC.setContextMap(context);
       fields(end).forEach((key, value) -> MDC.put(PREFIX + key, value));
       LOG.atLevel(level(end.outcome(), end.next())).log(line(end));
     } finally {
-      if (before == null) {
-        MDC.clear();
-      } else {
-        MDC.setContextMap(before);
-      }
+      MDC.setContextMap(before);
     }
   }
 

@@ -7,6 +7,7 @@ import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Preemption;
 import io.memguard.outcome.WitnessRecord;
 import io.memguard.outcome.WitnessedProcess;
+import io.memguard.platform.Elsewhere;
 import io.memguard.platform.WitnessPage;
 import io.memguard.platform.cgroup.CgroupV1;
 import io.memguard.platform.cgroup.Counter;
@@ -32,9 +33,11 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -73,7 +76,7 @@ final class MemoryEvents implements AutoCloseable {
   /** A listener that blocks must not keep the outcome from others. */
   private static final long PATIENCE_MILLIS = 1000;
 
-  /** Launches and ends that wait for a listener that blocks; an end may hold 40 KiB of text. */
+  /** What waits for a listener that blocks; an end may hold 40 KiB of text. */
   private static final int MOST_WAITING = 1000;
 
   private record Counted(Kind kind, Function<Counters, OptionalLong> times) {}
@@ -82,11 +85,13 @@ final class MemoryEvents implements AutoCloseable {
   private final OomVictims victims;
   private final List<MemoryGuardListener> listeners;
   private final Recorder recorder;
+  private final AtomicInteger waiting = new AtomicInteger();
   private final AtomicLong dropped = new AtomicLong();
+  private final AtomicBoolean rehearsed = new AtomicBoolean();
   private @Nullable ScheduledThreadPoolExecutor thread;
   private boolean closed;
 
-  /** A listener has blocked for longer than anybody waits for it, and has not returned since. */
+  /** Somebody has waited for a listener in vain, and there was always something to tell since. */
   private volatile boolean blocked;
 
   /**
@@ -114,27 +119,18 @@ final class MemoryEvents implements AutoCloseable {
 
   /** Has all listeners told, if they have come back from what they were told before. */
   void tell(Consumer<MemoryGuardListener> news) {
-    if (listeners.isEmpty()) {
-      return;
+    if (hasListeners()) {
+      execute(1, () -> tellAll(news));
     }
-    if (waiting() >= MOST_WAITING) {
-      if (dropped.getAndIncrement() == 0) {
-        LOG.warn("A listener blocks: of what happens from now on, it is not told all");
-      }
-      return;
-    }
-    execute(
-        () -> {
-          long untold = dropped.getAndSet(0);
-          if (untold > 0) {
-            LOG.warn("A listener has blocked, and was not told of {} launches and ends", untold);
-          }
-          tellAll(news);
-        });
   }
 
-  private synchronized int waiting() {
-    return thread == null ? 0 : thread.getQueue().size();
+  /**
+   * Tells listeners that there is a guard, on this thread.
+   *
+   * @param living tells how many children the guard has
+   */
+  void opened(IntSupplier living) {
+    tellAll(listener -> listener.guardOpened(living));
   }
 
   private void tellAll(Consumer<MemoryGuardListener> news) {
@@ -157,7 +153,8 @@ final class MemoryEvents implements AutoCloseable {
   }
 
   /**
-   * Begins to listen to a child, and its leaf if it has one; if that fails, nothing is left of it.
+   * Prepares to listen to a child, and its leaf if it has one; if that fails, nothing is left of
+   * it. Nothing is told before {@link Listening#begin}.
    *
    * @param own the child's listener
    * @return empty if nobody wants to know
@@ -171,7 +168,7 @@ final class MemoryEvents implements AutoCloseable {
     if (leaf.isPresent()) {
       thread();
       try {
-        hints.ifPresent(source -> listening.begin(source, leaf.get()));
+        hints.ifPresent(source -> listening.hear(source, leaf.get()));
       } catch (RuntimeException | Error e) { // there may be no memory left
         listening.stop();
         throw e;
@@ -185,7 +182,7 @@ final class MemoryEvents implements AutoCloseable {
     if (isContainerWanted()) {
       MemoryEvent event =
           new MemoryEvent(OptionalLong.empty(), kind, 1, OptionalLong.of(bytes), List.of());
-      execute(() -> tell(event, Optional.empty()));
+      execute(1, () -> tell(event, Optional.empty()));
     }
   }
 
@@ -202,6 +199,7 @@ final class MemoryEvents implements AutoCloseable {
   void rehearse() {
     if (isContainerWanted()) {
       execute(
+          0,
           () ->
               LOG.trace(
                   "{}",
@@ -227,26 +225,59 @@ final class MemoryEvents implements AutoCloseable {
     }
   }
 
-  /** Returns whether it will be done. */
-  private boolean execute(Runnable task) {
-    try {
-      thread()
-          .execute(
-              () -> {
-                task.run();
-                blocked = false;
-              });
-      return true;
-    } catch (RejectedExecutionException e) {
-      LOG.debug("The guard is closed: nobody is told any more");
-    } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
-      LOG.warn("No thread is to be had for the memory listeners: something is not told", e);
+  /**
+   * Has something done on the thread, unless too much waits there already.
+   *
+   * @param events how many are not told then
+   * @return whether it will be done
+   */
+  private boolean execute(int events, Runnable task) {
+    if (waiting.incrementAndGet() > MOST_WAITING) {
+      if (dropped.getAndAdd(events) == 0 && events > 0) { // this thread may be the watcher's
+        Elsewhere.run(
+            () -> LOG.warn("A listener blocks: of what happens from now on, it is not told all"));
+      }
+    } else {
+      try {
+        thread()
+            .execute(
+                () -> {
+                  try {
+                    task.run();
+                  } finally {
+                    done();
+                  }
+                });
+        return true;
+      } catch (RejectedExecutionException e) {
+        // the guard is closed: nobody is told any more
+      } catch (OutOfMemoryError e) { // so Java calls it when the kernel allows no further thread
+        Elsewhere.run(
+            () -> LOG.warn("No thread is to be had for the listeners: something is not told", e));
+      }
     }
+    done();
     return false;
   }
 
-  private synchronized Optional<ScheduledExecutorService> threadIfAny() {
-    return Optional.ofNullable(thread);
+  private boolean hasRoom() {
+    return waiting.get() < MOST_WAITING;
+  }
+
+  private void done() {
+    if (waiting.decrementAndGet() == 0) {
+      blocked = false;
+      if (dropped.get() > 0) {
+        Elsewhere.run(this::sayWhatWasDropped);
+      }
+    }
+  }
+
+  private void sayWhatWasDropped() {
+    long untold = dropped.getAndSet(0);
+    if (untold > 0) {
+      LOG.warn("A listener has blocked, and was not told of {} events", untold);
+    }
   }
 
   private synchronized ScheduledExecutorService thread() {
@@ -283,9 +314,13 @@ final class MemoryEvents implements AutoCloseable {
       return;
     }
     ending.shutdown();
-    if (blocked || Thread.currentThread().getName().equals(THREAD)) {
-      return;
+    if (!blocked && !Thread.currentThread().getName().equals(THREAD)) {
+      await(ending);
     }
+    sayWhatWasDropped();
+  }
+
+  private static void await(ScheduledExecutorService ending) {
     boolean interrupted = Thread.interrupted();
     try {
       ending.awaitTermination(PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
@@ -297,7 +332,7 @@ final class MemoryEvents implements AutoCloseable {
     }
   }
 
-  /** One child's. Fields that are not final are the thread's own. */
+  /** One child's. Fields that are neither final nor volatile are the thread's own. */
   final class Listening {
     private final Optional<Leaf> leaf;
     private final long child;
@@ -305,11 +340,12 @@ final class MemoryEvents implements AutoCloseable {
     private final AtomicBoolean lookIsDue = new AtomicBoolean();
     private final List<Affected> untold = new ArrayList<>();
     private final Refusals refusals = new Refusals();
-    private volatile boolean telling; // refusals that were found
+    private final AtomicInteger pending = new AtomicInteger(); // what the thread has yet to do
     private volatile LeafHints.@Nullable Hint hint;
-    private Counters told = new Counters(Map.of());
+    private volatile Counters told = new Counters(Map.of());
+    private volatile boolean begun;
+    private volatile boolean ended;
     private OomKillLog.Mark logged = victims.mark();
-    private boolean ended;
 
     private Listening(Optional<Leaf> leaf, long child, Optional<Consumer<MemoryEvent>> own) {
       this.leaf = leaf;
@@ -317,9 +353,9 @@ final class MemoryEvents implements AutoCloseable {
       this.own = own;
     }
 
-    private void begin(LeafHints source, Leaf in) {
+    private void hear(LeafHints source, Leaf in) {
       try {
-        hint = source.listen(in, this::changed, () -> execute(this::pressed));
+        hint = source.listen(in, this::changed, () -> execute(1, this::pressed));
       } catch (IOException e) {
         LOG.warn(
             "What happens in cgroup {} is told only when child {} has ended: {};"
@@ -328,11 +364,36 @@ final class MemoryEvents implements AutoCloseable {
             child,
             e.getMessage());
       }
-      changed(); // it may have begun before
+    }
+
+    /** Tells what happens from now on, and what has happened before. */
+    void begin() {
+      begun = true;
+      if (leaf.isPresent()) {
+        changed();
+      }
+    }
+
+    private boolean execute(int events, Runnable task) {
+      pending.incrementAndGet();
+      boolean will =
+          MemoryEvents.this.execute(
+              events,
+              () -> {
+                try {
+                  task.run();
+                } finally {
+                  pending.decrementAndGet();
+                }
+              });
+      if (!will) {
+        pending.decrementAndGet();
+      }
+      return will;
     }
 
     private void pressed() {
-      if (!ended) {
+      if (begun && !ended) {
         deliver(Kind.PRESSURE, 1, OptionalLong.empty(), List.of());
       }
     }
@@ -343,12 +404,13 @@ final class MemoryEvents implements AutoCloseable {
      * @param bytes what was read
      */
     void tell(Kind kind, OptionalLong bytes) {
-      execute(() -> deliver(kind, 1, bytes, List.of()));
+      execute(1, () -> deliver(kind, 1, bytes, List.of()));
     }
 
     /** Tells that the child, or what it left behind, is ended for its memory. */
     void preempted(Preemption reading) {
       execute(
+          1,
           () -> {
             recorder.preempted(child, reading);
             deliver(Kind.PREEMPTED, 1, OptionalLong.of(reading.treeBytes()), List.of());
@@ -358,14 +420,14 @@ final class MemoryEvents implements AutoCloseable {
     /**
      * Tells what is new of what the child's witnesses have noted, and frees the records of those
      * that are gone and told of. On any thread: it waits for nothing, and the listener's thread
-     * looks up the rest. As long as that has not told what was new before, nothing is: the numbers
-     * add up.
+     * looks up the rest. As long as that has something to tell of this child, or too much of
+     * others, nothing is read: the numbers add up.
      *
      * @param last true if the child has ended: nothing is held back, and nothing comes after it
      */
     void refused(WitnessPage.Slot slot, boolean last) {
       synchronized (refusals) { // one look after the other, and told in that order
-        if (last || !telling) {
+        if (last || (pending.get() == 0 && hasRoom())) {
           Set<Integer> gone = last ? Set.of() : slot.gone();
           slot.readRecords()
               .ifPresent(
@@ -382,16 +444,7 @@ final class MemoryEvents implements AutoCloseable {
         return;
       }
       Instant seen = Instant.now();
-      telling = true;
-      boolean will =
-          execute(
-              () -> {
-                news.forEach(one -> tell(one, seen));
-                telling = false;
-              });
-      if (!will) {
-        telling = false;
-      }
+      execute(news.size(), () -> news.forEach(one -> tell(one, seen)));
     }
 
     private void tell(Refusals.News one, Instant seen) {
@@ -410,15 +463,19 @@ final class MemoryEvents implements AutoCloseable {
           process.last());
     }
 
-    /** Has the thread before something is refused. */
+    /** Has the thread, and what it needs, before something is refused for the first time. */
     void rehearse() {
-      execute(() -> LOG.trace("{}", CommandLine.ofDescendant(child, "", child, Instant.now())));
+      if (rehearsed.compareAndSet(false, true)) {
+        MemoryEvents.this.execute(
+            0, () -> LOG.trace("{}", CommandLine.ofDescendant(child, "", child, Instant.now())));
+      }
     }
 
     private void changed() {
-      if (lookIsDue.compareAndSet(false, true)) {
-        execute(this::look);
-        if (leaf.filter(one -> one.cgroup() instanceof CgroupV1).isPresent()) {
+      if (begun && lookIsDue.compareAndSet(false, true)) {
+        if (!execute(0, this::look)) {
+          lookIsDue.set(false);
+        } else if (leaf.filter(one -> one.cgroup() instanceof CgroupV1).isPresent()) {
           LATER_MILLIS.forEach(this::lookLater);
         }
       }
@@ -429,7 +486,7 @@ final class MemoryEvents implements AutoCloseable {
       try {
         thread().schedule(this::look, millis, TimeUnit.MILLISECONDS);
       } catch (RejectedExecutionException e) {
-        LOG.debug("The guard of child {} is closed: nobody is told any more", child);
+        // the guard is closed: nobody is told any more
       }
     }
 
@@ -444,9 +501,13 @@ final class MemoryEvents implements AutoCloseable {
       return leaf.map(Leaf::cgroup).flatMap(one -> one.events().or(one::localEvents));
     }
 
+    private long more(Counted each, Counters now) {
+      return each.times.apply(now).orElse(0) - each.times.apply(told).orElse(0);
+    }
+
     private void compare(Counters now) {
       for (Counted each : KINDS) {
-        long times = each.times.apply(now).orElse(0) - each.times.apply(told).orElse(0);
+        long times = more(each, now);
         if (times > 0) {
           List<Affected> killed = each.kind == Kind.OOM_KILL ? killed(times) : List.of();
           deliver(each.kind, times, OptionalLong.empty(), killed);
@@ -505,33 +566,41 @@ final class MemoryEvents implements AutoCloseable {
     /**
      * Has what rose last told; after the child was reaped, and before its leaf is removed.
      *
-     * @return completes when all was told, or after a second, which is waited once for a listener
-     *     that blocks; at once where there is nothing to tell, or no thread is to be had
+     * @return completes when all was told, or after a second, which nobody waits again for a
+     *     listener that is behind until it has been told all; at once where nothing is left to tell
      */
     CompletableFuture<Void> tellLast() {
       Optional<Counters> last = counters();
-      CompletableFuture<Boolean> told = new CompletableFuture<>();
-      Optional<ScheduledExecutorService> teller = threadIfAny();
-      if (teller.isEmpty()) {
+      boolean rose =
+          last.filter(now -> KINDS.stream().anyMatch(one -> more(one, now) > 0)).isPresent();
+      if (!rose && pending.get() == 0) {
+        ended = true;
+        return CompletableFuture.completedFuture(null);
+      }
+      CompletableFuture<Boolean> all = new CompletableFuture<>();
+      boolean will =
+          execute(
+              rose ? 1 : 0,
+              () -> {
+                try {
+                  last.ifPresent(this::compare);
+                } finally {
+                  ended = true;
+                  all.complete(true);
+                }
+              });
+      if (!will) {
+        ended = true;
+      }
+      if (!will || blocked) {
         return CompletableFuture.completedFuture(null);
       }
       try {
-        teller
-            .get()
-            .execute(
-                () -> {
-                  last.ifPresent(this::compare);
-                  ended = true;
-                  blocked = false;
-                  told.complete(true);
-                });
-      } catch (RejectedExecutionException | OutOfMemoryError e) { // closed, or no thread to be had
+        return all.completeOnTimeout(false, PATIENCE_MILLIS, TimeUnit.MILLISECONDS)
+            .thenAccept(inTime -> blocked = blocked || (!inTime && waiting.get() > 0));
+      } catch (OutOfMemoryError e) { // no thread is to be had for the timer
         return CompletableFuture.completedFuture(null);
       }
-      return blocked
-          ? CompletableFuture.completedFuture(null)
-          : told.completeOnTimeout(false, PATIENCE_MILLIS, TimeUnit.MILLISECONDS)
-              .thenAccept(inTime -> blocked = blocked || !inTime);
     }
   }
 }

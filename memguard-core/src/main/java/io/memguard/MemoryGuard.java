@@ -38,10 +38,12 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
+import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -109,6 +111,7 @@ public final class MemoryGuard implements AutoCloseable {
   private final Catalogue catalogue;
   private final Admission admission = new Admission();
   private final Set<GuardedProcess> living = ConcurrentHashMap.newKeySet();
+  private final IntSupplier howManyLive = living::size; // others refer to it weakly
   private final ReadWriteLock lifecycle = new ReentrantReadWriteLock();
   private boolean closed;
 
@@ -144,6 +147,7 @@ public final class MemoryGuard implements AutoCloseable {
     memoryWatch.add(headroom); // it has least time
     memoryWatch.add(treeWatch);
     memoryWatch.add(vitals);
+    events.opened(howManyLive);
   }
 
   /**
@@ -304,10 +308,12 @@ public final class MemoryGuard implements AutoCloseable {
       throws LaunchException, InterruptedException {
     LaunchOptions each = retry.triesAgain() ? options.withRetryable(true) : options;
     AtomicReference<Announcer.@Nullable Launch> latest = new AtomicReference<>();
+    AtomicInteger attempts = new AtomicInteger();
     return retry.execute(
         limits,
         attemptLimits -> {
-          Announcer.Launch launch = announcer.deciding(job, attemptLimits, each);
+          Announcer.Launch launch =
+              announcer.deciding(job, attemptLimits, each, attempts.incrementAndGet());
           latest.set(launch);
           return run(job, attemptLimits, each, launch);
         },
@@ -327,7 +333,7 @@ public final class MemoryGuard implements AutoCloseable {
    */
   public Outcome run(ProcessBuilder job, MemoryLimits limits, LaunchOptions options)
       throws LaunchException, InterruptedException {
-    Announcer.Launch launch = announcer.deciding(job, limits, options);
+    Announcer.Launch launch = announcer.deciding(job, limits, options, 1);
     Outcome outcome;
     try {
       outcome = run(job, limits, options, launch);
@@ -350,7 +356,7 @@ public final class MemoryGuard implements AutoCloseable {
       launch.ended(process.destroyTree(options.grace()).join());
       throw e;
     } catch (RuntimeException | Error e) {
-      launch.settled(); // nobody knows how it ended
+      process.whenEnded(launch::abandoned);
       throw e;
     }
   }
@@ -435,7 +441,7 @@ public final class MemoryGuard implements AutoCloseable {
             announcer.recorder(),
             options.listener(),
             memory -> {
-              Announcer.Launch launch = announcer.deciding(worker, memory, each);
+              Announcer.Launch launch = announcer.deciding(worker, memory, each, 1);
               return new GuardedPool.Started(start(worker, memory, each, launch), launch);
             });
     return WorkerPool.open(pool, limits, options.withListener(pool));
@@ -489,7 +495,7 @@ public final class MemoryGuard implements AutoCloseable {
       lookAfter(started, unread);
     } catch (RuntimeException | Error e) { // nobody would end it when it is time
       process.destroyForcibly();
-      launch.settled();
+      process.whenEnded(launch::abandoned);
       throw e;
     }
     return process;
@@ -534,8 +540,9 @@ public final class MemoryGuard implements AutoCloseable {
           enforcement.inForce(asked.limits(), child.protections());
       inForce.putAll(watched(plan.limits(), lease, listened));
       workersFirst.ifPresent(state -> inForce.put(Protection.WORKERS_FIRST, state));
-      launch.started(child.pid()); // before anything else is told of it
       listening = listen(plan, lease, child);
+      launch.started(child.pid()); // before anything else is told of it; what may fail comes before
+      listening.ifPresent(MemoryEvents.Listening::begin);
       Postmortem postmortem =
           new Postmortem(
               asked,

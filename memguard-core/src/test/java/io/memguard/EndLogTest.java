@@ -16,13 +16,21 @@ import io.memguard.support.Children;
 import io.memguard.support.Logged;
 import io.memguard.support.PoolWorkers;
 import io.memguard.support.WithGuard;
+import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.ForkJoinWorkerThread;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -34,6 +42,7 @@ import org.slf4j.MDC;
 final class EndLogTest {
   private static final MemoryLimits LIMITS = MemoryLimits.of("64MiB");
   private static final String GREEDY = "bytearray(600 << 20)";
+  private static final long SLOW_NANOS = TimeUnit.MILLISECONDS.toNanos(300);
 
   private final Logged logged = Logged.by("io.memguard.outcome");
 
@@ -105,6 +114,100 @@ final class EndLogTest {
         .containsEntry("memguard.exit_code", "3")
         .doesNotContainKeys("memguard.cause", "memguard.refused");
     assertThat(MDC.get("memguard.pid")).isEqualTo("the caller's own");
+  }
+
+  /** Or the line that somebody needs in the night is lost when the application ends. */
+  @Test
+  void aGuardIsClosedWhenTheLineOfWhoWasStartedIsWritten() throws Exception {
+    try (Logged slow =
+        Logged.by("io.memguard.outcome", line -> LockSupport.parkNanos(SLOW_NANOS))) {
+      long pid;
+      try (MemoryGuard guard = MemoryGuard.create()) {
+        GuardedProcess child = guard.start(Children.sh("exit 3"), LIMITS);
+        pid = child.pid();
+        child.waitFor();
+      }
+      assertThat(slow.of(pid)).hasSize(1);
+    }
+  }
+
+  @Test
+  void aLogThatBlocksKeepsNoOutcomeAndNoGuard() throws Exception {
+    assertThat(said(Blocked.class)).containsExactly("10 outcomes", "closed");
+  }
+
+  /** A thread that others used before may have theirs: the JDK's own forget it, others need not. */
+  @Test
+  void whoHadNoContextHasNobodyElses() throws Exception {
+    assertThat(said(Stranger.class)).containsExactly("3, of nobody");
+  }
+
+  private static List<String> said(Class<?> main) throws Exception {
+    String pool = "-Djava.util.concurrent.ForkJoinPool.common.";
+    List<String> shared =
+        List.of(pool + "parallelism=2", pool + "threadFactory=" + Remembering.class.getName());
+    Process jvm = Children.jvm(shared, main).redirectError(Redirect.INHERIT).start();
+    CompletableFuture.delayedExecutor(40, TimeUnit.SECONDS).execute(jvm::destroyForcibly);
+    return Children.output(jvm).lines().toList();
+  }
+
+  /** Makes threads that keep what is bound to them. */
+  public static final class Remembering implements ForkJoinPool.ForkJoinWorkerThreadFactory {
+    @Override
+    public ForkJoinWorkerThread newThread(ForkJoinPool pool) {
+      return new ForkJoinWorkerThread(pool) {};
+    }
+  }
+
+  /** Has children end while nothing can be logged. */
+  static final class Blocked {
+    private Blocked() {}
+
+    public static void main(String[] arguments) throws Exception {
+      Logged.by("io.memguard.outcome", line -> LockSupport.park());
+      MemoryGuard guard = MemoryGuard.create();
+      int outcomes = 0;
+      for (int i = 0; i < 10; i++) {
+        GuardedProcess child = guard.start(Children.sh("exit 3"), LIMITS);
+        child.outcome().get(20, TimeUnit.SECONDS);
+        outcomes++;
+      }
+      System.out.println(outcomes + " outcomes");
+      guard.close();
+      System.out.println("closed");
+      Runtime.getRuntime().halt(0);
+    }
+  }
+
+  /** Starts a child without a context, where the threads of the common pool have one. */
+  static final class Stranger {
+    private Stranger() {}
+
+    public static void main(String[] arguments) throws Exception {
+      MDC.clear(); // there is none before logging has begun
+      CyclicBarrier all = new CyclicBarrier(2);
+      Runnable request =
+          () -> {
+            MDC.put("request", "a stranger's");
+            try {
+              all.await();
+            } catch (InterruptedException | BrokenBarrierException e) {
+              throw new IllegalStateException(e);
+            }
+          };
+      CompletableFuture.allOf(
+              CompletableFuture.runAsync(request), CompletableFuture.runAsync(request))
+          .join();
+      try (Logged logged = Logged.by("io.memguard.outcome");
+          MemoryGuard guard = MemoryGuard.create()) {
+        GuardedProcess child = guard.start(Children.sh("exit 3"), LIMITS);
+        Map<String, String> context = logged.awaitLineOf(child.pid()).getMDCPropertyMap();
+        System.out.println(
+            context.get("memguard.exit_code")
+                + ", of "
+                + context.getOrDefault("request", "nobody"));
+      }
+    }
   }
 
   @Test

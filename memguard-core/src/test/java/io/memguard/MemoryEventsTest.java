@@ -15,6 +15,7 @@ import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.jfr.Recorder;
 import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.support.Eventually;
+import io.memguard.support.Logged;
 import io.memguard.support.Proc;
 import io.memguard.support.Traces;
 import io.memguard.watch.LeafHints;
@@ -30,8 +31,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -138,20 +141,118 @@ final class MemoryEventsTest {
   void aListenerThatBlocksDoesNotKeepTheOutcome() throws Exception {
     CountDownLatch never = new CountDownLatch(1);
     try (MemoryEvents events = events(Optional.empty())) {
+      MemoryEvents.Listening listening = listen(events, leaf, event -> awaitQuietly(never));
+      counted(0, 1, 0, 0);
+      end(listening);
+      never.countDown();
+    }
+  }
+
+  /** A listener that is told of others, slowly. */
+  @Test
+  void whoHasNothingToTellWaitsForNobody() throws Exception {
+    CountDownLatch later = new CountDownLatch(1);
+    try (MemoryEvents events = events(List.of(MemoryGuardListener.ofMemory(told::add)))) {
+      MemoryEvents.Listening withLeaf =
+          begun(events.listen(Optional.of(leaf), CHILD, Optional.empty()));
+      MemoryEvents.Listening without =
+          begun(events.listen(Optional.empty(), CHILD, Optional.empty()));
+      MemoryEvents.Listening withNews =
+          begun(events.listen(Optional.empty(), CHILD, Optional.empty()));
+      CountDownLatch looked = new CountDownLatch(1);
+      events.tell(listener -> looked.countDown());
+      looked.await();
+      events.tell(listener -> awaitQuietly(later));
+      withNews.tell(Kind.PREEMPTED, OptionalLong.of(7));
+      assertThat(without.tellLast()).isDone();
+      assertThat(withLeaf.tellLast()).isDone();
+      CompletableFuture<Void> last = withNews.tellLast();
+      assertThat(last).isNotDone();
+      later.countDown();
+      last.join();
+      assertThat(told).extracting(MemoryEvent::kind).containsExactly(Kind.PREEMPTED);
+    }
+  }
+
+  /** That it comes back once is no sign that it has caught up. */
+  @Test
+  void aSecondIsWaitedOnceUntilAllWasTold() throws Exception {
+    Semaphore calls = new Semaphore(0);
+    try (MemoryEvents events = events(Optional.empty())) {
+      Consumer<MemoryEvent> slow =
+          event -> {
+            calls.acquireUninterruptibly();
+            told.add(event);
+          };
+      MemoryEvents.Listening first = listen(events, leaf, slow);
+      MemoryEvents.Listening second = listen(events, leaf, slow);
+      for (int i = 0; i < 3; i++) {
+        first.tell(Kind.HIGH, OptionalLong.of(i));
+        second.tell(Kind.HIGH, OptionalLong.of(i));
+      }
+      first.tellLast().join(); // after a second
+      calls.release();
+      Eventually.await("one call came back", () -> told.size() == 1);
+      assertThat(second.tellLast()).as("four more are to be told before").isDone();
+      calls.release(5);
+      Eventually.await("all is told", () -> told.size() == 6);
+      MemoryEvents.Listening third = listen(events, leaf, slow);
+      third.tell(Kind.HIGH, OptionalLong.of(9));
+      CompletableFuture<Void> last = third.tellLast();
+      assertThat(last).as("it has caught up").isNotDone();
+      calls.release();
+      last.join();
+    }
+  }
+
+  /** What is kept for it would fill the heap. */
+  @Test
+  void whateverIsKeptForAListenerThatBlocksIsBounded() throws Exception {
+    int many = 1500;
+    CountDownLatch later = new CountDownLatch(1);
+    try (Logged logged = Logged.by("io.memguard.MemoryEvents");
+        MemoryEvents events = events(Optional.empty())) {
       MemoryEvents.Listening listening =
           listen(
               events,
               leaf,
               event -> {
-                try {
-                  never.await();
-                } catch (InterruptedException e) {
-                  Thread.currentThread().interrupt();
-                }
+                awaitQuietly(later);
+                told.add(event);
               });
-      counted(0, 1, 0, 0);
-      end(listening);
-      never.countDown();
+      for (int i = 0; i < many; i++) {
+        listening.tell(Kind.HIGH, OptionalLong.of(i));
+        listening.rehearse();
+        MemoryEvents.Listening another = listen(events, leaf, told::add);
+        assertThat(another.tellLast()).isNotNull();
+      }
+      later.countDown();
+      Eventually.await(
+          "it is said how many were not told",
+          () ->
+              logged.all().stream()
+                  .anyMatch(line -> line.getFormattedMessage().contains("told of")));
+      assertThat(told).hasSizeLessThanOrEqualTo(1000);
+      assertThat(logged.all())
+          .extracting(line -> line.getFormattedMessage())
+          .filteredOn(line -> line.contains(" not told "))
+          .as("once that it blocks, and once how many")
+          .hasSize(2)
+          .last()
+          .asString()
+          .contains(" not told of " + (many - told.size()) + " events");
+      MemoryEvents.Listening next = listen(events, leaf, told::add);
+      next.tell(Kind.PREEMPTED, OptionalLong.of(1));
+      end(next);
+      assertThat(told.get(told.size() - 1).kind()).as("told again").isEqualTo(Kind.PREEMPTED);
+    }
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -201,7 +302,7 @@ final class MemoryEventsTest {
       counted(0, 1, 0, 0);
       end(listening);
       assertThat(order).containsExactly("own", "all");
-      end(events.listen(Optional.of(leaf), CHILD, Optional.empty()).orElseThrow());
+      end(begun(events.listen(Optional.of(leaf), CHILD, Optional.empty())));
       assertThat(order).containsExactly("own", "all", "all");
     }
   }
@@ -226,7 +327,7 @@ final class MemoryEventsTest {
   void whatSomebodyElseFoundOutIsToldBeforeTheOutcome() throws Exception {
     try (MemoryEvents events = events(Optional.empty())) {
       MemoryEvents.Listening listening =
-          events.listen(Optional.empty(), CHILD, Optional.of(told::add)).orElseThrow();
+          begun(events.listen(Optional.empty(), CHILD, Optional.of(told::add)));
       listening.tell(Kind.PREEMPTED, OptionalLong.of(7));
       listening.tellLast().join();
       assertThat(told)
@@ -244,7 +345,7 @@ final class MemoryEventsTest {
     Traces before = Traces.begin();
     try (MemoryEvents events = events(Optional.empty())) {
       assertThat(events.listen(Optional.of(leaf), CHILD, Optional.empty())).isEmpty();
-      end(events.listen(Optional.empty(), CHILD, Optional.of(told::add)).orElseThrow());
+      end(begun(events.listen(Optional.empty(), CHILD, Optional.of(told::add))));
       events.tell(Kind.HEADROOM_LOW, 5);
       before.assertNothingIsLeft();
     }
@@ -260,7 +361,12 @@ final class MemoryEventsTest {
 
   private static MemoryEvents.Listening listen(
       MemoryEvents events, Leaf leaf, Consumer<MemoryEvent> listener) {
-    return events.listen(Optional.of(leaf), CHILD, Optional.of(listener)).orElseThrow();
+    return begun(events.listen(Optional.of(leaf), CHILD, Optional.of(listener)));
+  }
+
+  private static MemoryEvents.Listening begun(Optional<MemoryEvents.Listening> listening) {
+    listening.orElseThrow().begin();
+    return listening.orElseThrow();
   }
 
   private Cgroup own() {

@@ -2,8 +2,14 @@ package io.memguard;
 
 import static io.memguard.support.Children.output;
 import static io.memguard.support.Children.sh;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.events.ChildEnd;
+import io.memguard.events.ChildLaunch;
+import io.memguard.events.MemoryGuardListener;
+import io.memguard.limits.GuardOptions;
+import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.Requirement;
@@ -17,8 +23,13 @@ import io.memguard.platform.cgroup.LeafLimits;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.jfr.Recorder;
 import io.memguard.platform.kernellog.OomVictims;
+import io.memguard.recover.PoolListener;
+import io.memguard.recover.PoolOptions;
+import io.memguard.recover.WorkerPool;
 import io.memguard.support.Children;
+import io.memguard.support.Eventually;
 import io.memguard.support.Libc;
+import io.memguard.support.PoolWorkers;
 import io.memguard.support.Privileges;
 import io.memguard.support.Proc;
 import io.memguard.watch.LeafHints;
@@ -27,12 +38,14 @@ import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -47,6 +60,11 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 final class NoThreadToBeHadTest {
   private static final int PATIENCE_SECONDS = 15;
+
+  /** Address space for all that is needed besides threads. */
+  private static final long LITTLE = 96L << 20;
+
+  private static final String STACK = "128m";
 
   @TempDir private Path directory;
 
@@ -70,9 +88,23 @@ final class NoThreadToBeHadTest {
     assertThat(run(Listening.class)).containsExactly("refused, watches: 0");
   }
 
+  /** Nobody would end it when its time is over. */
+  @Test
+  void aChildThatCannotBeLookedAfterIsEndedAndToldOf() throws Exception {
+    assertThat(run(LookedAfter.class))
+        .containsExactly("launched", "exited", "launched", "cancelled", "closed");
+  }
+
+  @Test
+  void soIsAPoolsWorkerWhoseWordsNobodyCouldRead() throws Exception {
+    assertThat(run(Worker.class))
+        .containsExactly("launched", "exited", "launched", "cancelled", "closed");
+  }
+
   private List<String> run(Class<?> main) throws Exception {
     List<String> options =
         List.of(
+            "-Xss" + STACK,
             "-Djava.io.tmpdir=" + directory,
             "-Djava.util.concurrent.ForkJoinPool.common.parallelism=1", // no thread of it waits
             "-Xlog:disable");
@@ -161,6 +193,91 @@ final class NoThreadToBeHadTest {
       leaves.close();
       System.out.println("closed, left: " + Files.exists(leaf));
       Runtime.getRuntime().halt(0);
+    }
+  }
+
+  /** Says what becomes of children. */
+  private static final class Saying implements MemoryGuardListener {
+    @Override
+    public void launched(ChildLaunch launch) {
+      System.out.println("launched");
+    }
+
+    @Override
+    public void ended(ChildEnd end) {
+      System.out.println(end.outcome().label());
+    }
+
+    static MemoryGuard guard() {
+      return MemoryGuard.create(GuardOptions.defaults().withListener(new Saying()));
+    }
+  }
+
+  /** Runs a child whose time-out needs a thread. */
+  static final class LookedAfter {
+    private LookedAfter() {}
+
+    public static void main(String[] arguments) throws Exception {
+      MemoryGuard guard = Saying.guard();
+      guard.run(sh("exit 3"), MemoryLimits.none());
+      Libc.limitAddressSpace(LITTLE);
+      try {
+        guard.run(
+            sh("exec sleep 600"),
+            MemoryLimits.none(),
+            LaunchOptions.defaults().withTimeout(Duration.ofHours(1)));
+        System.out.println("not refused");
+      } catch (OutOfMemoryError e) {
+        Libc.unlimitAddressSpace();
+      }
+      guard.close();
+      System.out.println("closed");
+      Runtime.getRuntime().halt(0);
+    }
+  }
+
+  /** Has a pool whose second worker's stderr cannot be read. */
+  static final class Worker {
+    private Worker() {}
+
+    public static void main(String[] arguments) throws Exception {
+      PoolListener taking =
+          new PoolListener() {
+            @Override
+            public void workerEnded(long pid, String reason, Outcome outcome) {
+              takeAllThreads();
+            }
+          };
+      PoolOptions options = PoolOptions.workers(1).withListener(taking);
+      MemoryGuard guard = Saying.guard();
+      WorkerPool pool = guard.pool(PoolWorkers.anything(), MemoryLimits.none(), options);
+      pool.submit("exit 7".getBytes(UTF_8)).handle((bytes, trouble) -> trouble).join();
+      pool.awaitTermination(Duration.ofSeconds(PATIENCE_SECONDS)); // it is broken
+      Libc.unlimitAddressSpace();
+      pool.close();
+      guard.close();
+      System.out.println("closed");
+      Runtime.getRuntime().halt(0);
+    }
+
+    /** The stack of a thread that has ended is another's. */
+    private static void takeAllThreads() {
+      List<String> passing = List.of("memguard-pool-s", "memguard-ending", "Thread-");
+      Eventually.await(
+          "all that end have ended",
+          () ->
+              Proc.threadNames().stream()
+                  .noneMatch(name -> passing.stream().anyMatch(name::startsWith)));
+      Libc.limitAddressSpace(LITTLE);
+      try {
+        while (true) {
+          Thread waiting = new Thread(LockSupport::park, "waiting");
+          waiting.setDaemon(true);
+          waiting.start();
+        }
+      } catch (OutOfMemoryError e) {
+        // that was the last
+      }
     }
   }
 

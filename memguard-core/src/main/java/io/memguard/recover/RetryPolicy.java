@@ -46,7 +46,11 @@ public final class RetryPolicy {
       Optional<Outcome> outcome,
       Optional<LaunchException> launchFailure,
       MemoryLimits nextLimits,
-      boolean isLast) {}
+      boolean isLast) {
+    private Attempt asLast() {
+      return new Attempt(number, outcome, launchFailure, nextLimits, true);
+    }
+  }
 
   /** Runs a child once, to its end. */
   @FunctionalInterface
@@ -207,8 +211,8 @@ public final class RetryPolicy {
   }
 
   /**
-   * Does the same, and has somebody else told of each attempt as well, before this policy's own
-   * listener.
+   * Does the same, and has somebody else told of each attempt as well, after this policy's own
+   * listener: if that ends the retrying by an exception, the attempt is told of as the last one.
    *
    * @param first what the first attempt may use
    * @param runner runs one attempt
@@ -221,7 +225,7 @@ public final class RetryPolicy {
    */
   public Outcome execute(MemoryLimits first, Runner runner, Consumer<Attempt> observer)
       throws LaunchException, InterruptedException {
-    return new Execution(first, runner, observer.andThen(listener)).run();
+    return new Execution(first, runner, observer).run();
   }
 
   /**
@@ -288,15 +292,15 @@ public final class RetryPolicy {
   /** One call of {@link #execute}: which attempts were made. */
   private final class Execution {
     private final Runner runner;
-    private final Consumer<Attempt> told;
+    private final Consumer<Attempt> observer;
     private final Attempts attempts;
     private final List<Outcome> earlier = new ArrayList<>();
     private final List<LaunchException> refusedLaunches = new ArrayList<>();
     private int number;
 
-    Execution(MemoryLimits first, Runner runner, Consumer<Attempt> told) {
+    Execution(MemoryLimits first, Runner runner, Consumer<Attempt> observer) {
       this.runner = runner;
-      this.told = told;
+      this.observer = observer;
       this.attempts = new Attempts(RetryPolicy.this, first);
     }
 
@@ -311,7 +315,7 @@ public final class RetryPolicy {
           continue;
         }
         boolean again = attempts.goOnAfter(outcome);
-        told.accept(
+        tell(
             new Attempt(number, Optional.of(outcome), Optional.empty(), attempts.limits(), !again));
         if (!again) {
           return outcome;
@@ -320,9 +324,19 @@ public final class RetryPolicy {
       }
     }
 
+    private void tell(Attempt attempt) {
+      try {
+        listener.accept(attempt);
+      } catch (RuntimeException | Error e) {
+        observer.accept(attempt.asLast());
+        throw e;
+      }
+      observer.accept(attempt);
+    }
+
     private void giveUpUnlessWorthAnotherTry(LaunchException e) throws LaunchException {
       boolean again = attempts.goOnAfter(e);
-      told.accept(new Attempt(number, Optional.empty(), Optional.of(e), attempts.limits(), !again));
+      tell(new Attempt(number, Optional.empty(), Optional.of(e), attempts.limits(), !again));
       if (again) {
         refusedLaunches.add(e);
         return;

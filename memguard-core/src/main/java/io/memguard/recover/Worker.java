@@ -1,5 +1,6 @@
 package io.memguard.recover;
 
+import io.memguard.events.WhatNext;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.Outcome;
@@ -9,6 +10,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -98,7 +100,7 @@ final class Worker {
       errors.setDaemon(true);
       errors.start();
     } catch (Error e) { // no thread to be had
-      worker.process.destroyTree(Duration.ZERO).join();
+      launcher.ended(worker.process, worker.endNow(), 1, WhatNext.NOTHING, Optional.empty());
       throw e;
     }
     return worker;

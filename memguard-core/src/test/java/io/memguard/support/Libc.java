@@ -7,6 +7,8 @@ import com.sun.jna.NativeLibrary;
 public final class Libc {
   private static final int PR_SET_DUMPABLE = 4;
   private static final int RLIMIT_NPROC = 6;
+  private static final int RLIMIT_AS = 9;
+  private static final long UNLIMITED = -1;
 
   private Libc() {}
 
@@ -18,6 +20,16 @@ public final class Libc {
   /** Limits the processes and threads of this user; the hard limit is 4096. */
   public static void limitProcesses(long soft) {
     call("setrlimit", RLIMIT_NPROC, new long[] {soft, 4096});
+  }
+
+  /** From now on there is room for this much more, and for no thread whose stack is larger. */
+  public static void limitAddressSpace(long more) {
+    call("setrlimit", RLIMIT_AS, new long[] {Proc.addressSpace() + more, UNLIMITED});
+  }
+
+  /** Lifts that limit again. */
+  public static void unlimitAddressSpace() {
+    call("setrlimit", RLIMIT_AS, new long[] {UNLIMITED, UNLIMITED});
   }
 
   private static void call(String name, Object... arguments) {

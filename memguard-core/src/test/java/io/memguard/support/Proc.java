@@ -53,6 +53,19 @@ public final class Proc {
     return open;
   }
 
+  /** What the threads of this JVM are called; the kernel keeps 15 characters. */
+  public static List<String> threadNames() {
+    return list(Path.of("/proc/self/task"), "*").stream()
+        .map(thread -> read(thread.resolve("comm")).strip())
+        .toList();
+  }
+
+  /** How much address space this JVM has taken, in bytes. */
+  public static long addressSpace() {
+    String kilobytes = field(read(Path.of("/proc/self/status")), "VmSize");
+    return Long.parseLong(kilobytes.replaceAll("\\D", "")) << 10;
+  }
+
   /** How many files this JVM watches through inotify(7). */
   public static long inotifyWatches() {
     return list(Path.of("/proc/self/fdinfo"), "*").stream()
