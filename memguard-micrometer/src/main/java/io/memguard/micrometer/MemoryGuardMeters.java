@@ -17,9 +17,14 @@ import io.micrometer.core.instrument.Tag;
 import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
 import io.micrometer.core.instrument.binder.BaseUnits;
+import java.util.Collections;
+import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalLong;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.Set;
+import java.util.WeakHashMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.IntSupplier;
 
 /**
  * Counts and measures what becomes of a guard's children.
@@ -34,17 +39,21 @@ import java.util.concurrent.atomic.AtomicLong;
  * an argument. Sizes are in bytes.
  *
  * <p>A listener is told of refusals in every child that a witness watches, and they are looked for
- * once a second. May be given to several guards, which are then counted together. Safe to share
- * between threads.
+ * once a second. May be given to several guards, or made anew for each: those with the same
+ * registry and tags are counted together. A guard is referred to weakly. Safe to share between
+ * threads.
  */
 public final class MemoryGuardMeters implements MemoryGuardListener {
   private static final String NAME = "name";
   private static final String NONE = "none";
 
+  /** A registry keeps the first gauge of a name, so all of us have to give it the same guards. */
+  private static final Map<MeterRegistry, Map<Tags, Set<IntSupplier>>> GUARDS =
+      Collections.synchronizedMap(new WeakHashMap<>());
+
   private final MeterRegistry registry;
   private final Tags tags;
-
-  private final AtomicLong active = new AtomicLong();
+  private final Set<IntSupplier> guards;
 
   /**
    * Makes meters, and registers the gauge of living children.
@@ -64,16 +73,37 @@ public final class MemoryGuardMeters implements MemoryGuardListener {
   public MemoryGuardMeters(MeterRegistry registry, Iterable<Tag> tags) {
     this.registry = Objects.requireNonNull(registry, "registry");
     this.tags = Tags.of(tags);
-    Gauge.builder("memguard.children.active", active, AtomicLong::doubleValue)
-        .description("Children that were started and whose end was not told yet")
+    this.guards =
+        GUARDS
+            .computeIfAbsent(registry, key -> new ConcurrentHashMap<>())
+            .computeIfAbsent(this.tags, all -> registered(registry, all));
+  }
+
+  private static Set<IntSupplier> registered(MeterRegistry registry, Tags all) {
+    Set<IntSupplier> guards =
+        Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
+    Gauge.builder("memguard.children.active", guards, MemoryGuardMeters::active)
+        .description("Children that live")
         .strongReference(true)
-        .tags(this.tags)
+        .tags(all)
         .register(registry);
+    return guards;
+  }
+
+  /** What the guards say: of launches and ends, some may not be told. */
+  private static double active(Set<IntSupplier> guards) {
+    synchronized (guards) {
+      return guards.stream().mapToInt(IntSupplier::getAsInt).sum();
+    }
+  }
+
+  @Override
+  public void guardOpened(IntSupplier living) {
+    guards.add(living);
   }
 
   @Override
   public void launched(ChildLaunch launch) {
-    active.incrementAndGet();
     Timer.builder("memguard.launches")
         .description("Launches that succeeded, and how long they took")
         .tags(tags)
@@ -139,7 +169,6 @@ public final class MemoryGuardMeters implements MemoryGuardListener {
 
   @Override
   public void ended(ChildEnd end) {
-    active.decrementAndGet();
     Outcome outcome = end.outcome();
     Tags named = tags.and(NAME, end.name());
     Counter.builder("memguard.outcomes")

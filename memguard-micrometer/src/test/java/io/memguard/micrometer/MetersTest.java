@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.memguard.GuardedProcess;
 import io.memguard.MemoryGuard;
+import io.memguard.events.ChildLaunch;
+import io.memguard.events.MemoryGuardListener;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.LaunchOptions;
@@ -24,6 +26,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -119,6 +122,49 @@ final class MetersTest {
       await(() -> active() == 1);
       child.destroyForcibly();
       await(() -> active() == 0);
+    }
+  }
+
+  /** Of launches and ends, it may not be told all. */
+  @Test
+  void whoLivesIsActiveEvenWhileListenersBlock() throws Exception {
+    CountDownLatch never = new CountDownLatch(1);
+    MemoryGuardListener blocking =
+        new MemoryGuardListener() {
+          @Override
+          public void launched(ChildLaunch launch) {
+            try {
+              never.await();
+            } catch (InterruptedException e) {
+              Thread.currentThread().interrupt();
+            }
+          }
+        };
+    GuardOptions options = GuardOptions.defaults().withListener(blocking);
+    try (MemoryGuard guard =
+        MemoryGuard.create(options.withListener(new MemoryGuardMeters(registry)))) {
+      GuardedProcess child = guard.start(sh("read line"), LIMITS);
+      guard.start(sh("exec sleep 600"), LIMITS);
+      assertThat(active()).isEqualTo(2);
+      child.destroyForcibly();
+      await(() -> active() == 1);
+      never.countDown();
+    }
+    assertThat(active()).isZero();
+  }
+
+  @Test
+  void guardsOfOneRegistryAreCountedTogether() throws Exception {
+    Tags others = Tags.of("service", "others");
+    try (MemoryGuard first = guard(new MemoryGuardMeters(registry));
+        MemoryGuard second = guard(new MemoryGuardMeters(registry));
+        MemoryGuard third = guard(new MemoryGuardMeters(registry, others))) {
+      first.start(sh("exec sleep 600"), LIMITS);
+      second.start(sh("exec sleep 600"), LIMITS);
+      third.start(sh("exec sleep 600"), LIMITS);
+      assertThat(registry.get("memguard.children.active").gauges())
+          .extracting(gauge -> gauge.value())
+          .containsExactlyInAnyOrder(2.0, 1.0);
     }
   }
 
