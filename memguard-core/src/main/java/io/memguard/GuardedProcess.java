@@ -36,9 +36,11 @@ import org.jspecify.annotations.Nullable;
  * ended.
  *
  * <p>When the child has ended, what it wrote to its pipes can still be read, as with the JDK's
- * processes; with the native engine, reading does not wait for a grandchild that holds them open.
+ * processes; with the native engine, reading does not wait for a grandchild that holds them open,
+ * and signals are sent through a pidfd (pidfd_send_signal(2)), which never reaches another process
+ * that was given the same number.
  *
- * <p>Safe to share between threads.
+ * <p>Safe to share between threads, its streams included.
  */
 public final class GuardedProcess extends Process implements WorkerProcess {
   /** A thread that waits for a short-lived child hears of interruption that late at most. */
@@ -195,7 +197,8 @@ public final class GuardedProcess extends Process implements WorkerProcess {
    * Ends the child and all its descendants: SIGTERM now, and SIGKILL for those that still live
    * after a while. The outcome is {@link Outcome.Cancelled}, unless it ended before.
    *
-   * @param grace how long they may take to end themselves; zero kills at once
+   * @param grace how long they may take to end themselves, zero or more; zero kills at once. If it
+   *     is being ended already, the shorter one counts
    * @return completes with the outcome when all have ended
    */
   @Override
@@ -365,6 +368,12 @@ public final class GuardedProcess extends Process implements WorkerProcess {
     }
   }
 
+  /**
+   * Returns the number that shells and the JDK have for its end; {@link #waitStatus} tells more.
+   *
+   * @return the exit code, 0 to 255, or 128 + n after death by signal n
+   * @throws IllegalThreadStateException if it has not ended, or its outcome is not known yet
+   */
   @Override
   public int exitValue() {
     return nowIfEnded()
@@ -376,6 +385,11 @@ public final class GuardedProcess extends Process implements WorkerProcess {
     return outcome.evidence().status().exitValue();
   }
 
+  /**
+   * Tells whether its outcome is still to come, as {@link #waitFor()} waits for it.
+   *
+   * @return false when it has ended and its outcome is known
+   */
   @Override
   public boolean isAlive() {
     return !ended.isDone();
@@ -393,6 +407,8 @@ public final class GuardedProcess extends Process implements WorkerProcess {
   /**
    * Ends the child at once, by SIGKILL. The outcome is {@link Outcome.Cancelled}, unless it ended
    * before.
+   *
+   * @return this process, which may take a moment to end
    */
   @Override
   public Process destroyForcibly() {
@@ -413,6 +429,12 @@ public final class GuardedProcess extends Process implements WorkerProcess {
     return true;
   }
 
+  /**
+   * Returns this process, as soon as its outcome is known.
+   *
+   * @return completes on a thread of {@link CompletableFuture}'s; completing or cancelling it has no
+   *     effect on the process
+   */
   @Override
   public CompletableFuture<Process> onExit() {
     return ended.handleAsync((outcome, trouble) -> this, Elsewhere::run);
@@ -431,16 +453,32 @@ public final class GuardedProcess extends Process implements WorkerProcess {
     return handle;
   }
 
+  /**
+   * Returns where its stdin comes from.
+   *
+   * @return the pipe, buffered: writing fails when nobody reads it any more, and at once if stdin is
+   *     redirected
+   */
   @Override
   public OutputStream getOutputStream() {
     return child.stdin();
   }
 
+  /**
+   * Returns what it writes to stdout.
+   *
+   * @return the pipe, buffered; empty if stdout is redirected
+   */
   @Override
   public InputStream getInputStream() {
     return child.stdout();
   }
 
+  /**
+   * Returns what it writes to stderr.
+   *
+   * @return the pipe, buffered; empty if stderr is redirected, or goes where stdout goes
+   */
   @Override
   public InputStream getErrorStream() {
     return child.stderr();

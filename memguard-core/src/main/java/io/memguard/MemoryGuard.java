@@ -60,8 +60,14 @@ import org.slf4j.LoggerFactory;
  * }
  * }</pre>
  *
- * <p>One guard an application is enough; it has one thread, and a second one for children whose
- * memory it has to look at, however many there are. Safe to share between threads.
+ * <p>Safe to share between threads, and one an application is enough. It has one thread however
+ * many children there are, and others where they are needed: one for children whose memory it has
+ * to look at, one that tells listeners, one that starts children that are to die with this JVM, and
+ * one for each tree while that is being ended. The portable engine has threads for each child
+ * besides.
+ *
+ * <p>A child is made by clone(2) or clone3(2); its limits are set by prlimit(2), before execve(2);
+ * that it has ended is heard by epoll(7) on its pidfd, and how by waitid(2).
  *
  * <p>The native engine is used where it can be loaded, else the portable one; {@link #capabilities}
  * tells which, and why. The system property {@value #ENGINE_PROPERTY} forces one of them: {@code
@@ -727,7 +733,8 @@ public final class MemoryGuard implements AutoCloseable {
   /**
    * Ends every child that still lives, with its descendants, and frees what the guard holds. Their
    * outcome is {@link Outcome.Cancelled}. They have {@value #CLOSING_GRACE_SECONDS} seconds after
-   * SIGTERM; this waits for them.
+   * SIGTERM; this waits for them, and is not interrupted. Launches fail from now on, also those
+   * that wait for a budget. The second call does nothing.
    */
   @Override
   public void close() {

@@ -8,11 +8,15 @@ import java.util.OptionalLong;
  *
  * @param memoryMin how much memory of this process, and of those beside it, the kernel does not
  *     take back while others of the same container or service can give some: {@code memory.min} of
- *     their cgroup, in bytes; empty to leave it as it is
+ *     their cgroup, in bytes, 0 or more; empty to leave it as it is
  * @param disarmOomGroup whether {@code memory.oom.group} of the cgroup around is to be 0, so that
  *     the kernel, when that reaches its limit, kills one process and not all together
  * @param systemdScope whether systemd is asked for a scope of this JVM's own where the cgroup it is
  *     in was not delegated
+ * @see <a href="https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files">the
+ *     kernel on memory.min and memory.oom.group</a>
+ * @see <a
+ *     href="https://www.freedesktop.org/software/systemd/man/latest/systemd.scope.html">systemd.scope(5)</a>
  */
 public record PrepareOptions(OptionalLong memoryMin, boolean disarmOomGroup, boolean systemdScope) {
   private static final PrepareOptions DEFAULTS =
@@ -49,7 +53,7 @@ public record PrepareOptions(OptionalLong memoryMin, boolean disarmOomGroup, boo
   /**
    * Protects this process's memory, and that of those beside it, from being taken back.
    *
-   * @param bytes 0 or more
+   * @param bytes 0 or more; the kernel rounds down to whole pages
    * @return the new options
    * @throws IllegalArgumentException if it is negative
    */

@@ -7,6 +7,8 @@ import java.util.Optional;
  *
  * @param obstacle what is in the way; empty if it can
  * @param reason where they are made, or what is in the way and what would help
+ * @see <a href="https://docs.kernel.org/admin-guide/cgroup-v2.html#delegation">the kernel's
+ *     rules</a>
  */
 public record LeafRoom(Optional<Obstacle> obstacle, String reason) {
 

@@ -2,7 +2,10 @@ package io.memguard.doctor;
 
 import java.util.Locale;
 
-/** A kind of place that a process can be in. Several can hold at once. */
+/**
+ * A kind of place that a process can be in, told by signs such as systemd-detect-virt(1) looks for.
+ * Several can hold at once.
+ */
 public enum Place {
   /** None of the others but {@link #SYSTEMD_UNIT} and {@link #WSL}, as far as can be seen. */
   HOST,

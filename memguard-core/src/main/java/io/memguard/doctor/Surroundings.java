@@ -5,7 +5,9 @@ import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * What was found around this process that decides what becomes of it when memory is short.
+ * What was found around this process that decides what becomes of it when memory is short: in
+ * {@code /proc} (proc(5)), in the files of its cgroups (cgroups(7)), in its environment, and by
+ * systemctl(1).
  *
  * @param places where this process is, each with the sign that says so; never empty
  * @param cgroups the cgroups that account its memory

@@ -5,6 +5,9 @@ import java.util.Locale;
 /**
  * What becomes of this process when a child that has a memory limit, and prefers a cgroup of its
  * own, takes memory without end. The best one first.
+ *
+ * @see Cgroups.GroupKill
+ * @see SystemdUnit#endsTogether
  */
 public enum Verdict {
   /** The child is refused memory, or killed alone: this process lives. */

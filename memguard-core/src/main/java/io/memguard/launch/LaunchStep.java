@@ -1,6 +1,9 @@
 package io.memguard.launch;
 
-/** Names the steps of a launch, in the order in which they are taken. */
+/**
+ * Names the steps of a launch, in the order in which they are taken, with the system call or the
+ * file behind each. What they can fail with is in its page of the manual.
+ */
 public enum LaunchStep {
   /**
    * Checking the command, the environment, the protections and the budget, before anything is
@@ -21,21 +24,23 @@ public enum LaunchStep {
   SETPGID(5, "starting a new process group"),
   /** Leaving the parent's descriptor table: close_range(2). */
   UNSHARE_FILES(6, "leaving the parent's descriptor table"),
-  /** Entering the child's own cgroup, where it was not made in it: {@code cgroup.procs}. */
+  /**
+   * Entering the child's own cgroup, where it was not made in it: {@code cgroup.procs}, cgroups(7).
+   */
   CGROUP(18, "entering its cgroup"),
-  /** Opening a pipe's end in the child. */
+  /** Opening a pipe's end in the child: open(2) of {@code /proc/<pid>/fd}. */
   REOPEN_PIPE(7, "opening a pipe in the child"),
-  /** Opening the file that stdin is redirected from. */
+  /** Opening the file that stdin is redirected from: open(2). */
   OPEN_STDIN(8, "opening the file for stdin"),
-  /** Opening the file that stdout is redirected to. */
+  /** Opening the file that stdout is redirected to: open(2). */
   OPEN_STDOUT(9, "opening the file for stdout"),
-  /** Opening the file that stderr is redirected to. */
+  /** Opening the file that stderr is redirected to: open(2). */
   OPEN_STDERR(10, "opening the file for stderr"),
   /** Connecting stdin, stdout and stderr: dup3(2). */
   DUP(11, "connecting the standard streams"),
-  /** Closing every other descriptor. */
+  /** Closing every other descriptor: close_range(2), or close(2) of each. */
   CLOSE_FILES(12, "closing inherited descriptors"),
-  /** Writing {@code oom_score_adj}. */
+  /** Writing {@code oom_score_adj}: proc_pid_oom_score_adj(5). */
   OOM_SCORE_ADJ(13, "writing oom_score_adj"),
   /** Entering the working directory: chdir(2). */
   CHDIR(14, "entering the working directory"),
@@ -60,8 +65,9 @@ public enum LaunchStep {
    * Finds the step by the number that the native code reports: {@code enum guard_step} in {@code
    * guard.h}.
    *
-   * @param code the number
+   * @param code the number; {@link #RLIMIT} has all from 32 up
    * @return the step
+   * @throws IllegalArgumentException if it is the number of no step
    */
   public static LaunchStep of(int code) {
     if (code >= RLIMIT.code) {

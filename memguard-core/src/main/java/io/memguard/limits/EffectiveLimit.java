@@ -4,7 +4,8 @@ import java.util.Optional;
 
 /**
  * The smallest limit of one kind that binds this process and its children, whoever set it: that of
- * a cgroup, its own or one above, or the machine's size. Immutable.
+ * a cgroup, its own or one above, or the machine's size ({@code MemTotal} of proc_meminfo(5)).
+ * Immutable.
  *
  * @param kind what it bounds
  * @param bytes the limit, 0 or more
@@ -21,13 +22,18 @@ public record EffectiveLimit(
 
   /** What a limit bounds, and what happens there. */
   public enum Kind {
-    /** Memory: the kernel reclaims, and where that does not help it kills. */
+    /**
+     * Memory: the kernel reclaims, and where that does not help it kills: {@code memory.max}, or on
+     * cgroup v1 {@code memory.limit_in_bytes}.
+     */
     MAX,
-    /** Memory: the kernel reclaims and slows down, and kills nobody (cgroup v2). */
+    /**
+     * Memory: the kernel reclaims and slows down, and kills nobody: {@code memory.high}, cgroup v2.
+     */
     HIGH,
-    /** Swap space alone (cgroup v2). */
+    /** Swap space alone: {@code memory.swap.max}, cgroup v2. */
     SWAP,
-    /** Memory and swap space together (cgroup v1). */
+    /** Memory and swap space together: {@code memory.memsw.limit_in_bytes}, cgroup v1. */
     MEMORY_AND_SWAP
   }
 }

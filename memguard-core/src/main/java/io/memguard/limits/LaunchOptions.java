@@ -12,6 +12,8 @@ import java.util.function.Consumer;
  * process group, whether it outlives its parent, who is told what happens to it, which budget its
  * memory is taken from, when it hangs, and whether its runtime is told of its limit.
  *
+ * <p>Immutable; safe to share between threads if the listener and the budget are.
+ *
  * @param timeout after which the child and its descendants are ended, or empty for never
  * @param grace how long the tree may take to end itself after SIGTERM before it is sent SIGKILL
  * @param group the child's process group
@@ -168,6 +170,7 @@ public record LaunchOptions(
    *
    * @param value more than zero
    * @return the new options
+   * @throws IllegalArgumentException if it is not positive
    */
   public LaunchOptions withTimeout(Duration value) {
     return changed(copy -> copy.timeout = Optional.of(value));
@@ -178,6 +181,7 @@ public record LaunchOptions(
    *
    * @param value zero or more
    * @return the new options
+   * @throws IllegalArgumentException if it is negative
    */
   public LaunchOptions withGrace(Duration value) {
     return changed(copy -> copy.grace = value);
@@ -282,8 +286,8 @@ public record LaunchOptions(
    * child's stdin: it is empty, a file, or {@code /dev/null}. For {@code start}, and where stdin is
    * a terminal or a pipe of the caller's, or the child is a supervisor ({@link
    * Protection#WORKERS_FIRST}), it is {@link #NEVER}: a server that survived a refusal and waits
-   * for requests does not hang. Where the kernel does not tell what it reads and writes ({@code
-   * /proc/<pid>/io}, another user's process), it has twice the time.
+   * for requests does not hang. Where the kernel does not tell what it reads and writes
+   * (proc_pid_io(5), another user's process), it has twice the time.
    *
    * @param value more than zero, {@link #NEVER} for never; the kernel counts CPU in hundredths of a
    *     second, so less than a second is little

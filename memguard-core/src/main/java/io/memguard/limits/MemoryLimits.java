@@ -9,7 +9,8 @@ import java.util.OptionalLong;
 import java.util.function.Predicate;
 
 /**
- * Says how much memory a child may use, and by which means it is held to it.
+ * Says how much memory a child may use, and by which means it is held to it: {@link Protection} has
+ * the source of each.
  *
  * <pre>{@code
  * MemoryLimits.of("512MiB")
@@ -213,8 +214,9 @@ public record MemoryLimits(
   }
 
   /**
-   * Sets the child's {@code oom_score_adj}. Raising it above the parent's needs no privilege;
-   * lowering it does.
+   * Sets the child's {@code oom_score_adj}; see {@link Protection#OOM_SCORE_ADJ}. Raising it above
+   * the parent's needs no privilege; lowering it does ({@code CAP_SYS_RESOURCE} of
+   * capabilities(7)).
    *
    * @param adj -1000 to 1000
    * @return the new limits
@@ -288,7 +290,9 @@ public record MemoryLimits(
    * of the child's own, which is preferred then; see {@link #requirement}. On cgroup v1 memguard
    * cannot set it.
    *
-   * @param tasks 1 or more; for the portable engine 2 or more, since a shell sets the limits
+   * @param tasks 1 or more; for the portable engine 2 or more, since a shell sets the limits. The
+   *     kernel refuses more than 4,194,304 ({@code PID_MAX_LIMIT}), and then the child gets no
+   *     cgroup
    * @return the new limits
    * @throws IllegalArgumentException if it is less than 1
    */

@@ -14,6 +14,8 @@ import java.util.regex.Pattern;
  * <p>{@code KiB}, {@code Ki}, and the bare {@code K}, {@code M}, {@code G}, {@code T} of docker(1),
  * systemd and the JVM are powers of 1024; {@code kB}, {@code MB}, {@code GB}, {@code TB} are powers
  * of 1000. Case does not matter.
+ *
+ * <p>Safe to be used by several threads: it keeps nothing.
  */
 public final class MemorySize {
   private static final Pattern FORM = Pattern.compile("([0-9]+(?:\\.[0-9]+)?)\\s*([a-zA-Z]*)");

@@ -45,9 +45,12 @@ public enum Protection {
   WORKERS_FIRST,
   /**
    * A cgroup of the child's own, with a limit of its own: where the kernel has to kill, the kill
-   * stays inside it, and its counters say whose limit it was. Used only when asked for, by name or
-   * by {@link MemoryLimits#memoryHigh} or {@link MemoryLimits#pidsMax}, since it changes the cgroup
-   * tree; the system property {@code memguard.cgroup.leaf=off} forbids it. On <a
+   * stays inside it, and its counters say whose limit it was. The child begins in it ({@code
+   * CLONE_INTO_CGROUP} of <a
+   * href="https://man7.org/linux/man-pages/man2/clone.2.html">clone(2)</a>), or joins it before it
+   * execs (cgroups(7)). Used only when asked for, by name or by {@link MemoryLimits#memoryHigh} or
+   * {@link MemoryLimits#pidsMax}, since it changes the cgroup tree; the system property {@code
+   * memguard.cgroup.leaf=off} forbids it. On <a
    * href="https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files">cgroup v2</a>
    * the limit is {@code memory.max}, on <a
    * href="https://docs.kernel.org/admin-guide/cgroup-v1/memory.html">v1</a> {@code

@@ -5,7 +5,8 @@ import java.util.Objects;
 /**
  * One resource limit with its soft and its hard value. The kernel enforces the soft one; the child
  * may raise that up to the hard one, and may never raise the hard one without {@code
- * CAP_SYS_RESOURCE}.
+ * CAP_SYS_RESOURCE} (<a href="https://man7.org/linux/man-pages/man2/prlimit.2.html">prlimit(2)</a>,
+ * capabilities(7)).
  *
  * @param resource what is limited, which also says the unit
  * @param soft from 0, or {@link #UNLIMITED}

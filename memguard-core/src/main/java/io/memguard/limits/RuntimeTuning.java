@@ -32,17 +32,37 @@ public record RuntimeTuning(boolean automatic, Set<Target> targets) {
 
   /** What can be tuned, and the name under which that is reported. */
   public enum Target {
-    /** The JVM's heap and direct memory; it exits when its heap is full. */
+    /**
+     * The JVM's heap and direct memory; it exits when its heap is full (<a
+     * href="https://docs.oracle.com/en/java/javase/17/docs/specs/jvmti.html#tooloptions">JVM TI</a>
+     * has the variable, java(1) the options).
+     */
     JVM("JAVA_TOOL_OPTIONS", true),
-    /** Node's heap. */
+    /**
+     * Node's heap: {@code --max-old-space-size} (<a
+     * href="https://nodejs.org/api/cli.html#node_optionsoptions">Node's options</a>).
+     */
     NODE("NODE_OPTIONS", true),
-    /** Go's collector, from Go 1.19 on. */
+    /**
+     * Go's collector, from Go 1.19 on (<a
+     * href="https://pkg.go.dev/runtime#hdr-Environment_Variables">package runtime</a>).
+     */
     GO("GOMEMLIMIT", true),
-    /** .NET's heap. */
+    /**
+     * .NET's heap (<a
+     * href="https://learn.microsoft.com/dotnet/core/runtime-config/garbage-collector#heap-limit">its
+     * settings</a>).
+     */
     DOTNET("DOTNET_GCHeapHardLimit", true),
-    /** In how many places glibc's malloc keeps memory, each of which has some to spare. */
+    /**
+     * In how many places glibc's malloc keeps memory, each of which has some to spare: {@code
+     * M_ARENA_MAX} of mallopt(3).
+     */
     GLIBC("MALLOC_ARENA_MAX", false),
-    /** The stacks of threads whose program does not say how large they are to be, and of main. */
+    /**
+     * The stacks of threads whose program does not say how large they are to be, and of main: the
+     * soft {@code RLIMIT_STACK}, as pthread_create(3) and getrlimit(2) say.
+     */
     THREAD_STACKS("RLIMIT_STACK", false);
 
     private final String variable;

@@ -13,8 +13,11 @@ import java.util.OptionalLong;
  * <p>It is called while memory runs out, so it has to answer at once and from what it is given. One
  * that fails, or has not answered after {@value #PATIENCE_MILLIS} milliseconds, is logged, and the
  * {@linkplain #standard standard policy} decides in its place; so it does until a policy that was
- * given up has answered after all. It is called on a thread of the common pool. One that always
- * chooses nobody makes a guard that only tells its listener.
+ * given up has answered after all. One that always chooses nobody makes a guard that only tells its
+ * listener.
+ *
+ * <p>It is called on a thread of {@link java.util.concurrent.CompletableFuture}'s, by each guard
+ * never twice at once: one for several guards has to be safe to share between threads.
  */
 @FunctionalInterface
 public interface VictimPolicy {
@@ -49,7 +52,7 @@ public interface VictimPolicy {
    * @param limits what it was started with
    * @param bytes what it and its descendants have resident, 0 or more; what several of them share
    *     counts for each: to tell it apart takes longer than there is time
-   * @param processes how many they are, the child included
+   * @param processes how many they are, the child included: 1 or more
    * @param age since its launch
    * @param retryable true if it will be tried again
    */

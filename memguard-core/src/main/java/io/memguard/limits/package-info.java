@@ -1,7 +1,8 @@
 /**
  * What a child may use: values without behaviour of their own, checked where they are made.
  *
- * <p>Everything here is immutable and safe to share between threads.
+ * <p>Everything here is immutable and safe to share between threads, as far as what an application
+ * puts in is: listeners, policies, budgets. {@link io.memguard} has what holds besides.
  */
 @NullMarked
 package io.memguard.limits;

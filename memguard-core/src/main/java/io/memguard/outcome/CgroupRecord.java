@@ -17,10 +17,14 @@ import java.util.stream.Stream;
  * @param hiddenAncestors why there may be others above that cannot be seen; empty if all were
  *     looked at
  * @param hostOomKills how many processes the OOM killer has killed on the whole machine, in
- *     whatever cgroup, since then; empty if memguard did not look: it does where no cgroup's
- *     counter can be read
+ *     whatever cgroup, since then ({@code oom_kill} of proc_vmstat(5)); empty if memguard did not
+ *     look: it does where no cgroup's counter can be read
  * @param shared true if another guarded child was killed at the same time, so that what has risen
  *     may be its
+ * @see <a href="https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files">the
+ *     kernel on memory.events</a>
+ * @see <a href="https://docs.kernel.org/admin-guide/cgroup-v1/memory.html">on memory.oom_control
+ *     and memory.failcnt of cgroup v1</a>
  */
 public record CgroupRecord(
     Optional<Leaf> leaf,
@@ -51,7 +55,7 @@ public record CgroupRecord(
    * The counters of a child's own cgroup.
    *
    * @param path its name
-   * @param limitBytes its limit, or empty if it had none
+   * @param limitBytes its limit in bytes, or empty if it had none
    * @param oom how often its own limit was reached and nothing could be reclaimed; empty on cgroup
    *     v1, which does not count that
    * @param limitReached how often its own limit was reached at all

@@ -3,6 +3,9 @@ package io.memguard.outcome;
 /**
  * Thrown when a guarded child did not succeed. Each {@link Outcome} has a subclass of its own; the
  * attempts before the last are its {@linkplain #getSuppressed() suppressed} exceptions.
+ *
+ * <p>As safe to share between threads as any {@link Throwable}. The outcome is not serialized with
+ * it: an exception that was read from a stream has its message, and null for the outcome.
  */
 public abstract class ChildProcessException extends RuntimeException {
   private static final long serialVersionUID = 1L;

@@ -39,8 +39,8 @@ import java.util.stream.Stream;
  *     killed
  * @param preemption what memguard read when it decided to end it for its memory; empty if it did
  *     not
- * @param outputTail the last text it wrote to stdout, up to 8 KiB, as far as memguard sees it:
- *     pipes, and files, also inherited ones; not a terminal, nor somebody else's pipe
+ * @param outputTail the last text it wrote to stdout, up to 8 KiB of UTF-8, as far as memguard sees
+ *     it: pipes, and files, also inherited ones; not a terminal, nor somebody else's pipe
  * @param errorTail the same for stderr, up to 32 KiB
  * @param sharedTails in which of the two others may have written as well: files that it was to
  *     append to, or has inherited

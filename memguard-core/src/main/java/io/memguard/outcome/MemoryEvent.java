@@ -22,7 +22,7 @@ import java.util.OptionalLong;
  *     or on a machine without one to the machine
  * @param kind what happened
  * @param times how often since it was told last; at least 1
- * @param bytes what memguard read, where the kind says so
+ * @param bytes what memguard read, in bytes, where the kind says so; else empty
  * @param processes whom it happened to, the child or descendants of it: for {@link Kind#REFUSED}
  *     the one that was refused something, where the witness had room to note it; for {@link
  *     Kind#OOM_KILL} those that were killed, as far as the kernel's log is readable and names them;

@@ -6,7 +6,7 @@ import java.util.Objects;
 /**
  * What one process of a child's tree had of its memory while it lived, as {@code
  * /proc/<pid>/status} showed it (proc_pid_status(5)). It is taken where no witness is: rarely, and
- * the more often the nearer the process is to its limit.
+ * the more often the nearer the process is to its limit. Sizes are in bytes.
  *
  * @param pid the process: the child, or the one of its descendants that was nearest to the limit
  * @param name its name, as the kernel has it: 15 bytes at most

@@ -7,6 +7,7 @@ import java.util.OptionalLong;
 
 /**
  * How a guarded child ended. Exactly one of five things is true, and the type says which.
+ * Immutable; safe to share between threads.
  *
  * <p>A SIGKILL without a memory event is {@link Signalled}, never {@link OutOfMemory}: many send
  * that signal. An exit code 0 is {@link Exited}, even if an allocation was refused on the way;
@@ -14,7 +15,7 @@ import java.util.OptionalLong;
  */
 public sealed interface Outcome {
   /**
-   * The child ended itself.
+   * The child ended itself ({@code _exit(2)}).
    *
    * @param code 0 to 255
    * @param evidence how that is known
@@ -86,8 +87,8 @@ public sealed interface Outcome {
    *
    * @param cause whose limit it was
    * @param confidence how sure that is
-   * @param refusedBytes the largest request that was refused, or empty if it is unknown
-   * @param suggestedLimitBytes a limit with which to try again, or empty if none is known
+   * @param refusedBytes the largest request that was refused, in bytes, or empty if it is unknown
+   * @param suggestedLimitBytes a limit with which to try again, in bytes, or empty if none is known
    * @param hung true if it stopped making progress after the refusal and was ended
    * @param explanation one sentence for people
    * @param evidence how all that is known

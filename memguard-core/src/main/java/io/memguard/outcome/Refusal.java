@@ -8,10 +8,10 @@ import java.util.OptionalLong;
  * What a process was refused: memory, or a thread or another process.
  *
  * <p>What the process had, and was allowed, is read for its first refusal, and then at most ten
- * times a second: the sizes may be a tenth of a second older than the refusal.
+ * times a second: the sizes may be a tenth of a second older than the refusal. All are in bytes.
  *
  * @param kind what it had called
- * @param errno what the answer was: ENOMEM (12), or EAGAIN (11)
+ * @param errno what the answer was: ENOMEM (12), or EAGAIN (11), of errno(3)
  * @param bytes how much it had asked for; for a thread the size of its stack, for a process 0
  * @param tid the thread that asked, or 0 if that is unknown
  * @param at when, since the first program of the launch began; zero if that is unknown

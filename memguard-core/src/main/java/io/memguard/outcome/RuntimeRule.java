@@ -111,7 +111,8 @@ public record RuntimeRule(
    *
    * @param file where they are
    * @return the rules, in their order
-   * @throws IOException if it cannot be read
+   * @throws IOException if it cannot be read: {@link java.nio.file.NoSuchFileException} if it is
+   *     not there, {@link java.nio.charset.MalformedInputException} if it is not UTF-8
    * @throws IllegalArgumentException if a line is wrong; the message has its number, and what is
    *     allowed
    */

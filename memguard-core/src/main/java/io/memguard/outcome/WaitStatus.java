@@ -3,7 +3,8 @@ package io.memguard.outcome;
 /**
  * What the kernel says about the end of a process (<a
  * href="https://man7.org/linux/man-pages/man2/waitid.2.html">waitid(2)</a>). Other than {@link
- * Process#exitValue}, it tells {@code exit(137)} and "killed by SIGKILL" apart.
+ * Process#exitValue}, it tells {@code exit(137)} and "killed by SIGKILL" apart. Immutable; safe to
+ * share between threads.
  */
 public sealed interface WaitStatus {
   /** Shells and the JDK write "killed by signal n" as 128 + n. */

@@ -7,7 +7,8 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 
 /**
- * What the preloaded observer noted in a child and its descendants.
+ * What the preloaded observer ({@link io.memguard.limits.Protection#WITNESS}) noted in a child and
+ * its descendants. Sizes are in bytes.
  *
  * @param programs how many programs it was loaded into; 0 means that nobody was watching (a static
  *     or setuid program)

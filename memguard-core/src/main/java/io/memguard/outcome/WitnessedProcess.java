@@ -5,9 +5,11 @@ import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * What the preloaded observer noted of one process.
+ * What the preloaded observer ({@link io.memguard.limits.Protection#WITNESS}) noted of one process.
+ * Sizes are in bytes.
  *
  * @param pid the process, as it sees itself: in a pid namespace of its own that is another number
+ *     (pid_namespaces(7))
  * @param name what it is called, the first 15 bytes of its program's file name as a rule
  * @param programs how many programs it has been one after the other, each watched; 0 for the fork
  *     of one that never became another program

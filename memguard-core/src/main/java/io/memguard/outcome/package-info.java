@@ -1,7 +1,8 @@
 /**
  * How a child ended, and how that is known: one sealed value, and the same as typed exceptions.
  *
- * <p>Everything here is immutable and safe to share between threads.
+ * <p>Everything here is immutable and safe to share between threads; {@link io.memguard} has what
+ * holds besides.
  */
 @NullMarked
 package io.memguard.outcome;

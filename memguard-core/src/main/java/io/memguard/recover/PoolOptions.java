@@ -201,7 +201,8 @@ public record PoolOptions(
 
   /**
    * Has a worker replaced that holds more than this after a task: what Celery calls {@code
-   * max-memory-per-child}. Its own resident memory counts, not that of its children.
+   * max-memory-per-child}. Its own resident memory counts (proc_pid_statm(5)), not that of its
+   * children.
    *
    * @param bytes 1 or more
    * @return the new options
@@ -218,7 +219,7 @@ public record PoolOptions(
   /**
    * Sets the largest task and the largest answer.
    *
-   * @param bytes 1 or more
+   * @param bytes 1 to 2,147,482,623
    * @return the new options
    * @throws IllegalArgumentException if it is less than 1, or more than an array can hold
    */

@@ -23,7 +23,8 @@ import java.util.function.Consumer;
  * RetryPolicy.onOutOfMemory().maxAttempts(4).growBy(2.0).upTo("4GiB")
  * }</pre>
  *
- * <p>Immutable; safe to share between threads if the listener is.
+ * <p>Immutable; safe to share between threads if the listener is. Each {@link #execute} counts its
+ * own attempts.
  */
 public final class RetryPolicy {
   private final int maxAttempts;

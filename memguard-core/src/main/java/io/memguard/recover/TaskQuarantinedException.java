@@ -6,7 +6,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A task was set aside: every attempt that its policy allows has failed, and each cost a worker.
- * The cause is that of the last attempt, where that ran out of memory.
+ * The cause is that of the last attempt, where that ran out of memory. The attempts are not
+ * serialized with it: of an exception that was read from a stream they are null.
  */
 public final class TaskQuarantinedException extends RuntimeException {
   private static final long serialVersionUID = 1L;

@@ -81,7 +81,10 @@ public final class WorkerPool implements AutoCloseable {
   private final LongAdder retried = new LongAdder();
   private final LongAdder started = new LongAdder();
 
-  /** Starts workers. */
+  /**
+   * Starts workers. It is called by all slots, each on its thread, so it has to be safe to share
+   * between threads.
+   */
   @FunctionalInterface
   public interface Launcher {
     /**
@@ -141,7 +144,7 @@ public final class WorkerPool implements AutoCloseable {
    */
   public record WorkerState(long pid, MemoryLimits limits, int tasks, boolean busy) {
     /**
-     * Returns what it holds now, without its descendants.
+     * Returns what it holds now, without its descendants (proc_pid_statm(5)).
      *
      * @return resident bytes, or empty if it has ended
      */

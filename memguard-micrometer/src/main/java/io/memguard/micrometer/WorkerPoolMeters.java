@@ -21,8 +21,8 @@ import java.util.function.ToDoubleFunction;
  * }</pre>
  *
  * <p>docs/events.md has the table of meters. A registry refers to the pool weakly, as Micrometer's
- * own binders have it. Memory is read from {@code /proc} whenever the gauge is. Safe to share
- * between threads.
+ * own binders have it. Memory is read whenever the gauge is, in bytes, of each worker
+ * (proc_pid_statm(5)). Safe to share between threads.
  */
 public final class WorkerPoolMeters implements MeterBinder {
   private final WorkerPool pool;
