@@ -14,6 +14,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.outcome.Outcome;
+import io.memguard.outcome.Signal;
 import io.memguard.platform.Linux;
 import io.memguard.platform.OwnLimits;
 import io.memguard.platform.WitnessPage;
@@ -528,6 +529,7 @@ public final class MemoryGuard implements AutoCloseable {
     boolean listened = events.areWanted(plan.options().memoryListener());
     Witnesses.Preload preload = Witnesses.Preload.none("not prepared yet");
     Optional<MemoryEvents.Listening> listening = Optional.empty();
+    Optional<Child> launched = Optional.empty();
     try {
       lease.leaf().ifPresent(leaf -> counters.leafWasMade());
       preload = witnesses.arm(asked);
@@ -541,6 +543,7 @@ public final class MemoryGuard implements AutoCloseable {
         watched(plan.limits(), lease, listened); // refused before anything is started
       }
       Child child = engine.launch(plan, preload, lease, unread);
+      launched = Optional.of(child);
       lease.verify(child, isNative()); // after which it may be without a leaf
       Map<Protection, ProtectionState> inForce =
           enforcement.inForce(asked.limits(), child.protections());
@@ -567,6 +570,7 @@ public final class MemoryGuard implements AutoCloseable {
               child, postmortem, asked.limits(), memory, launch::endedByItself, liveMemory::of);
       return new Started(process, plan, preload, listening, began);
     } catch (LaunchException | RuntimeException | Error e) {
+      launched.ifPresent(child -> child.signal(Signal.KILL)); // nobody will know of it
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
       lease.release();

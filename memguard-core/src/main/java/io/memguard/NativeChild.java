@@ -57,14 +57,21 @@ final class NativeChild implements Child {
       stderr = source(watcher, launched.stderr(), error, unread);
       watch = watcher.watchExit(launched.pidfd(), this::reaped);
     } catch (IOException e) {
-      Linux.guard_abandon(launched.pidfd());
-      closeAll();
+      abandon();
       throw new LaunchException(
           LaunchStep.WATCH,
           0,
           String.valueOf(e.getMessage()),
           "See fs.epoll.max_user_watches; run fewer children at a time.");
+    } catch (RuntimeException | Error e) {
+      abandon();
+      throw e;
     }
+  }
+
+  private void abandon() {
+    Linux.guard_abandon(launched.pidfd());
+    closeAll();
   }
 
   private void closeAll() {

@@ -1,6 +1,7 @@
 package io.memguard;
 
 import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
 import io.memguard.launch.engine.LaunchPlan;
 import io.memguard.launch.engine.PortableLauncher;
 import io.memguard.watch.LeafHints;
@@ -14,8 +15,18 @@ final class PortableEngine implements Engine {
   public Child launch(
       LaunchPlan plan, Witnesses.Preload preload, Leaves.Lease lease, boolean unread)
       throws LaunchException {
-    return new PortableChild(
-        launcher.launch(plan, preload.variables(plan.environment()), lease.directory()), unread);
+    PortableLauncher.Started started =
+        launcher.launch(plan, preload.variables(plan.environment()), lease.directory());
+    try {
+      return new PortableChild(started, unread);
+    } catch (OutOfMemoryError e) { // no thread is to be had that reads what it writes
+      started.process().destroyForcibly();
+      throw new LaunchException(
+          LaunchStep.WATCH,
+          0,
+          String.valueOf(e.getMessage()),
+          "See ulimit -u, ulimit -v and pids.max of the JVM; run fewer children at a time.");
+    }
   }
 
   @Override

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.memguard.events.ChildEnd;
 import io.memguard.events.ChildLaunch;
 import io.memguard.events.MemoryGuardListener;
+import io.memguard.launch.LaunchException;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
@@ -39,6 +40,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -53,7 +55,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Where the kernel allows a JVM no further thread, nothing is lost, left behind or waited for. Only
+ * Where the kernel allows a JVM no further thread, nothing is lost, left behind or waited for. Mostly
  * with the native engine: the JDK's own processes need threads for their ends.
  */
 @Tag("engine-independent")
@@ -101,13 +103,20 @@ final class NoThreadToBeHadTest {
         .containsExactly("launched", "exited", "launched", "cancelled", "closed");
   }
 
-  private List<String> run(Class<?> main) throws Exception {
-    List<String> options =
+  @Test
+  void whoseOutputNobodyCouldReadIsNotStarted() throws Exception {
+    assertThat(run(Unread.class, "-Dmemguard.engine=portable"))
+        .containsExactly("WATCH", "children: 0", "closed");
+  }
+
+  private List<String> run(Class<?> main, String... more) throws Exception {
+    List<String> options = new ArrayList<>(List.of(more));
+    options.addAll(
         List.of(
             "-Xss" + STACK,
             "-Djava.io.tmpdir=" + directory,
             "-Djava.util.concurrent.ForkJoinPool.common.parallelism=1", // no thread of it waits
-            "-Xlog:disable");
+            "-Xlog:disable"));
     Process jvm =
         Privileges.ofAnotherUser(Children.jvm(options, main, directory.toString()))
             .redirectError(Redirect.INHERIT)
@@ -230,6 +239,30 @@ final class NoThreadToBeHadTest {
       } catch (OutOfMemoryError e) {
         Libc.unlimitAddressSpace();
       }
+      guard.close();
+      System.out.println("closed");
+      Runtime.getRuntime().halt(0);
+    }
+  }
+
+  /** Runs a child with the engine that needs threads for its output. */
+  static final class Unread {
+    private Unread() {}
+
+    public static void main(String[] arguments) throws Exception {
+      MemoryGuard guard = MemoryGuard.create();
+      guard.run(sh("exit 3"), MemoryLimits.none());
+      Libc.limitAddressSpace(LITTLE);
+      try {
+        guard.run(sh("exec sleep 600"), MemoryLimits.none());
+        System.out.println("not refused");
+      } catch (LaunchException e) {
+        Libc.unlimitAddressSpace();
+        System.out.println(e.step());
+      }
+      Eventually.await(
+          "the child has ended", () -> ProcessHandle.current().children().findAny().isEmpty());
+      System.out.println("children: 0");
       guard.close();
       System.out.println("closed");
       Runtime.getRuntime().halt(0);
