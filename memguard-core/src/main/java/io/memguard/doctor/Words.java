@@ -16,8 +16,8 @@ final class Words {
 
   static String headline(Threats now, Surroundings here) {
     if (now.contained()) {
-      return "A child that asks for a cgroup of its own is killed alone when it takes too much:"
-          + " this process and the other children live on.";
+      return "A child that asks for a cgroup of its own (Protection.CGROUP_LEAF, --cgroup) is killed"
+          + " alone when it takes too much: this process and the other children live on.";
     }
     if (!now.endsAll()) {
       return now.childrenFirst()
