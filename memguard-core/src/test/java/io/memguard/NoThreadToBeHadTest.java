@@ -55,8 +55,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Where the kernel allows a JVM no further thread, nothing is lost, left behind or waited for. Mostly
- * with the native engine: the JDK's own processes need threads for their ends.
+ * Where the kernel allows a JVM no further thread, nothing is lost, left behind or waited for.
+ * Mostly with the native engine: the JDK's own processes need threads for their ends.
  */
 @Tag("engine-independent")
 @Timeout(60)

@@ -119,7 +119,8 @@ final class WitnessVerdictsTest {
     assertThat(outcome).isEqualTo(new Outcome.Exited(0, outcome.evidence()));
     assertThat(outcome.orThrow()).isSameAs(outcome);
     assertThat(outcome.evidence().witness()).get().matches(WitnessRecord::sawRefusal);
-    assertThat(outcome.explanation()).matches("It exited .*; process \\d+ \\(python3.*\\) had been refused memory before\\.");
+    assertThat(outcome.explanation())
+        .matches("It exited .*; process \\d+ \\(python3.*\\) had been refused memory before\\.");
   }
 
   @Test

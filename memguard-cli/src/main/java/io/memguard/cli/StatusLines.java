@@ -26,6 +26,7 @@ final class StatusLines {
 
   /** What is less would be none. */
   private static final double SMALLEST_MIB = 0.05;
+
   private static final int PERCENT = 100;
   private static final int MINUTE = 60;
 
