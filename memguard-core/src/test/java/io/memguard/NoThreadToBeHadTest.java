@@ -111,11 +111,7 @@ final class NoThreadToBeHadTest {
 
   private List<String> run(Class<?> main, String... more) throws Exception {
     List<String> options = new ArrayList<>(List.of(more));
-    options.addAll(
-        List.of(
-            "-Xss" + STACK,
-            "-Djava.io.tmpdir=" + directory,
-            "-Xlog:disable"));
+    options.addAll(List.of("-Xss" + STACK, "-Djava.io.tmpdir=" + directory, "-Xlog:disable"));
     Process jvm =
         Privileges.ofAnotherUser(Children.jvm(options, main, directory.toString()))
             .redirectError(Redirect.INHERIT)
