@@ -26,7 +26,7 @@ record MemoryPlot(XYChart chart) {
   private static final Color[] PLACES = {
     new Color(0x1f77b4), new Color(0x2ca02c), new Color(0x9467bd), new Color(0x8c564b)
   };
-  private static final Color LIMIT = new Color(0xff7f0e);
+  private static final Color[] LIMITS = {new Color(0xff7f0e), new Color(0xbcbd22)};
   private static final Color DEATH = new Color(0xd62728);
   private static final double MIB = 1 << 20;
   private static final long STEP = 8 << 20;
@@ -55,11 +55,11 @@ record MemoryPlot(XYChart chart) {
       XYSeries series = chart.addSeries("worker " + (i + 1), line.seconds, line.mib);
       series.setMarker(SeriesMarkers.NONE).setLineColor(PLACES[i % PLACES.length]).setLineWidth(1);
     }
-    for (String limit : limits) {
-      double mib = MemorySize.parse(limit) / MIB;
+    for (int i = 0; i < limits.length; i++) {
+      double mib = MemorySize.parse(limits[i]) / MIB;
       XYSeries series =
-          chart.addSeries("limit " + limit, new double[] {0, end}, new double[] {mib, mib});
-      series.setMarker(SeriesMarkers.NONE).setLineColor(LIMIT);
+          chart.addSeries("limit " + limits[i], new double[] {0, end}, new double[] {mib, mib});
+      series.setMarker(SeriesMarkers.NONE).setLineColor(LIMITS[i % LIMITS.length]);
       series.setLineStyle(
           new BasicStroke(
               1, BasicStroke.CAP_BUTT, BasicStroke.JOIN_BEVEL, 1, new float[] {6, 4}, 0));

@@ -18,6 +18,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What each worker held over time, as somebody sees who looks every 50 milliseconds; who is gone in
@@ -81,8 +82,19 @@ final class MemoryRecord implements PoolListener {
     if (reason.equals("failed")) {
       long seen = life == null ? 0 : life.stream().mapToLong(Point::bytes).max().orElse(0);
       long known = outcome.evidence().peakRssBytes().orElse(0); // may be the rest of a short life
-      deaths.add(new Point(now(), Math.max(seen, known)));
+      Point death = new Point(diedAt(life), Math.max(seen, known));
+      deaths.add(death);
+      if (life != null) {
+        life.add(death); // its line goes up to there
+      }
     }
+  }
+
+  /** It is told somewhat later than it happens. */
+  private double diedAt(@Nullable List<Point> life) {
+    return life == null
+        ? now()
+        : Math.min(now(), life.get(life.size() - 1).seconds() + EVERY.toMillis() / 1e3);
   }
 
   @Override
