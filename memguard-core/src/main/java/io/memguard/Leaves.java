@@ -9,6 +9,7 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
+import io.memguard.outcome.Signal;
 import io.memguard.platform.cgroup.CgroupSearch;
 import io.memguard.platform.cgroup.Leaf;
 import io.memguard.platform.cgroup.LeafLimits;
@@ -326,6 +327,7 @@ final class Leaves implements AutoCloseable {
         state = entered.active() ? state : entered;
       }
       if (required && elsewhere) {
+        child.signal(Signal.KILL);
         throw new LaunchException(LaunchStep.CGROUP, 0, state.reason(), REMEDY);
       }
     }

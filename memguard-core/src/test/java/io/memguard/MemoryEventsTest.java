@@ -113,6 +113,7 @@ final class MemoryEventsTest {
         "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup cgroup rw,memory\n");
     Leaf old = new Leaf(own(), leaf.limits());
     try (MemoryEvents events = events(Optional.empty())) {
+      end(listen(events, old, event -> {})); // the first is looked at as soon as it is listened to
       MemoryEvents.Listening listening = listen(events, old, told::add);
       Files.writeString(old.directory().resolve("memory.failcnt"), "1\n");
       Files.writeString(old.directory().resolve("memory.memsw.failcnt"), "2\n");

@@ -6,6 +6,7 @@ import io.memguard.limits.MemoryLimits;
 import io.memguard.support.Children;
 import io.memguard.support.Engines;
 import io.memguard.support.Eventually;
+import io.memguard.support.Proc;
 import io.memguard.support.Traces;
 import io.memguard.support.WithGuard;
 import java.util.ArrayList;
@@ -31,6 +32,7 @@ final class NothingIsLeftTest {
   void byThousandsOfLaunchesFromManyThreads(MemoryGuard guard) throws Exception {
     ProcessBuilder job = new ProcessBuilder("/bin/true");
     guard.run(job, MemoryLimits.of("1GiB"));
+    haveAllThatAGuardKeeps(guard);
     Traces before = Traces.begin();
     ExecutorService threads = Executors.newFixedThreadPool(THREADS);
     Callable<Boolean> launches =
@@ -54,6 +56,15 @@ final class NothingIsLeftTest {
     }
     threads.shutdown();
     before.assertNothingIsLeft();
+  }
+
+  /** The last that it opens is what is asked before children's memory is looked at. */
+  private static void haveAllThatAGuardKeeps(MemoryGuard guard) throws Exception {
+    GuardedProcess child = guard.start(new ProcessBuilder("sleep", "60"), MemoryLimits.of("1GiB"));
+    Eventually.await(
+        "it is looked at",
+        () -> Proc.openFiles().stream().anyMatch(file -> file.endsWith("/proc/vmstat")));
+    child.destroyForcibly().waitFor();
   }
 
   @Test
