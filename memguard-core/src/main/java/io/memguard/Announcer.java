@@ -78,10 +78,14 @@ final class Announcer {
 
   /** Waits until ends that are known were told and logged, a second at most. */
   void awaitDecisions() {
-    CompletableFuture.allOf(undecided.values().toArray(CompletableFuture<?>[]::new))
-        .thenCompose(told -> lines())
-        .completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS)
-        .join();
+    CompletableFuture<Void> all =
+        CompletableFuture.allOf(undecided.values().toArray(CompletableFuture<?>[]::new))
+            .thenCompose(told -> lines());
+    try {
+      all.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS).join();
+    } catch (OutOfMemoryError e) { // no thread is to be had for the timer: then it is not waited
+      LAUNCHES.debug("The last ends are not waited for", e);
+    }
   }
 
   private synchronized CompletableFuture<Void> lines() {

@@ -7,6 +7,10 @@ import java.util.Optional;
 
 /** One of the two ways to start and watch children. */
 interface Engine extends AutoCloseable {
+  /** What helps where a child's output, or its memory, has no thread to look after it. */
+  String MORE_THREADS =
+      "See ulimit -u, ulimit -v and pids.max of the JVM; run fewer children at a time.";
+
   /**
    * Starts a child.
    *

@@ -432,8 +432,8 @@ public final class GuardedProcess extends Process implements WorkerProcess {
   /**
    * Returns this process, as soon as its outcome is known.
    *
-   * @return completes on a thread of {@link CompletableFuture}'s; completing or cancelling it has
-   *     no effect on the process
+   * @return completes on a thread {@code memguard-elsewhere}; completing or cancelling it has no
+   *     effect on the process
    */
   @Override
   public CompletableFuture<Process> onExit() {

@@ -231,7 +231,7 @@ final class HeadroomGuard implements MemoryWatch.Client {
           CgroupTable.groupKill(search).isPresent()
               ? "the limit at which this process is killed with its children cannot be seen from"
                   + " here, nor how much is left below it"
-              : "not needed: no limit that can be seen from here has this process killed with its"
+              : "off by itself: no limit that can be seen from here has this process killed with its"
                   + " children; HeadroomGuard.ON switches it on all the same");
     }
     return ProtectionState.active(

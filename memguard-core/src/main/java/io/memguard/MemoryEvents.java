@@ -597,9 +597,16 @@ final class MemoryEvents implements AutoCloseable {
       }
       try {
         return all.completeOnTimeout(false, PATIENCE_MILLIS, TimeUnit.MILLISECONDS)
-            .thenAccept(inTime -> blocked = blocked || (!inTime && waiting.get() > 0));
+            .thenAccept(this::judgeBlocked);
       } catch (OutOfMemoryError e) { // no thread is to be had for the timer
         return CompletableFuture.completedFuture(null);
+      }
+    }
+
+    private void judgeBlocked(boolean inTime) {
+      blocked = blocked || !inTime;
+      if (waiting.get() == 0) { // it has caught up meanwhile, and nothing comes after that
+        blocked = false;
       }
     }
   }

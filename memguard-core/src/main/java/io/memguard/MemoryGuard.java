@@ -24,6 +24,7 @@ import io.memguard.platform.cgroup.EffectiveLimits;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.platform.jfr.Recorder;
 import io.memguard.platform.kernellog.OomVictims;
+import io.memguard.platform.procfs.ProcessTree;
 import io.memguard.platform.survey.Survey;
 import io.memguard.platform.systemd.OwnUnit;
 import io.memguard.recover.PoolOptions;
@@ -360,7 +361,12 @@ public final class MemoryGuard implements AutoCloseable {
     try {
       return process.awaitSettled();
     } catch (InterruptedException e) {
-      launch.ended(process.destroyTree(options.grace()).join());
+      try {
+        launch.ended(process.destroyTree(options.grace()).join());
+      } catch (RuntimeException | Error trouble) {
+        process.whenEnded(launch::abandoned);
+        e.addSuppressed(trouble);
+      }
       throw e;
     } catch (RuntimeException | Error e) {
       process.whenEnded(launch::abandoned);
@@ -549,7 +555,12 @@ public final class MemoryGuard implements AutoCloseable {
           enforcement.inForce(asked.limits(), child.protections());
       inForce.putAll(watched(plan.limits(), lease, listened));
       workersFirst.ifPresent(state -> inForce.put(Protection.WORKERS_FIRST, state));
-      listening = listen(plan, lease, child);
+      try {
+        listening = listen(plan, lease, child);
+      } catch (OutOfMemoryError e) { // no thread is to be had on which listeners could run
+        throw new LaunchException(
+            LaunchStep.WATCH, 0, String.valueOf(e.getMessage()), Engine.MORE_THREADS);
+      }
       launch.started(child.pid()); // before anything else is told of it; what may fail comes before
       listening.ifPresent(MemoryEvents.Listening::begin);
       Postmortem postmortem =
@@ -570,11 +581,21 @@ public final class MemoryGuard implements AutoCloseable {
               child, postmortem, asked.limits(), memory, launch::endedByItself, liveMemory::of);
       return new Started(process, plan, preload, listening, began);
     } catch (LaunchException | RuntimeException | Error e) {
-      launched.ifPresent(child -> child.signal(Signal.KILL)); // nobody will know of it
+      Optional<String> mark = preload.mark();
+      launched.ifPresent(child -> endUnknown(child, mark));
       listening.ifPresent(MemoryEvents.Listening::stop);
       preload.release();
       lease.release();
       throw e;
+    }
+  }
+
+  /** Of a child that nobody will know of, nothing is left. */
+  private static void endUnknown(Child child, Optional<String> mark) {
+    try {
+      child.handle().ifPresent(handle -> new ProcessTree(handle, mark).kill());
+    } finally {
+      child.signal(Signal.KILL);
     }
   }
 

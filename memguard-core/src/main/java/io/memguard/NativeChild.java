@@ -39,6 +39,7 @@ final class NativeChild implements Child {
   private final Launched launched;
   private final Tail output = new Tail(OUTPUT_TAIL);
   private final Tail error = new Tail(ERROR_TAIL);
+  private final List<Integer> unused = new ArrayList<>(3);
   private final List<Runnable> whenEnded = new ArrayList<>(3);
   private final List<Runnable> whenDestroyed = new ArrayList<>(3);
   private OutputStream stdin = NoPipe.SINK;
@@ -51,6 +52,8 @@ final class NativeChild implements Child {
   /** Ends the child if the kernel refuses to watch it. */
   NativeChild(Watcher watcher, Launched launched, boolean unread) throws LaunchException {
     this.launched = launched;
+    this.unused.addAll(List.of(launched.stdin(), launched.stdout(), launched.stderr()));
+    this.unused.removeIf(fd -> fd < 0);
     try {
       stdin = stdin(watcher, launched.stdin(), unread);
       stdout = source(watcher, launched.stdout(), output, unread);
@@ -69,9 +72,17 @@ final class NativeChild implements Child {
     }
   }
 
-  private void abandon() {
+  /** Ends the child, unless it has ended and was reaped already. */
+  private synchronized void abandon() {
+    if (reaped) {
+      return; // its descriptors are closed, and their numbers another's
+    }
     Linux.guard_abandon(launched.pidfd());
-    closeAll();
+    try {
+      closeAll();
+    } finally { // those that nobody took over
+      unused.forEach(Linux::guard_close);
+    }
   }
 
   private void closeAll() {
@@ -87,6 +98,7 @@ final class NativeChild implements Child {
       return NoPipe.SINK;
     }
     PipeOutput pipe = new PipeOutput(watcher, fd);
+    unused.remove((Integer) fd);
     if (unread) {
       pipe.close(); // nobody will write
       return NoPipe.SINK;
@@ -101,6 +113,7 @@ final class NativeChild implements Child {
     if (fd < 0) {
       return NoPipe.SOURCE;
     }
+    unused.remove((Integer) fd); // they close it, also where they cannot be made
     if (unread) {
       PipeDrain drain = new PipeDrain(watcher, fd, tail);
       whenEnded.add(drain::childEnded);

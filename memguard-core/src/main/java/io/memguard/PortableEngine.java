@@ -21,11 +21,7 @@ final class PortableEngine implements Engine {
       return new PortableChild(started, unread);
     } catch (OutOfMemoryError e) { // no thread is to be had that reads what it writes
       started.process().destroyForcibly();
-      throw new LaunchException(
-          LaunchStep.WATCH,
-          0,
-          String.valueOf(e.getMessage()),
-          "See ulimit -u, ulimit -v and pids.max of the JVM; run fewer children at a time.");
+      throw new LaunchException(LaunchStep.WATCH, 0, String.valueOf(e.getMessage()), MORE_THREADS);
     }
   }
 

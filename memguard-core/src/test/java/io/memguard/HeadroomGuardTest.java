@@ -477,7 +477,7 @@ final class HeadroomGuardTest {
         .isEqualTo("switched off for this guard; HeadroomGuard.ON switches it on");
     container.set("memory.oom.group", "0\n");
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().active()).isFalse();
-    assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason()).startsWith("not needed: ");
+    assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason()).startsWith("off by itself: ");
     assertThat(of(GuardOptions.HeadroomGuard.ON).state().active()).isTrue();
     container.remove("memory.max");
     assertThat(of(GuardOptions.HeadroomGuard.ON).state().reason())
@@ -493,7 +493,7 @@ final class HeadroomGuardTest {
 
     assertThat(of(GuardOptions.HeadroomGuard.AUTO).state().reason())
         .startsWith("the limit at which this process is killed with its children cannot be seen")
-        .doesNotContain("not needed", "HeadroomGuard.ON");
+        .doesNotContain("off by itself", "HeadroomGuard.ON");
   }
 
   @Test

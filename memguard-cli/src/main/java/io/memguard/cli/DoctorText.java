@@ -14,6 +14,7 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalLong;
 import picocli.CommandLine.Help.Ansi;
 
@@ -111,18 +112,27 @@ final class DoctorText {
           },
           MemorySize.format(limit.bytes()) + ", " + limit.setBy() + " (" + limit.source() + ")");
     }
-    entry(
-        "killed together",
-        cgroups
-            .groupKill()
-            .map(kill -> "yes: " + kill)
-            .orElse(
-                switch (cgroups.version()) {
-                  case V2 -> "no: no cgroup that can be seen has memory.oom.group set";
-                  case V1, HYBRID -> "no: there is no memory.oom.group here";
-                  case NONE -> "not known: no cgroup can be seen";
-                }));
+    entry("killed together", killedTogether(around));
     around.unit().ifPresent(unit -> entry("systemd", describe(unit)));
+  }
+
+  private static String killedTogether(Surroundings around) {
+    Optional<Cgroups.GroupKill> kill = around.cgroups().groupKill();
+    if (kill.isPresent()) {
+      return "yes: " + kill.get();
+    }
+    if (around.isIn(Place.GVISOR)) {
+      return "yes: gVisor's sandbox is killed as a whole";
+    }
+    Optional<SystemdUnit> unit = around.unit().filter(SystemdUnit::endsTogether);
+    if (unit.isPresent()) {
+      return "yes, by systemd: it ends " + unit.get().name() + " when one was killed";
+    }
+    return switch (around.cgroups().version()) {
+      case V2 -> "no: no cgroup that can be seen has memory.oom.group set";
+      case V1, HYBRID -> "no: there is no memory.oom.group here";
+      case NONE -> "not known: no cgroup can be seen";
+    };
   }
 
   private static String describe(Cgroups.Level level, Surroundings around) {

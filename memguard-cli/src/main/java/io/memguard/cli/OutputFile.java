@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The file a report or a plot goes to: a reader finds all of it there or nothing; but one that
@@ -123,6 +124,16 @@ final class OutputFile {
     return e instanceof FileSystemException file && file.getReason() != null
         ? file.getReason()
         : String.valueOf(e.getMessage());
+  }
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof OutputFile file && target.normalize().equals(file.target.normalize());
+  }
+
+  @Override
+  public int hashCode() {
+    return target.normalize().hashCode();
   }
 
   private Path part() {

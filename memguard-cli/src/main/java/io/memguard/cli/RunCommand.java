@@ -326,11 +326,11 @@ final class RunCommand implements Callable<Integer> {
           watch.toMillis() + "ms",
           "100ms to 1h");
     }
-    if (plot != null && plot.equals(report)) {
-      throw wrong("--plot and --report are the same file, \"" + plot + "\"");
-    }
     Optional<PlotFile> drawing = Optional.ofNullable(plot).map(this::plotFile);
     Optional<OutputFile> file = Optional.ofNullable(report).map(this::reportFile);
+    if (drawing.isPresent() && drawing.map(PlotFile::file).equals(file)) {
+      throw wrong("--plot and --report are the same file, \"" + plot + "\"");
+    }
     drawing.map(PlotFile::file).ifPresent(one -> clear("plot", one)); // last, when nothing is wrong
     file.ifPresent(one -> clear("report", one));
     return new Run(

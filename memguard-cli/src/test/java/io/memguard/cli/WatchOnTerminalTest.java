@@ -77,7 +77,9 @@ class WatchOnTerminalTest {
     run("--watch=100ms --memory 256MiB --tree-memory 512MiB python3 echo.py");
     String first = terminal.until("it is shown", screen -> isShown(screen) && has48(screen));
     List<String> shown = lines(first).subList(20, 24);
-    assertThat(shown.get(0)).matches("── memguard ── \\d:\\d\\d ── 1 process ─+").hasSize(80);
+    assertThat(shown.get(0))
+        .matches("── memguard ── \\d:\\d\\d ── 1 process ─+( pressure \\d+% ─+)?")
+        .hasSize(80);
     assertThat(shown.get(1))
         .matches("tree  █+░+  +(4[89]|5\\d)(\\.\\d)?MiB of \\d+MiB +\\d+%  peak .*MiB");
     assertThat(shown.get(2)).matches("data  █+░+ .* of 256MiB +\\d+%  \\d+ python3");

@@ -16,8 +16,8 @@ import java.util.OptionalLong;
  * given up has answered after all. One that always chooses nobody makes a guard that only tells its
  * listener.
  *
- * <p>It is called on a thread of {@link java.util.concurrent.CompletableFuture}'s, by each guard
- * never twice at once: one for several guards has to be safe to share between threads.
+ * <p>It is called on a thread {@code memguard-elsewhere}, by each guard never twice at once: one
+ * for several guards has to be safe to share between threads.
  */
 @FunctionalInterface
 public interface VictimPolicy {

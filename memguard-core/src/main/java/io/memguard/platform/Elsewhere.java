@@ -25,6 +25,7 @@ public final class Elsewhere {
   private static Thread thread(Runnable tasks) {
     Thread made = new Thread(null, tasks, "memguard-elsewhere", 0, false);
     made.setDaemon(true);
+    made.setContextClassLoader(ClassLoader.getSystemClassLoader()); // not whoever's came first
     return made;
   }
 

@@ -253,9 +253,9 @@ public final class MemoryBudget implements MemorySource {
    * Takes memory when its turn has come, and makes nobody wait.
    *
    * @param bytes 1 to {@link #capacity}
-   * @return completes with what is to be closed when the memory is free again, on a thread of
-   *     {@link CompletableFuture}'s; cancelling it, or completing it in any other way, withdraws
-   *     the request or gives the memory back
+   * @return completes with what is to be closed when the memory is free again, on a thread {@code
+   *     memguard-elsewhere}; cancelling it, or completing it in any other way, withdraws the
+   *     request or gives the memory back
    * @throws IllegalArgumentException if it is less than 1, or more than the whole budget
    */
   @SuppressWarnings("FutureReturnValueIgnored") // the actions speak for themselves

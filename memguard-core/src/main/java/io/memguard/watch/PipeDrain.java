@@ -30,7 +30,7 @@ public final class PipeDrain {
     synchronized (this) { // the first event may come before the registration is known here
       try {
         this.key = watcher.watchReadable(fd, this::drainOnce);
-      } catch (IOException e) {
+      } catch (IOException | RuntimeException | Error e) {
         Linux.guard_close(fd);
         throw e;
       }

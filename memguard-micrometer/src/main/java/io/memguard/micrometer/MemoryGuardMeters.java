@@ -25,6 +25,7 @@ import java.util.Set;
 import java.util.WeakHashMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.IntSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Counts and measures what becomes of a guard's children.
@@ -48,12 +49,12 @@ public final class MemoryGuardMeters implements MemoryGuardListener {
   private static final String NONE = "none";
 
   /** A registry keeps the first gauge of a name, so all of us have to give it the same guards. */
-  private static final Map<MeterRegistry, Map<Tags, Set<IntSupplier>>> GUARDS =
+  private static final Map<MeterRegistry, Map<Tags, Living>> LIVING =
       Collections.synchronizedMap(new WeakHashMap<>());
 
   private final MeterRegistry registry;
   private final Tags tags;
-  private final Set<IntSupplier> guards;
+  private final Living living;
 
   /**
    * Makes meters, and registers the gauge of living children.
@@ -73,21 +74,31 @@ public final class MemoryGuardMeters implements MemoryGuardListener {
   public MemoryGuardMeters(MeterRegistry registry, Iterable<Tag> tags) {
     this.registry = Objects.requireNonNull(registry, "registry");
     this.tags = Tags.of(tags);
-    this.guards =
-        GUARDS
+    this.living =
+        LIVING
             .computeIfAbsent(registry, key -> new ConcurrentHashMap<>())
-            .computeIfAbsent(this.tags, all -> registered(registry, all));
+            .computeIfAbsent(this.tags, all -> new Living());
+    living.register(registry, this.tags);
   }
 
-  private static Set<IntSupplier> registered(MeterRegistry registry, Tags all) {
-    Set<IntSupplier> guards =
+  /** The children of all guards that tell the same meters. */
+  private static final class Living {
+    private final Set<IntSupplier> guards =
         Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
-    Gauge.builder("memguard.children.active", guards, MemoryGuardMeters::active)
-        .description("Children that live")
-        .strongReference(true)
-        .tags(all)
-        .register(registry);
-    return guards;
+
+    private @Nullable Gauge gauge;
+
+    /** Registers it, also if the registry was cleared meanwhile. */
+    synchronized void register(MeterRegistry registry, Tags tags) {
+      if (gauge == null || !registry.getMeters().contains(gauge)) {
+        gauge =
+            Gauge.builder("memguard.children.active", guards, MemoryGuardMeters::active)
+                .description("Children that live")
+                .strongReference(true)
+                .tags(tags)
+                .register(registry);
+      }
+    }
   }
 
   /** What the guards say: of launches and ends, some may not be told. */
@@ -99,7 +110,7 @@ public final class MemoryGuardMeters implements MemoryGuardListener {
 
   @Override
   public void guardOpened(IntSupplier living) {
-    guards.add(living);
+    this.living.guards.add(living);
   }
 
   @Override
