@@ -58,12 +58,15 @@ final class TailsTest {
 
   @Test
   void whatIsKeptTakesNothingFromTheReader(MemoryGuard guard) throws Exception {
-    GuardedProcess process = guard.start(Children.python(WRITES), MemoryLimits.none());
+    String waits =
+        WRITES.replace("sys.exit(3)", "sys.stdin.read()\nsys.exit(3)"); // when all was read
+    GuardedProcess process = guard.start(Children.python(waits), MemoryLimits.none());
     CompletableFuture<byte[]> errors =
-        CompletableFuture.supplyAsync(() -> bytes(process.getErrorStream()));
-    byte[] output = bytes(process.getInputStream());
+        CompletableFuture.supplyAsync(() -> bytes(process.getErrorStream(), written("err").length));
+    byte[] output = bytes(process.getInputStream(), written("out").length);
     assertThat(output).isEqualTo(written("out"));
     assertThat(errors.get()).isEqualTo(written("err"));
+    process.getOutputStream().close();
     Evidence evidence = process.outcome().get().evidence();
     assertThat(evidence.outputTail()).isEqualTo(lastOf(output, 8 << 10));
     assertThat(evidence.errorTail()).isEqualTo(lastOf(errors.get(), 32 << 10));
@@ -157,9 +160,9 @@ final class TailsTest {
     }
   }
 
-  private static byte[] bytes(java.io.InputStream stream) {
+  private static byte[] bytes(java.io.InputStream stream, int length) {
     try {
-      return stream.readAllBytes();
+      return stream.readNBytes(length);
     } catch (java.io.IOException e) {
       throw new java.io.UncheckedIOException(e);
     }

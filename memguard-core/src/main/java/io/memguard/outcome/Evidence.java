@@ -40,7 +40,8 @@ import java.util.stream.Stream;
  * @param preemption what memguard read when it decided to end it for its memory; empty if it did
  *     not
  * @param outputTail the last text it wrote to stdout, up to 8 KiB of UTF-8, as far as memguard sees
- *     it: pipes, and files, also inherited ones; not a terminal, nor somebody else's pipe
+ *     it: pipes, and files, also inherited ones; not a terminal, nor somebody else's pipe. Of a
+ *     pipe that the caller reads, the portable engine has what the caller had read when it ended
  * @param errorTail the same for stderr, up to 32 KiB
  * @param sharedTails in which of the two others may have written as well: files that it was to
  *     append to, or has inherited
