@@ -4,22 +4,38 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
+import io.memguard.events.MemoryGuardListener;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.limits.Protection;
 import io.memguard.limits.Requirement;
+import io.memguard.outcome.MemoryEvent;
+import io.memguard.outcome.MemoryEvent.Affected;
+import io.memguard.outcome.MemoryEvent.Kind;
 import io.memguard.outcome.Outcome;
+import io.memguard.platform.cgroup.CgroupFinder;
+import io.memguard.platform.cgroup.Leaf;
+import io.memguard.platform.cgroup.LeafLimits;
+import io.memguard.platform.jfr.Recorder;
+import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.recover.PoolOptions;
 import io.memguard.recover.RetryPolicy;
 import io.memguard.recover.WorkerPool;
 import io.memguard.support.Children;
+import io.memguard.support.ContainerOfFiles;
+import io.memguard.support.Eventually;
 import io.memguard.support.PoolWorkers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -138,6 +154,96 @@ final class FlightRecordingTest {
     assertThat(all(events, "memguard.PoolChange"))
         .extracting(event -> event.getString("change"))
         .contains("worker started", "worker ended", "task retried", "task quarantined");
+  }
+
+  @Test
+  void pressureOnAChildIsInIt() throws Exception {
+    Path file = directory.resolve("pressure.jfr");
+    List<MemoryEvent> told = new CopyOnWriteArrayList<>();
+    GuardedProcess child;
+    try (Recording recording = new Recording(Configuration.create(settings()));
+        MemoryGuard guard = MemoryGuard.create()) {
+      recording.start();
+      child =
+          guard.start(
+              Children.python("import sys; held = bytearray(40 << 20); sys.stdin.read()"),
+              MemoryLimits.none()
+                  .withMemoryHigh("32MiB")
+                  .with(Protection.CGROUP_LEAF, Requirement.OFF),
+              LaunchOptions.defaults().withMemoryListener(told::add));
+      Eventually.await("it is told, and recorded before", () -> !told.isEmpty());
+      child.getOutputStream().close();
+      assertThat(child.outcome().get().isSuccess()).isTrue();
+      recording.dump(file);
+    }
+    assertThat(of(RecordingFile.readAllEvents(file), "memguard.Pressure", child.pid()))
+        .singleElement()
+        .satisfies(
+            event -> {
+              assertThat(event.getString("kind")).isEqualTo("high");
+              assertThat(event.getString("level")).isEqualTo("warning");
+              assertThat(event.getLong("times")).isEqualTo(1);
+              assertThat(event.getLong("bytes")).isBetween(32L << 20, 80L << 20);
+              assertThat(event.getString("processes")).isEmpty();
+            });
+  }
+
+  /** What needs a cgroup of the child's own, or a full container: both are files here. */
+  @Test
+  void pressureOfTheKernelsAndTheContainersIsInIt() throws Exception {
+    Path file = directory.resolve("container.jfr");
+    ContainerOfFiles container = new ContainerOfFiles(directory, 200 << 20);
+    Leaf leaf =
+        new Leaf(
+            CgroupFinder.findOwn(container.machine()).levels().get(0),
+            new LeafLimits(OptionalLong.empty(), OptionalLong.empty(), OptionalInt.empty()));
+    List<MemoryEvent> told = new CopyOnWriteArrayList<>();
+    Recorder recorder = Recorder.find();
+    try (Recording recording = new Recording(Configuration.create(settings()));
+        MemoryEvents silent = events(recorder);
+        MemoryEvents events = events(recorder, MemoryGuardListener.ofMemory(told::add))) {
+      assertThat(silent.areWanted(Optional.empty())).as("nobody records or listens").isFalse();
+      recording.start();
+      assertThat(silent.areWanted(Optional.empty())).as("for the recording alone").isTrue();
+      MemoryEvents.Listening listening =
+          events.listen(Optional.of(leaf), 7, Optional.empty()).orElseThrow();
+      container.set("memory.events", "low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\n");
+      listening.begin();
+      Eventually.await("the leaf's are told", () -> told.size() == 3);
+      events.tell(Kind.HEADROOM_CRITICAL, 5 << 20);
+      Eventually.await("the container's is told", () -> told.size() == 4);
+      listening.stop();
+      recorder.memory(
+          new MemoryEvent(
+              OptionalLong.of(7),
+              Kind.OOM_KILL,
+              2,
+              OptionalLong.empty(),
+              List.of(affected(8, "python3"), affected(9, "sh"))));
+      recording.dump(file);
+    }
+    assertThat(all(RecordingFile.readAllEvents(file), "memguard.Pressure"))
+        .extracting(
+            event -> event.getLong("child"),
+            event -> event.getString("kind"),
+            event -> event.getString("level"),
+            event -> event.getLong("times"),
+            event -> event.getLong("bytes"),
+            event -> event.getString("processes"))
+        .containsExactlyInAnyOrder(
+            tuple(7L, "max", "warning", 9L, UNKNOWN, ""),
+            tuple(7L, "oom", "critical", 2L, UNKNOWN, ""),
+            tuple(7L, "oom-kill", "killed", 1L, UNKNOWN, ""),
+            tuple(UNKNOWN, "headroom-critical", "critical", 1L, 5L << 20, ""),
+            tuple(7L, "oom-kill", "killed", 2L, UNKNOWN, "python3 8, sh 9"));
+  }
+
+  private static MemoryEvents events(Recorder recorder, MemoryGuardListener... listeners) {
+    return new MemoryEvents(Optional.empty(), OomVictims.unknown(), List.of(listeners), recorder);
+  }
+
+  private static Affected affected(long pid, String name) {
+    return new Affected(pid, name, Optional.empty(), Optional.empty());
   }
 
   /** Somebody has to look for what happens to memory: not for every recording that there is. */
