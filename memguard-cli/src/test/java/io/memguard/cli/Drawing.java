@@ -20,11 +20,14 @@ record Drawing(String title, List<String> words, List<Shape> shapes) {
   private static final Pattern COLOUR =
       Pattern.compile("(?:stroke|fill):rgb\\((\\d+),(\\d+),(\\d+)\\)");
 
+  /** Two strokes, and nothing else. */
+  private static final Pattern CROSS = Pattern.compile("M\\S+ L\\S+ M\\S+ L\\S+");
+
   /** The words of each line and mark are below. */
   private static final double LEGEND = 440;
 
   /** Something drawn, by the box around it. */
-  record Shape(String colour, double left, double right, double top, double bottom) {
+  record Shape(String colour, boolean cross, double left, double right, double top, double bottom) {
     double x() {
       return (left + right) / 2;
     }
@@ -75,6 +78,7 @@ record Drawing(String title, List<String> words, List<Shape> shapes) {
       shapes.add(
           new Shape(
               rgb.group(1) + "," + rgb.group(2) + "," + rgb.group(3),
+              CROSS.matcher(drawn.getAttribute("d").strip()).matches(),
               x.stream().mapToDouble(at -> at).min().orElseThrow(),
               x.stream().mapToDouble(at -> at).max().orElseThrow(),
               y.stream().mapToDouble(at -> at).min().orElseThrow(),
@@ -90,6 +94,10 @@ record Drawing(String title, List<String> words, List<Shape> shapes) {
 
   List<Shape> in(String colour) {
     return shapes.stream().filter(shape -> shape.colour.equals(colour)).toList();
+  }
+
+  List<Shape> crosses() {
+    return shapes.stream().filter(Shape::cross).toList();
   }
 
   /** Returns when a mark says that it happened. */

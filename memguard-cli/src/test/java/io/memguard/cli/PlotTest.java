@@ -25,6 +25,19 @@ class PlotTest {
       time.sleep(0.5)
       """;
 
+  /** Passes 64 MiB after a while, and would stay for long. */
+  private static final String GROWING =
+      """
+      import time
+      held = b'x' * (40 << 20)
+      time.sleep(0.3)
+      more = b'y' * (40 << 20)
+      time.sleep(20)
+      """;
+
+  /** By the first signal or, if it goes on growing, by the second. */
+  private static final String ENDED = "killed by SIG(TERM|KILL): out of memory, preempted";
+
   /** Coordinates are written with one decimal, and so are the times. */
   private static final Offset<Double> NEARLY = Offset.offset(8.0);
 
@@ -90,6 +103,42 @@ class PlotTest {
         .as("nobody holds more than both together")
         .allMatch(held -> held < 165)
         .anyMatch(held -> held > 140);
+  }
+
+  @Test
+  void aKillHasItsCrossAboveTheLimit() throws Exception {
+    Memguard.Result result =
+        Memguard.run(
+            "run", "--tree-memory=64MiB", "--plot=" + file("killed.svg"), "python3", "-c", GROWING);
+    assertThat(result.status()).as(result.error()).isEqualTo(128 + 9);
+    Drawing drawing = Drawing.read(file("killed.svg"));
+    assertThat(drawing.title()).matches(".* — " + ENDED);
+    int kill = number(drawing, "memguard ends all of it");
+    int end = number(drawing, ENDED);
+    assertThat(drawing.seconds(kill)).isBetween(0.3, drawing.seconds(end));
+
+    Drawing.Shape limit = drawing.in("213,94,0").get(0);
+    double second = (limit.right() - limit.left()) / drawing.seconds(end);
+    assertThat(drawing.crosses())
+        .singleElement()
+        .satisfies(
+            cross -> {
+              assertThat(cross.colour()).isEqualTo("0,0,0");
+              assertThat(cross.x())
+                  .isCloseTo(
+                      limit.left() + second * drawing.seconds(kill),
+                      Offset.offset(2 + second / 100));
+              assertThat(cross.y()).as("more than the limit").isLessThan(limit.y() + 1);
+            });
+  }
+
+  /** Returns the number of the mark that has these words. */
+  private static int number(Drawing drawing, String words) {
+    return drawing.words().stream()
+        .filter(line -> line.matches("\\d: \\S+ s, " + words))
+        .map(line -> Integer.parseInt(line.split(":", -1)[0]))
+        .findFirst()
+        .orElseThrow(() -> new AssertionError(drawing.words()));
   }
 
   @Test
