@@ -209,10 +209,7 @@ final class DoctorText {
       case 0 -> "0: the kernel promises what is not absurd";
       case 1 -> "1: the kernel promises everything";
       default ->
-          "2: "
-              + orNone(how.headroomBytes())
-              + " can be promised yet, of "
-              + orNone(how.limitBytes());
+          "2: " + size(how.headroomBytes()) + " can be promised yet, of " + size(how.limitBytes());
     };
   }
 

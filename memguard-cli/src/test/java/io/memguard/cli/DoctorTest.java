@@ -12,10 +12,14 @@ import io.memguard.doctor.LeafRoom;
 import io.memguard.doctor.Surroundings;
 import io.memguard.doctor.Surroundings.Clone3;
 import io.memguard.doctor.Surroundings.Memory;
+import io.memguard.doctor.Surroundings.Overcommit;
+import io.memguard.doctor.Surroundings.Pressure;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -54,7 +58,59 @@ class DoctorTest {
     assertThat(text(Version.V2, 0)).contains("limit 64MiB\n");
   }
 
+  @Test
+  void onlyWhereTheKernelKeepsAnAccountIsThereHeadroom() {
+    OptionalLong limit = OptionalLong.of(2048 * MIB);
+    OptionalLong promised = OptionalLong.of(512 * MIB);
+    OptionalLong none = OptionalLong.empty();
+
+    assertThat(line("overcommit", text(new Overcommit(0, limit, promised))))
+        .isEqualTo("0: the kernel promises what is not absurd");
+    assertThat(line("overcommit", text(new Overcommit(1, limit, promised))))
+        .isEqualTo("1: the kernel promises everything");
+    assertThat(line("overcommit", text(new Overcommit(2, limit, promised))))
+        .isEqualTo("2: 1536MiB can be promised yet, of 2GiB");
+    assertThat(line("overcommit", text(new Overcommit(2, promised, limit))))
+        .as("more was promised before it was switched")
+        .isEqualTo("2: 0B can be promised yet, of 512MiB");
+    assertThat(line("overcommit", text(new Overcommit(2, none, none))))
+        .isEqualTo("2: ? can be promised yet, of ?");
+    assertThat(text(Version.V2, 0)).doesNotContain("overcommit");
+  }
+
+  @Test
+  void pressureIsOfWhomTheKernelTells() {
+    String text =
+        text(
+            Version.V2,
+            0,
+            Optional.empty(),
+            Optional.of(new Pressure("/proc/pressure/memory", 12.5, 0.25)));
+
+    assertThat(line("pressure", text))
+        .isEqualTo("some 12.50 %, full 0.25 % of the last 10 s (/proc/pressure/memory)");
+    assertThat(line("pressure", text(Version.V2, 0)))
+        .isEqualTo("the kernel does not tell (no PSI)");
+  }
+
+  /** Returns what is said under a label, on one line. */
+  private static String line(String label, String text) {
+    Matcher found =
+        Pattern.compile("^  " + label + " +(.*(?:\n {4,}.*)*)", Pattern.MULTILINE).matcher(text);
+    assertThat(found.find()).as(text).isTrue();
+    return found.group(1).replaceAll("\\s+", " ");
+  }
+
+  private static String text(Overcommit how) {
+    return text(Version.V2, 0, Optional.of(how), Optional.empty());
+  }
+
   private static String text(Version version, long swap) {
+    return text(version, swap, Optional.empty(), Optional.empty());
+  }
+
+  private static String text(
+      Version version, long swap, Optional<Overcommit> how, Optional<Pressure> pressure) {
     OptionalLong none = OptionalLong.empty();
     Level level =
         new Level(
@@ -77,8 +133,8 @@ class DoctorTest {
             new LeafRoom(Optional.empty(), "here"),
             Optional.empty(),
             new Memory(none, none, OptionalLong.of(swap), none),
-            Optional.empty(),
-            Optional.empty(),
+            how,
+            pressure,
             0,
             false,
             Clone3.WORKS,
