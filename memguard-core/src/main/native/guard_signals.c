@@ -7,19 +7,44 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <time.h>
 
 #include "syscalls.h"
 
 #define KERNEL_SA_RESTORER 0x04000000
+#define SIGNALS 64
+#define NANOS_PER_TICK 10000000 /* of /proc/PID/stat: USER_HZ is 100 on both CPUs */
 
 static volatile int32_t target_pidfd = -1;
+static volatile int64_t target_born; /* in ticks since the kernel's start, as /proc/PID/stat says it */
 static uint64_t waiting; /* signals that came while there was no child: bit signal - 1 */
+static uint64_t shared;  /* those among them that reach the child too, if it lives by then */
 static uint64_t seen;    /* signals that ever came */
 static uint64_t kept;    /* signals whose sender reaches the child too */
+static int64_t last[SIGNALS]; /* when each of the shared came last, in ticks since the kernel's start */
+
+static int64_t ticks(void) {
+  struct timespec now = {0};
+  (void)sys2(SYS_clock_gettime, CLOCK_BOOTTIME, (long)&now);
+  return (now.tv_sec * INT64_C(1000000000) + now.tv_nsec) / NANOS_PER_TICK;
+}
+
+/* Delivers what has waited, but for what the child got itself, since it was born before. */
+static void deliver(void) {
+  int32_t pidfd = target_pidfd;
+  if (pidfd < 0) return;
+  uint64_t late = __atomic_exchange_n(&waiting, 0, __ATOMIC_SEQ_CST);
+  uint64_t perhaps = __atomic_exchange_n(&shared, 0, __ATOMIC_SEQ_CST);
+  for (int signal = 1; signal <= SIGNALS; signal++) {
+    uint64_t bit = UINT64_C(1) << (signal - 1);
+    int missed = (perhaps & bit) && __atomic_load_n(&last[signal - 1], __ATOMIC_SEQ_CST) < target_born;
+    if (missed || (late & bit)) sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
+  }
+}
 
 /*
  * A terminal sends ^C to its whole foreground group: the child has it already (si_code is then the kernel's own), and
- * must not get it twice.
+ * must not get it twice. That holds too for a child that has been started and not been named yet.
  */
 static void forward(int signal, siginfo_t *info, void *context) {
   (void)context;
@@ -29,7 +54,9 @@ static void forward(int signal, siginfo_t *info, void *context) {
   int has_it = info->si_code == SI_KERNEL || (kept & bit);
   /* Signal 0 only asks whether the child is there. One that is gone leaves the signal to the next attempt. */
   if (pidfd < 0 || sys4(SYS_pidfd_send_signal, pidfd, has_it ? 0 : signal, 0, 0) == -ESRCH) {
-    __atomic_fetch_or(&waiting, bit, __ATOMIC_SEQ_CST);
+    if (has_it) __atomic_store_n(&last[signal - 1], ticks(), __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(has_it ? &shared : &waiting, bit, __ATOMIC_SEQ_CST);
+    if (target_pidfd != pidfd) deliver(); /* it was named meanwhile */
   }
 }
 
@@ -64,20 +91,17 @@ GUARD_API int32_t guard_forward(int32_t signal) {
 /* Keeps signals, as bits, from a child that lives: whoever sends them sends them to its whole process group. */
 GUARD_API void guard_forward_keep(int64_t signals) { kept = (uint64_t)signals; }
 
-/* To whom: a pidfd the caller keeps open until it names another, or -1 for nobody. What has waited is delivered now. */
-GUARD_API void guard_forward_to(int32_t pidfd) {
+/* To whom: a pidfd the caller keeps open until it names another, or -1 for nobody; and since when that child lives. */
+GUARD_API void guard_forward_to(int32_t pidfd, int64_t born) {
+  target_born = born;
   target_pidfd = pidfd;
-  if (pidfd < 0) return;
-  uint64_t late = __atomic_exchange_n(&waiting, 0, __ATOMIC_SEQ_CST);
-  for (int signal = 1; signal <= 64; signal++) {
-    if (late & (UINT64_C(1) << (signal - 1))) sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
-  }
+  deliver();
 }
 
 /* Nobody is left to pass signals on to: from now on they do to this process what they do to any. */
 GUARD_API void guard_forward_end(void) {
   const struct kernel_sigaction initial = {0};
-  for (int signal = 1; signal <= 64; signal++) {
+  for (int signal = 1; signal <= SIGNALS; signal++) {
     struct kernel_sigaction now = {0};
     sys4(SYS_rt_sigaction, signal, 0, (long)&now, 8);
     if (now.handler == (void *)forward) sys4(SYS_rt_sigaction, signal, (long)&initial, 0, 8);

@@ -230,21 +230,38 @@ class SignalsTest {
       "run", "--no-forward", name, "--", "python3", "-c", LISTENER, "2", "10", "12", "15"
     };
     Process memguard = new Memguard().through("setsid").start(command);
-    BufferedReader output = memguard.inputReader();
-    assertThat(output.readLine()).isEqualTo("ready");
-
+    assertThat(memguard.inputReader().readLine()).isEqualTo("ready");
     kill(SIGSTOP, memguard);
+
+    assertInterruptComesOnce(memguard);
+  }
+
+  /** The command can be there before memguard knows its number: then it stops memguard here. */
+  @Test
+  void whatIsNotForwardedComesOnceToACommandJustStarted() throws Exception {
+    String job = "kill -STOP $PPID; exec python3 -c \"$0\" 2 10 12 15";
+    Process memguard =
+        new Memguard()
+            .through("setsid")
+            .start("run", "--no-forward=INT", "--", "sh", "-c", job, LISTENER);
+    assertThat(memguard.inputReader().readLine()).isEqualTo("ready");
+
+    assertInterruptComesOnce(memguard);
+  }
+
+  private static void assertInterruptComesOnce(Process stopped) throws Exception {
+    BufferedReader output = stopped.inputReader();
     Process kill =
-        new ProcessBuilder("kill", "-INT", "--", "-" + memguard.pid()).inheritIO().start();
+        new ProcessBuilder("kill", "-INT", "--", "-" + stopped.pid()).inheritIO().start();
     assertThat(kill.waitFor()).isZero();
     assertThat(output.readLine()).isEqualTo("2");
-    kill(SIGCONT, memguard);
+    kill(SIGCONT, stopped);
 
     for (int signal : List.of(10, 12, SIGTERM)) { // by now memguard has seen the interrupt too
-      kill(signal, memguard);
+      kill(signal, stopped);
       assertThat(output.readLine()).isEqualTo(String.valueOf(signal));
     }
-    assertThat(memguard.waitFor()).isEqualTo(7);
+    assertThat(stopped.waitFor()).isEqualTo(7);
   }
 
   @Test

@@ -171,7 +171,7 @@ public final class Linux {
 
   public static native void guard_forward_keep(long signals);
 
-  public static native void guard_forward_to(int pidfd);
+  public static native void guard_forward_to(int pidfd, long born);
 
   public static native void guard_forward_end();
 

@@ -1,6 +1,7 @@
 package io.memguard.platform;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -57,9 +58,18 @@ public final class SignalForwarder {
   public synchronized void to(long pid) {
     int before = pidfd;
     pidfd = Linux.guard_pidfd_open((int) pid);
-    Linux.guard_forward_to(Math.max(pidfd, -1));
+    Linux.guard_forward_to(Math.max(pidfd, -1), born(pid));
     if (before >= 0) {
       Linux.guard_close(before);
+    }
+  }
+
+  /** What was sent to the whole group after this has reached the child without us. */
+  private static long born(long pid) {
+    try {
+      return StatFile.read(Path.of("/proc", String.valueOf(pid))).startTime();
+    } catch (IOException e) { // it has ended, and nothing can reach it
+      return 0;
     }
   }
 
