@@ -200,9 +200,14 @@ public final class GuardedProcess extends Process implements WorkerProcess {
    * @param grace how long they may take to end themselves, zero or more; zero kills at once. If it
    *     is being ended already, the shorter one counts
    * @return completes with the outcome when all have ended
+   * @throws IllegalArgumentException if the grace is negative
    */
   @Override
   public CompletableFuture<Outcome> destroyTree(Duration grace) {
+    if (grace.isNegative()) {
+      throw new IllegalArgumentException(
+          "a grace of " + grace + " is negative; allowed is zero, which kills at once, or more");
+    }
     return endTree(Ending.CANCEL, grace);
   }
 

@@ -3,6 +3,7 @@ package io.memguard;
 import static io.memguard.support.Children.line;
 import static io.memguard.support.Children.sh;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.Outcome;
@@ -52,6 +53,14 @@ final class EscalationTest {
         stubborn.destroyTree(Duration.ofHours(2)).get(PATIENCE_SECONDS, TimeUnit.SECONDS);
     assertThat(first.get(PATIENCE_SECONDS, TimeUnit.SECONDS)).isEqualTo(outcome);
     assertThat(outcome.evidence().status().exitValue()).isEqualTo(137);
+  }
+
+  @Test
+  void aNegativeGraceIsRefused() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> stubborn.destroyTree(Duration.ofSeconds(-1)))
+        .withMessageContaining("PT-1S is negative");
+    assertThat(stubborn.isAlive()).isTrue();
   }
 
   @Test

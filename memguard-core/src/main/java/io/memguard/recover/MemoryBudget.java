@@ -117,7 +117,9 @@ public final class MemoryBudget implements MemorySource {
   /**
    * Makes a budget of what this container, or machine, has for children: the smallest memory limit
    * that binds this process ({@link io.memguard.limits.EffectiveLimit}), without what this JVM
-   * needs itself and a reserve. Each of these is a line of {@link #arithmetic}.
+   * needs itself and a reserve. Each of these is a line of {@link #arithmetic}. The limit is that
+   * of {@code memory.max} in the kernel's cgroup-v2.rst, or {@code memory.limit_in_bytes} in its
+   * cgroup-v1/memory.rst, or {@code MemTotal} in proc_meminfo(5).
    *
    * <p>The heap counts with its maximum. What has a maximum of its own by an option of the JVM
    * counts with that: metaspace, code cache, direct buffers. The rest counts with twice what it is
