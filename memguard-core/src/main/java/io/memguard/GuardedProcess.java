@@ -356,6 +356,7 @@ public final class GuardedProcess extends Process implements WorkerProcess {
    * @param unit of {@code timeout}
    * @return true if it has ended
    * @throws InterruptedException if this thread was interrupted; the child goes on then
+   * @throws IllegalStateException if its outcome could not be determined
    */
   @Override
   public boolean waitFor(long timeout, TimeUnit unit) throws InterruptedException {

@@ -217,9 +217,10 @@ public final class MemoryGuard implements AutoCloseable {
    * number of processes at once: one of them works, with {@code cgroup.threads} locked (fcntl(2)),
    * and the others find it done.
    *
-   * <p>On cgroup v1 there is nothing to do. Where cgroups are read-only, as containers usually have
-   * them, nothing can be done, and where the system property {@code memguard.cgroup.leaf=off}
-   * forbids leaves, nothing is.
+   * <p>On cgroup v1 there is nothing to do. It fails where cgroups are read-only, as containers
+   * usually have them, and where the system property {@code memguard.cgroup.leaf=off} forbids
+   * leaves. A systemd unit's cgroup that was not delegated is systemd's, though root may write it:
+   * there, use {@link PrepareOptions#withSystemdScope}, without which that cgroup is changed.
    *
    * @param options what to do besides
    * @return what was done, a line each; none if there was nothing to do
@@ -274,7 +275,7 @@ public final class MemoryGuard implements AutoCloseable {
    * @param job what to run; it is not changed
    * @param limits what it may use
    * @return how it ended
-   * @throws LaunchException if it could not be started
+   * @throws LaunchException if it could not be started, or this guard is closed
    * @throws InterruptedException if this thread was interrupted; the child and its descendants are
    *     ended then
    */
@@ -284,13 +285,14 @@ public final class MemoryGuard implements AutoCloseable {
   }
 
   /**
-   * Runs a child to its end, and again with more memory as the policy says.
+   * Runs a child to its end, and again with more memory as the policy says. What a listener of the
+   * policy throws, this throws.
    *
    * @param job what to run; it is not changed
    * @param limits what the first attempt may use
    * @param retry what to do when it failed
    * @return how the last attempt ended, with the earlier ones in it
-   * @throws LaunchException if an attempt could not be started
+   * @throws LaunchException if an attempt could not be started, or this guard is closed
    * @throws InterruptedException if this thread was interrupted; the child and its descendants are
    *     ended then
    */
@@ -300,14 +302,15 @@ public final class MemoryGuard implements AutoCloseable {
   }
 
   /**
-   * Runs a child to its end, and again with more memory as the policy says.
+   * Runs a child to its end, and again with more memory as the policy says. What a listener of the
+   * policy throws, this throws.
    *
    * @param job what to run; it is not changed
    * @param limits what the first attempt may use
    * @param options how each attempt lives
    * @param retry what to do when it failed
    * @return how the last attempt ended, with the earlier ones in it
-   * @throws LaunchException if an attempt could not be started
+   * @throws LaunchException if an attempt could not be started, or this guard is closed
    * @throws InterruptedException if this thread was interrupted; the child and its descendants are
    *     ended then
    */
@@ -335,7 +338,7 @@ public final class MemoryGuard implements AutoCloseable {
    * @param limits what it may use
    * @param options how it lives
    * @return how it ended
-   * @throws LaunchException if it could not be started
+   * @throws LaunchException if it could not be started, or this guard is closed
    * @throws InterruptedException if this thread was interrupted; the child and its descendants are
    *     ended then
    */
@@ -380,7 +383,8 @@ public final class MemoryGuard implements AutoCloseable {
    * @param job what to start; it is not changed
    * @param limits what it may use
    * @return the running child
-   * @throws LaunchException if it could not be started; nothing of it is left then
+   * @throws LaunchException if it could not be started, or this guard is closed; nothing of it is
+   *     left then
    */
   public GuardedProcess start(ProcessBuilder job, MemoryLimits limits) throws LaunchException {
     return start(job, limits, LaunchOptions.defaults());
@@ -393,7 +397,9 @@ public final class MemoryGuard implements AutoCloseable {
    * @param limits what it may use
    * @param options how it lives
    * @return the running child
-   * @throws LaunchException if it could not be started; nothing of it is left then
+   * @throws LaunchException if it could not be started, this guard is closed, or this thread was
+   *     interrupted while it waited for its part of a budget, and is marked so again; nothing of it
+   *     is left then
    */
   public GuardedProcess start(ProcessBuilder job, MemoryLimits limits, LaunchOptions options)
       throws LaunchException {

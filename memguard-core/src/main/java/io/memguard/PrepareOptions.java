@@ -84,7 +84,9 @@ public record PrepareOptions(OptionalLong memoryMin, boolean disarmOomGroup, boo
   }
 
   /**
-   * Asks systemd for a scope of this JVM's own where the cgroup it is in was not delegated.
+   * Asks systemd for a scope of this JVM's own where the cgroup it is in was not delegated. Without
+   * it that cgroup itself is changed, if this user may: right in a container, and in a unit of
+   * systemd's wrong, since systemd may undo it at any time.
    *
    * @param value true to have it so
    * @return the new options

@@ -8,7 +8,10 @@ public enum WhatNext {
   NOTHING,
   /** It is tried again, or the task that it had is, by a {@code RetryPolicy}. */
   RETRY,
-  /** A {@code RetryPolicy} does not try again: it succeeded in the end, or nothing helps. */
+  /**
+   * A {@code RetryPolicy} was asked and does not try again: no attempts are left, or none would
+   * help. A success is {@link #NOTHING}.
+   */
   GIVE_UP,
   /** The task that it had, a worker of a pool, is set aside. */
   QUARANTINE,

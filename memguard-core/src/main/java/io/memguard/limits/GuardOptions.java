@@ -145,9 +145,9 @@ public record GuardOptions(
   }
 
   /**
-   * Adds to what is known of how programs end without memory. Such a rule is asked before those
-   * that memguard brings. Of a child whose allocations were watched, what the witness saw decides
-   * first.
+   * Adds to what memguard knows of how programs end without memory, in place of what was added
+   * before. Such a rule is asked before those that memguard brings. Of a child whose allocations
+   * were watched, what the witness saw decides first.
    *
    * @param value the rules; {@link RuntimeRule#read} reads them from a file
    * @return the new options

@@ -39,7 +39,7 @@ public final class RetryPolicy {
    * @param number 1 for the first
    * @param outcome how it ended, or empty if it could not be started
    * @param launchFailure why it could not be started
-   * @param nextLimits what the next attempt gets, if there is one
+   * @param nextLimits what the next attempt gets; of the last one, what it had itself
    * @param isLast true if there is no next attempt
    */
   public record Attempt(

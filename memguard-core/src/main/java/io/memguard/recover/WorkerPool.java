@@ -52,7 +52,7 @@ import org.slf4j.LoggerFactory;
  * first limit and those to which the {@link RetryPolicy} has it grow. Tasks are not done in the
  * order in which they were submitted.
  *
- * <p>A worker that dies is replaced, with a pause of up to 13 seconds when one after the other
+ * <p>A worker that dies is replaced, with a pause of up to 12.8 seconds when one after the other
  * fails by itself. When ten in a row were never ready, or the program cannot be started at all, the
  * pool is broken: all its tasks end with {@link PoolBrokenException}.
  *

@@ -246,8 +246,17 @@ public final class CgroupV2 extends Cgroup {
           "cgroup "
               + path()
               + " holds processes itself, and the kernel then hands its children no memory controller",
-          "have MemoryGuard.prepare, or memguard run --prepare-cgroup, make room: they move its processes into a cgroup below it");
+          "have MemoryGuard.prepare, or memguard run --prepare-cgroup, make room: they move its processes into a cgroup below it"
+              + (mayBeSystemds()
+                  ? "; unless it was started with Delegate=yes, this one is systemd's: then with"
+                      + " PrepareOptions.withSystemdScope, or --systemd-scope"
+                  : ""));
     }
     return Optional.empty();
+  }
+
+  /** A user's own manager leaves no mark on what it delegates. */
+  private boolean mayBeSystemds() {
+    return (path().endsWith(".service") || path().endsWith(".scope")) && !isDelegated();
   }
 }

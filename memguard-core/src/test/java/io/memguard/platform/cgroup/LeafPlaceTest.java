@@ -36,6 +36,17 @@ class LeafPlaceTest {
   }
 
   @Test
+  void whatMayBeSystemdsIsNotToBeChangedWithoutAsking() {
+    assertThat(remedy("systemd-scope-delegated")).contains("Delegate=yes", "--systemd-scope");
+    assertThat(remedy("v2-container-writable")).doesNotContain("systemd");
+  }
+
+  private String remedy(String capture) {
+    LeafPlace place = ownPlace(CapturedTree.unpack(capture, root.resolve(capture)));
+    return place.obstacle().orElseThrow().remedy();
+  }
+
+  @Test
   void v1NeedsNothingButTheDirectory() {
     CapturedTree tree = CapturedTree.unpack("v1-docker", root);
 
