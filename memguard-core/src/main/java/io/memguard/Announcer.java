@@ -21,7 +21,6 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
@@ -40,7 +39,7 @@ import org.slf4j.LoggerFactory;
  */
 final class Announcer {
   private static final Logger LAUNCHES = LoggerFactory.getLogger("io.memguard.launch");
-  private static final long PATIENCE_MILLIS = 1000;
+  private static final Duration PATIENCE = Duration.ofSeconds(1);
 
   /** Lines that wait for a log that blocks; each may hold 40 KiB of text. */
   private static final int MOST_LINES = 1000;
@@ -82,7 +81,7 @@ final class Announcer {
         CompletableFuture.allOf(undecided.values().toArray(CompletableFuture<?>[]::new))
             .thenCompose(told -> lines());
     try {
-      all.completeOnTimeout(null, PATIENCE_MILLIS, TimeUnit.MILLISECONDS).join();
+      Elsewhere.completeAfter(all, null, PATIENCE).join();
     } catch (OutOfMemoryError e) { // no thread is to be had for the timer: then it is not waited
       LAUNCHES.debug("The last ends are not waited for", e);
     }

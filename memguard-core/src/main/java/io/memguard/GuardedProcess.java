@@ -25,6 +25,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
@@ -278,14 +279,10 @@ public final class GuardedProcess extends Process implements WorkerProcess {
   /** Ends the tree when its time is over; the timer is forgotten when the child ends before. */
   @SuppressWarnings("FutureReturnValueIgnored") // the future is only the timer
   void endAfter(Duration timeout, Duration grace) {
-    ended
-        .copy()
-        .orTimeout(TimeUnit.NANOSECONDS.convert(timeout), TimeUnit.NANOSECONDS)
-        .exceptionally(
-            late -> {
-              endTree(Ending.TIME_OUT, grace);
-              return null;
-            });
+    Future<?> timer =
+        Elsewhere.after(
+            TimeUnit.NANOSECONDS.convert(timeout), () -> endTree(Ending.TIME_OUT, grace));
+    ended.whenComplete((outcome, trouble) -> timer.cancel(false));
   }
 
   /** Does something right after the end, on a thread that must not be held up. */

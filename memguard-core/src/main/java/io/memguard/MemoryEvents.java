@@ -20,6 +20,7 @@ import io.memguard.platform.kernellog.OomVictims;
 import io.memguard.platform.procfs.CommandLine;
 import io.memguard.watch.LeafHints;
 import java.io.IOException;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -74,7 +75,7 @@ final class MemoryEvents implements AutoCloseable {
   private static final long LOG_MILLIS = 2;
 
   /** A listener that blocks must not keep the outcome from others. */
-  private static final long PATIENCE_MILLIS = 1000;
+  private static final Duration PATIENCE = Duration.ofSeconds(1);
 
   /** What waits for a listener that blocks; an end may hold 40 KiB of text. */
   private static final int MOST_WAITING = 1000;
@@ -323,7 +324,7 @@ final class MemoryEvents implements AutoCloseable {
   private static void await(ScheduledExecutorService ending) {
     boolean interrupted = Thread.interrupted();
     try {
-      ending.awaitTermination(PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
+      ending.awaitTermination(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
     } catch (InterruptedException e) {
       interrupted = true;
     }
@@ -596,8 +597,7 @@ final class MemoryEvents implements AutoCloseable {
         return CompletableFuture.completedFuture(null);
       }
       try {
-        return all.completeOnTimeout(false, PATIENCE_MILLIS, TimeUnit.MILLISECONDS)
-            .thenAccept(this::judgeBlocked);
+        return Elsewhere.completeAfter(all, false, PATIENCE).thenAccept(this::judgeBlocked);
       } catch (OutOfMemoryError e) { // no thread is to be had for the timer
         return CompletableFuture.completedFuture(null);
       }

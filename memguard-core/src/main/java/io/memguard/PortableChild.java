@@ -5,16 +5,17 @@ import io.memguard.limits.Protection;
 import io.memguard.limits.ProtectionState;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WaitStatus;
+import io.memguard.platform.Elsewhere;
 import io.memguard.platform.procfs.ProcessTree;
 import io.memguard.watch.Tail;
 import io.memguard.watch.TailInput;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 
 /**
  * A child of the portable engine: the JDK reaps it and owns its descriptors. Signals other than
@@ -22,7 +23,7 @@ import java.util.concurrent.TimeUnit;
  */
 final class PortableChild implements Child {
   private static final int LAST_SIGNAL = 64;
-  private static final long LATE_OUTPUT_MILLIS = 500;
+  private static final Duration LATE_OUTPUT = Duration.ofMillis(500);
 
   private final PortableLauncher.Started started;
   private final Process process;
@@ -60,7 +61,7 @@ final class PortableChild implements Child {
 
   /** A grandchild may hold the pipe: then nobody waits for it. */
   private static CompletableFuture<Void> atMostALittleLonger(CompletableFuture<Void> read) {
-    return read.copy().completeOnTimeout(null, LATE_OUTPUT_MILLIS, TimeUnit.MILLISECONDS);
+    return Elsewhere.completeAfter(read.copy(), null, LATE_OUTPUT);
   }
 
   private static CompletableFuture<Void> pump(InputStream from) {

@@ -11,6 +11,7 @@ import io.memguard.limits.Requirement;
 import io.memguard.limits.Rlimit;
 import io.memguard.outcome.Signal;
 import io.memguard.outcome.WitnessRecord;
+import io.memguard.platform.Elsewhere;
 import io.memguard.platform.LimitTrial;
 import io.memguard.platform.NativeFiles;
 import io.memguard.platform.ProgramFile;
@@ -21,10 +22,10 @@ import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,7 +45,7 @@ final class Witnesses implements AutoCloseable {
 
   private static final String SET = "1";
 
-  private static final long PROBE_SECONDS = 10;
+  private static final Duration PROBE_TIME = Duration.ofSeconds(10);
   private static final File NULL = new File("/dev/null");
 
   private final @Nullable NativeFiles files;
@@ -191,7 +192,7 @@ final class Witnesses implements AutoCloseable {
 
   private static void runProbe(Engine engine, Preload preload) throws LaunchException {
     Child child = launchIdle(engine, preload, ProcessBuilder.Redirect.from(NULL)).child();
-    child.end().copy().completeOnTimeout(null, PROBE_SECONDS, TimeUnit.SECONDS).join();
+    Elsewhere.completeAfter(child.end().copy(), null, PROBE_TIME).join();
     child.signal(Signal.KILL);
   }
 

@@ -2,16 +2,21 @@ package io.memguard;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.launch.LaunchException;
+import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
+import io.memguard.outcome.Outcome;
 import io.memguard.support.Children;
 import io.memguard.support.Engines;
 import io.memguard.support.Eventually;
 import io.memguard.support.Proc;
 import io.memguard.support.Traces;
 import io.memguard.support.WithGuard;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -65,6 +70,29 @@ final class NothingIsLeftTest {
         "it is looked at",
         () -> Proc.openFiles().stream().anyMatch(file -> file.endsWith("/proc/vmstat")));
     child.destroyForcibly().waitFor();
+  }
+
+  /** Whoever runs an application in a group of threads may wait until all of them have ended. */
+  @Test
+  void inTheApplicationsGroupOfThreads() throws Exception {
+    ThreadGroup application = new ThreadGroup("application");
+    List<Outcome> outcomes = new CopyOnWriteArrayList<>();
+    Thread main =
+        new Thread(
+            application,
+            () -> {
+              try (MemoryGuard guard = MemoryGuard.create()) {
+                LaunchOptions options = LaunchOptions.defaults().withTimeout(Duration.ofMillis(50));
+                ProcessBuilder job = new ProcessBuilder("sleep", "60");
+                outcomes.add(guard.run(job, MemoryLimits.of("1GiB"), options));
+              } catch (LaunchException | InterruptedException e) {
+                throw new AssertionError(e);
+              }
+            });
+    main.start();
+    main.join();
+    assertThat(outcomes).hasOnlyElementsOfType(Outcome.TimedOut.class).hasSize(1);
+    Eventually.await("all have ended", () -> application.activeCount() == 0);
   }
 
   @Test

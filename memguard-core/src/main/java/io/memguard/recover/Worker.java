@@ -4,6 +4,7 @@ import io.memguard.events.WhatNext;
 import io.memguard.launch.LaunchException;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.Outcome;
+import io.memguard.platform.Elsewhere;
 import io.memguard.platform.procfs.Resident;
 import io.memguard.recover.TaskAttempt.Failure;
 import java.io.EOFException;
@@ -13,8 +14,10 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
@@ -171,14 +174,15 @@ final class Worker {
   }
 
   /** Talks to it, and ends it when its time is over. */
-  @SuppressWarnings("FutureReturnValueIgnored") // the future is only the timer
   private Frame inTime(Duration time, Conversation talk) throws Failed {
-    CompletableFuture<Void> done = new CompletableFuture<>();
-    done.orTimeout(TimeUnit.NANOSECONDS.convert(time), TimeUnit.NANOSECONDS)
-        .exceptionally(
-            late -> {
-              endFor(Ending.DEADLINE);
-              return null;
+    AtomicBoolean over = new AtomicBoolean();
+    Future<?> timer =
+        Elsewhere.after(
+            TimeUnit.NANOSECONDS.convert(time),
+            () -> {
+              if (!over.getAndSet(true)) {
+                endFor(Ending.DEADLINE);
+              }
             });
     try {
       return talk.frame();
@@ -191,7 +195,8 @@ final class Worker {
           "what it said did not fit into the memory of this JVM",
           process.destroyTree(Duration.ZERO).join());
     } finally {
-      if (!done.complete(null)) {
+      timer.cancel(false);
+      if (over.getAndSet(true)) {
         endFor(Ending.DEADLINE); // it was late: not to be taken for the next task's end
       }
     }
