@@ -2,6 +2,8 @@ package io.memguard.cli;
 
 import java.awt.BasicStroke;
 import java.awt.Color;
+import java.awt.Graphics2D;
+import java.awt.geom.Ellipse2D;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -44,6 +46,20 @@ final class Plot {
   private static final double ABOVE = 1.15;
   private static final double NEAR = 0.02;
   private static final double UP = 0.045;
+  private static final float RING_WIDTH = 2;
+  private static final double RING_RADIUS = 0.8;
+
+  /** What led to the end is often where the end is: it is to be seen inside. */
+  private static final Marker RING =
+      new Marker() {
+        @Override
+        public void paint(Graphics2D graphics, double x, double y, int size) {
+          graphics.setStroke(new BasicStroke(RING_WIDTH));
+          double radius = RING_RADIUS * size;
+          graphics.draw(new Ellipse2D.Double(x - radius, y - radius, 2 * radius, 2 * radius));
+        }
+      };
+
   private static final Pattern MORE_DIGITS_THAN_SEEN = Pattern.compile("(\\.\\d)\\d+");
 
   private final History history;
@@ -240,7 +256,7 @@ final class Plot {
       case WARNED -> SeriesMarkers.SQUARE;
       case KILLED -> SeriesMarkers.CROSS;
       case PEAK -> SeriesMarkers.DIAMOND;
-      case ENDED -> SeriesMarkers.CIRCLE;
+      case ENDED -> RING;
     };
   }
 

@@ -95,7 +95,7 @@ class PlotTest {
               assertThat((zero - mark.y()) / mib).isBetween(40.0, 64.0);
             });
     assertThat(drawing.in("64,64,64").stream().map(Drawing.Shape::x).sorted().toList())
-        .as("a circle where each ended")
+        .as("a ring where each ended")
         .satisfiesExactly(
             one -> assertThat(one).isCloseTo(first + second * drawing.seconds(2), NEARLY),
             two -> assertThat(two).isCloseTo(first + second * drawing.seconds(3), NEARLY));
