@@ -45,7 +45,10 @@ final class DoctorCommand implements Callable<Integer> {
           json
               ? DoctorJson.of(here, assessment)
               : new DoctorText(Ansi.AUTO).write(here, assessment));
-      System.out.flush();
+      if (System.out.checkError()) { // the status would pass for a verdict
+        Console.say("what it found cannot be written to stdout");
+        return ExitStatus.OWN_ERROR;
+      }
       return status(assessment.verdict());
     }
   }

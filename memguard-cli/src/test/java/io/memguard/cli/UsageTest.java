@@ -166,4 +166,14 @@ class UsageTest {
     assertThat(result.onlyLine()).contains("cannot be written");
     assertThat(earlier).hasContent("of an earlier run");
   }
+
+  /** Its status would pass for a verdict. */
+  @Test
+  void aDoctorThatCannotBeHeardHasFailed() throws Exception {
+    Memguard.Result result =
+        new Memguard().through("sh", "-c", "exec \"$@\" >/dev/full", "sh").call("doctor");
+
+    assertThat(result.status()).isEqualTo(125);
+    assertThat(result.onlyLine()).contains("cannot be written to stdout");
+  }
 }
