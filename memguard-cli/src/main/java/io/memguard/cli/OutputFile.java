@@ -1,5 +1,7 @@
 package io.memguard.cli;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
@@ -9,25 +11,42 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermission;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The file a report or a plot goes to: a reader finds all of it there or nothing; but one that
  * cannot be replaced (a pipe, a mounted file, one in a directory that is not ours) is written in
- * place. That it can be written is found out before the command runs, so that no work is lost for
- * it.
+ * place, and one that is open here already, as {@code /dev/stdout}, gets it after what others have
+ * written there. That it can be written is found out before the command runs, so that no work is
+ * lost for it.
  */
 final class OutputFile {
   /** What ENOSPC and EDQUOT are called: then what is there must not be thrown away. */
   private static final Set<String> FULL = Set.of("No space left on device", "Disk quota exceeded");
 
+  private static final Set<PosixFilePermission> OURS =
+      Set.of(PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE);
+  private static final Path DESCRIPTORS = Path.of("/proc/self/fd");
+
+  /** As many as Linux follows, path_resolution(7). */
+  private static final int LINKS = 40;
+
   private final Path target;
+  private final boolean open;
+  private final Optional<Set<PosixFilePermission>> permissions;
   private boolean replaced;
 
-  private OutputFile(Path target, boolean replaced) {
+  private OutputFile(Path target, boolean replaced) throws IOException {
     this.target = target;
-    this.replaced = replaced;
+    this.open = isOpen(target);
+    this.replaced = replaced && !open;
+    this.permissions =
+        Files.isRegularFile(target)
+            ? Optional.of(Files.getPosixFilePermissions(target))
+            : Optional.empty();
   }
 
   /**
@@ -36,7 +55,7 @@ final class OutputFile {
    * @throws IOException if it cannot; the message says why
    */
   static OutputFile check(String name) throws IOException {
-    Path target = path(name);
+    Path target = follow(path(name));
     if (Files.isDirectory(target)) {
       throw new IOException("\"" + name + "\" is a directory");
     }
@@ -46,8 +65,10 @@ final class OutputFile {
       }
       return new OutputFile(target, false);
     }
-    OutputFile file =
-        new OutputFile(Files.exists(target) ? target.toRealPath() : target.toAbsolutePath(), true);
+    OutputFile file = new OutputFile(target, true);
+    if (file.open) {
+      return file;
+    }
     try {
       Files.createFile(file.part());
       Files.delete(file.part());
@@ -74,7 +95,7 @@ final class OutputFile {
     } catch (IOException e) {
       replaced = false; // mounted, or another's in a directory where only they may remove it
     }
-    if (!replaced && Files.isRegularFile(target)) {
+    if (!replaced && !open && Files.isRegularFile(target)) {
       try {
         write(new byte[0]);
       } catch (IOException e) {
@@ -89,7 +110,7 @@ final class OutputFile {
 
   private static Path path(String name) throws IOException {
     if (name.isEmpty()) {
-      throw new IOException("its name is empty");
+      throw new IOException("\"\" has no name");
     }
     try {
       return Path.of(name);
@@ -99,14 +120,59 @@ final class OutputFile {
     }
   }
 
+  /** Where links lead to, also to what is not there; but a descriptor of this process stays one. */
+  private static Path follow(Path name) throws IOException {
+    Path path = name.toAbsolutePath();
+    for (int links = 0; links < LINKS; links++) {
+      Path directory = path.getParent();
+      if (directory != null && Files.isDirectory(directory)) {
+        path = directory.toRealPath().resolve(path.getFileName());
+      }
+      if (isOpen(path) || !Files.isSymbolicLink(path)) {
+        break;
+      }
+      path = path.resolveSibling(Files.readSymbolicLink(path));
+    }
+    return path;
+  }
+
+  private static boolean isOpen(Path path) throws IOException {
+    return Files.isDirectory(DESCRIPTORS) && DESCRIPTORS.toRealPath().equals(path.getParent());
+  }
+
+  private void writeToOpen(byte[] content) throws IOException {
+    FileDescriptor standard =
+        switch (String.valueOf(target.getFileName())) {
+          case "1" -> FileDescriptor.out;
+          case "2" -> FileDescriptor.err;
+          default -> null;
+        };
+    if (standard == null) {
+      Files.write(target, content, StandardOpenOption.APPEND);
+    } else {
+      new FileOutputStream(standard).write(content); // and never closed: it is not ours alone
+    }
+  }
+
   /** Writes all of it, at once: who reads from a pipe may go when he has seen its end. */
   void write(byte[] content) throws IOException {
+    if (open) {
+      writeToOpen(content);
+      return;
+    }
     if (!replaced) {
       Files.write(target, content, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING);
       return;
     }
     try {
-      Files.write(part(), content, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
+      Files.createFile(part());
+      if (permissions.isPresent()) {
+        Files.setPosixFilePermissions(part(), OURS); // until all is there
+      }
+      Files.write(part(), content, StandardOpenOption.WRITE);
+      if (permissions.isPresent()) {
+        Files.setPosixFilePermissions(part(), permissions.get());
+      }
       Files.move(part(), target, StandardCopyOption.ATOMIC_MOVE);
     } finally {
       Files.deleteIfExists(part());
@@ -134,6 +200,12 @@ final class OutputFile {
   @Override
   public int hashCode() {
     return target.normalize().hashCode();
+  }
+
+  /** Returns the name, in quotes. */
+  @Override
+  public String toString() {
+    return "\"" + target + "\"";
   }
 
   private Path part() {

@@ -6,8 +6,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.RepeatedTest;
@@ -212,6 +215,44 @@ class ReportTest {
     assertThat(result.status()).as(result.error()).isZero();
     assertThat(reader.get().get("outcome").asText()).isEqualTo("exited");
     assertThat(Files.isRegularFile(pipe)).isFalse();
+  }
+
+  /** What others have written to it, and will, stays. */
+  @ParameterizedTest
+  @ValueSource(strings = {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+  void intoAFileThatIsOpenHereAlready(String name) throws Exception {
+    Process shell =
+        new Memguard()
+            .through("sh", "-c", "echo before; \"$@\"; echo after", "sh")
+            .in(directory)
+            .start("run", "--report", name, "echo", "said");
+
+    assertThat(shell.waitFor()).isZero();
+    assertThat(Files.readString(directory.resolve("out")))
+        .startsWith("before\nsaid\n{")
+        .endsWith("}\nafter\n");
+  }
+
+  @Test
+  void whoMayReadTheOldOneMayReadTheNewOne() throws Exception {
+    Path file = Files.writeString(directory.resolve("r.json"), "old");
+    Set<PosixFilePermission> ours = PosixFilePermissions.fromString("rw-------");
+    Files.setPosixFilePermissions(file, ours);
+
+    Memguard.run("run", "--report", file.toString(), "true");
+
+    assertThat(read(file).get("exitCode").asInt()).isZero();
+    assertThat(Files.getPosixFilePermissions(file)).isEqualTo(ours);
+  }
+
+  @Test
+  void aLinkIsFollowedAlsoToWhatIsNotThere() throws Exception {
+    Path link = Files.createSymbolicLink(directory.resolve("link"), Path.of("r.json"));
+
+    Memguard.run("run", "--report", link.toString(), "true");
+
+    assertThat(link).isSymbolicLink();
+    assertThat(read(directory.resolve("r.json")).get("exitCode").asInt()).isZero();
   }
 
   /** The command has ended, so it is memguard that a signal means. */
