@@ -242,7 +242,11 @@ final class Run {
   private void tell(Outcome outcome) {
     if (!(outcome instanceof Outcome.Exited)) {
       String kind = outcome.label().replace('-', ' ');
-      people.accept(kind + ": " + sentence(outcome) + " [" + outcome.summary() + "]");
+      String sentence =
+          outcome instanceof Outcome.Signalled end && signals.saw(end.signal())
+              ? "It was ended by " + end.signal().name() + ", which memguard was sent"
+              : sentence(outcome);
+      people.accept(kind + ": " + sentence + " [" + outcome.summary() + "]");
     }
   }
 
@@ -302,7 +306,7 @@ final class Run {
       plot.get().write(String.join(" ", request.command()), History.words(outcome));
       return status;
     } catch (IOException e) {
-      Console.say("the plot cannot be written: " + OutputFile.reason(e));
+      Console.say("the plot " + plot.get().file() + " cannot be written: " + OutputFile.reason(e));
       return ExitStatus.OWN_ERROR;
     }
   }
@@ -317,7 +321,9 @@ final class Run {
       return status;
     } catch (IOException e) {
       Console.say(
-          "the report cannot be written: "
+          "the report "
+              + reportFile
+              + " cannot be written: "
               + OutputFile.reason(e)
               + "; it would say: "
               + report.explanation());

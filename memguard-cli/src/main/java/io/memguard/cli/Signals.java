@@ -121,6 +121,11 @@ final class Signals {
     }
   }
 
+  /** Tells whether memguard was sent it, alone or with the command. */
+  boolean saw(Signal signal) {
+    return forwarder != null && forwarder.hasSeen(signal.number());
+  }
+
   /**
    * Tells whether somebody asked memguard to end: then nothing is to be started any more. What is
    * kept from the command was meant for the command, which got it with the whole group.

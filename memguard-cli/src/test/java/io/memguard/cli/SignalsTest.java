@@ -74,6 +74,8 @@ class SignalsTest {
     kill(SIGTERM, memguard);
 
     assertThat(memguard.waitFor()).isEqualTo(128 + SIGTERM);
+    assertThat(memguard.errorReader().readLine())
+        .startsWith("memguard: signalled: It was ended by SIGTERM, which memguard was sent");
   }
 
   @Test
