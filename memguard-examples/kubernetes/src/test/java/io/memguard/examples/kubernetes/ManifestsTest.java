@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import io.kubernetes.client.custom.Quantity;
 import io.kubernetes.client.custom.QuantityFormatException;
@@ -13,13 +14,18 @@ import io.kubernetes.client.openapi.JSON;
 import io.kubernetes.client.openapi.models.V1Container;
 import io.kubernetes.client.openapi.models.V1Deployment;
 import io.kubernetes.client.openapi.models.V1Job;
+import io.kubernetes.client.openapi.models.V1Pod;
 import io.kubernetes.client.openapi.models.V1PodSpec;
+import io.kubernetes.client.openapi.models.V1RuntimeClass;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -120,6 +126,37 @@ class ManifestsTest {
         .contains(ReportService.class.getName(), "COPY src/main/container/ /app/", "USER 10001:");
     assertThat(Path.of("src/main/container/report.py")).exists();
     assertThat(Path.of("src/main/container/memguard")).isExecutable();
+  }
+
+  /** What the documentation shows is a part of a pod: what a whole one needs besides is added. */
+  @Test
+  void whatTheDocumentationShowsIsKnownToTheApiToo() throws Exception {
+    List<ObjectNode> cgroups = shown("kubernetes.md");
+    assertThat(read(cgroups.get(0).toString(), V1RuntimeClass.class).getHandler()).isNotEmpty();
+    ((ObjectNode) cgroups.get(1).get("spec")).putArray("containers");
+    assertThat(read(cgroups.get(1).toString(), V1Pod.class).getSpec().getRuntimeClassName())
+        .isEqualTo(cgroups.get(0).at("/metadata/name").asText());
+
+    List<ObjectNode> probes = shown("doctor.md");
+    probes.get(0).putArray("containers");
+    V1PodSpec pod = read(probes.get(0).toString(), V1PodSpec.class);
+    assertThat(bytes(pod.getInitContainers().get(0).getResources().getLimits())).isPositive();
+    probes.get(1).put("name", "app");
+    V1Container app = read(probes.get(1).toString(), V1Container.class);
+    assertThat(app.getStartupProbe().getExec().getCommand()).hasSize(3);
+  }
+
+  private static List<ObjectNode> shown(String page) throws IOException {
+    String text = Files.readString(Path.of("../../docs").resolve(page));
+    List<ObjectNode> all = new ArrayList<>();
+    for (MatchResult block :
+        Pattern.compile("(?s)```yaml\n(.*?)```").matcher(text).results().toList()) {
+      YAML.readerFor(ObjectNode.class)
+          .<ObjectNode>readValues(block.group(1))
+          .forEachRemaining(all::add);
+    }
+    assertThat(all).hasSize(2);
+    return all;
   }
 
   private static void assertSound(V1PodSpec pod) {
