@@ -1,6 +1,7 @@
 """Takes memory, has a helper do so too, and is refused some: docs/watch.md shows what --watch says of it."""
 
 import os
+import signal
 import time
 
 
@@ -15,7 +16,8 @@ def grow(mebibytes, step=4):
 print("reading 12 files", flush=True)
 read = grow(60)
 print("sorting", flush=True)
-if os.fork() == 0:
+child = os.fork()
+if child == 0:
     helper = grow(48)
     time.sleep(30)
     os._exit(0)
@@ -27,3 +29,4 @@ try:
 except MemoryError:
     print("merging in steps, since there is no room for all", flush=True)
 time.sleep(3)
+os.kill(child, signal.SIGKILL)

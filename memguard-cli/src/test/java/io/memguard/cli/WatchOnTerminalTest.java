@@ -114,6 +114,36 @@ class WatchOnTerminalTest {
     assertAllLinesCanBeUsed(24);
   }
 
+  /** docs/watch.md has a screen: as it is there, but for figures, and how long bars are. */
+  @Test
+  void itIsAsInTheDocumentation() throws Exception {
+    Path docs = Path.of("..", "docs").toAbsolutePath();
+    String page = Files.readString(docs.resolve("watch.md"));
+    List<String> printed = lines(page.split("```(text\n)?", 3)[1]);
+    open(80, printed.size());
+    Files.createDirectory(directory.resolve("bin"));
+    Files.move(directory.resolve("memguard-run"), directory.resolve("bin/memguard-run"));
+    Path memguard = directory.resolve("bin/memguard");
+    Files.writeString(memguard, "#!/bin/bash\nshift; . bin/memguard-run\n");
+    assertThat(memguard.toFile().setExecutable(true)).isTrue();
+    Files.createSymbolicLink(directory.resolve("docs"), docs);
+    try {
+      terminal.type(printed.get(0).substring(2));
+      terminal.until("it is as printed", screen -> shape(lines(screen)).equals(shape(printed)));
+      terminal.until("it has ended", WatchOnTerminalTest::isPrompt);
+    } finally {
+      Files.delete(directory.resolve("docs")); // JUnit warns of links that lead elsewhere
+    }
+  }
+
+  private static String shape(List<String> screen) {
+    return String.join("\n", screen)
+        .replaceAll("\\b\\d+(\\.\\d+)?\\w*", "0")
+        .replaceAll("[█░]+", "█")
+        .replaceAll("─+( pressure 0% ─+)?", "─")
+        .replaceAll(" {2,}", " ");
+  }
+
   private static String clock(String screen) {
     return screen.replaceFirst("(?s).*── memguard ── (\\S+) .*", "$1");
   }

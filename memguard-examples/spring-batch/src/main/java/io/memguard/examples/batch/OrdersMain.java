@@ -2,6 +2,7 @@ package io.memguard.examples.batch;
 
 import io.memguard.outcome.ChildOutOfMemoryException;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -32,7 +33,7 @@ public final class OrdersMain {
           context.getBean(JobOperator.class).start(context.getBean(Job.class), new JobParameters());
       @SuppressWarnings("unchecked")
       Quarantine<String> quarantine = context.getBean(Quarantine.class);
-      print(execution, quarantine, directory);
+      print(execution, quarantine, directory, System.out);
       status = execution.getStatus();
     }
     System.exit(status == BatchStatus.COMPLETED ? 0 : 1);
@@ -52,27 +53,27 @@ public final class OrdersMain {
     return context;
   }
 
-  private static void print(JobExecution execution, Quarantine<String> quarantine, Path directory)
+  static void print(
+      JobExecution execution, Quarantine<String> quarantine, Path directory, PrintStream out)
       throws IOException {
-    System.out.printf("%-16s %-10s %s%n", "item", "status", "limits");
+    out.printf("%-16s %-10s %s%n", "item", "status", "limits");
     for (String line : Files.readAllLines(directory.resolve("totals.csv"))) {
       String[] day = line.split(",", -1);
-      System.out.printf(
-          "%-16s %-10s %-26s %s orders, %s%n", day[0], "done", day[3], day[1], day[2]);
+      out.printf("%-16s %-10s %-26s %s orders, %s%n", day[0], "done", day[3], day[1], day[2]);
     }
     for (var skipped : quarantine.skipped()) {
       String cause =
           skipped.cause() instanceof ChildOutOfMemoryException memory
               ? memory.outcome().cause().label()
               : skipped.cause().getClass().getSimpleName();
-      System.out.printf(
+      out.printf(
           "%-16s %-10s %-26s %s%n",
           skipped.item(), "skipped", OrdersJob.limits(skipped.limits()), cause);
-      System.out.println("  " + skipped.cause().outcome().explanation());
+      out.println("  " + skipped.cause().outcome().explanation());
     }
-    System.out.printf("%n%-16s %-10s %s%n", "step", "status", "limits");
+    out.printf("%n%-16s %-10s %s%n", "step", "status", "limits");
     for (StepExecution step : execution.getStepExecutions()) {
-      System.out.printf(
+      out.printf(
           "%-16s %-10s %-26s read %d, written %d, skipped %d, commits %d%n",
           step.getStepName(),
           step.getStatus(),
@@ -82,6 +83,6 @@ public final class OrdersMain {
           step.getSkipCount(),
           step.getCommitCount());
     }
-    System.out.print("ledger.txt: " + Files.readString(directory.resolve("ledger.txt")));
+    out.print("ledger.txt: " + Files.readString(directory.resolve("ledger.txt")));
   }
 }

@@ -1,8 +1,11 @@
 package io.memguard.examples.batch;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.memguard.outcome.AllocationDeniedException;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -76,6 +79,19 @@ class OrdersJobTest {
     assertThat(step(execution, "ledger").getExecutionContext().getString(GuardedTasklet.TRIED))
         .startsWith("48MiB ");
     assertThat(directory.resolve("ledger.txt")).hasContent("11 days, 586000 orders");
+
+    ByteArrayOutputStream printed = new ByteArrayOutputStream();
+    try (PrintStream out = new PrintStream(printed, true, UTF_8)) {
+      OrdersMain.print(execution, quarantine, directory, out);
+    }
+    String shown = Files.readString(Path.of("README.md")).split("```(text\n)?", -1)[3];
+    assertThat(withoutLimits(printed.toString(UTF_8)))
+        .isEqualTo(withoutLimits(shown.replace("ledger: MemoryError\n", "")));
+  }
+
+  /** What was enough, and after how many attempts, is the machine's matter. */
+  private static String withoutLimits(String report) {
+    return report.replaceAll("([\\d.]+MiB *)+|(?<=commits )\\d+", "…");
   }
 
   @ParameterizedTest
