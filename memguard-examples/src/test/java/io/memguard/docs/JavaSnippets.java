@@ -30,17 +30,18 @@ final class JavaSnippets {
           + " io.memguard.recover.*; import java.io.*; import java.nio.file.*; import java.nio.charset.*; import"
           + " java.time.*; import java.util.*; import java.util.concurrent.*; ";
 
-  private final Map<String, Block> byClass = new TreeMap<>();
+  private final Map<String, Block> toRun = new TreeMap<>();
 
   /** Compiles the blocks of a page into a folder. */
   JavaSnippets(Page page, Path classes) throws IOException {
     List<Source> sources = new ArrayList<>();
     for (Block block : page.blocks()) {
-      if (block.language().equals("java") && block.marked("tested by").isEmpty()) {
+      boolean isElsewhere = block.fileName().isEmpty() && block.marked("tested by").isPresent();
+      if (block.language().equals("java") && !isElsewhere) {
         Source source = Source.of(block);
         sources.add(source);
-        if (block.fileName().isEmpty()) {
-          byClass.put(source.name, block);
+        if (block.isRun()) {
+          toRun.put(source.name, block);
         }
       }
     }
@@ -82,9 +83,7 @@ final class JavaSnippets {
 
   /** Those to be run, by the name of their class. */
   Map<String, Block> toRun() {
-    Map<String, Block> run = new TreeMap<>(byClass);
-    run.values().removeIf(block -> block.marked("compiled only").isPresent());
-    return run;
+    return toRun;
   }
 
   /**

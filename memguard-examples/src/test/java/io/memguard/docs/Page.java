@@ -48,9 +48,18 @@ record Page(Path file, List<String> prose, List<Block> blocks) {
       return mark.filter(m -> m.startsWith(word + " ")).map(m -> m.substring(word.length() + 1));
     }
 
-    /** Only an empty line is between the two. */
+    /** Only an empty line is between the two, and what is said of the second one. */
     boolean isRightAfter(Block other) {
-      return line == other.line + other.text.size() + 3;
+      return line == other.line + other.text.size() + (mark.isPresent() ? 4 : 3);
+    }
+
+    /** It is run here, so that what it prints can be compared. */
+    boolean isRun() {
+      return switch (language) {
+        case "sh" -> mark.isEmpty() || marked("exits").isPresent();
+        case "java" -> fileName().isEmpty() && (mark.isEmpty() || marked("throws").isPresent());
+        default -> false;
+      };
     }
 
     String joined() {

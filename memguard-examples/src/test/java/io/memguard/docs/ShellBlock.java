@@ -36,8 +36,9 @@ final class ShellBlock {
       String command = words.get(0);
       if (command.equals("memguard") || command.equals("bin/memguard")) {
         checkOptions(words.subList(1, words.contains("--") ? words.indexOf("--") : words.size()));
-      } else if (command.contains("/") && !command.startsWith("/") && !command.startsWith("./")) {
-        Path file = Page.ROOT.resolve(command);
+      } else if (command.contains("/") && !command.startsWith("/")) {
+        boolean isBeside = command.startsWith("./");
+        Path file = isBeside ? block.page().resolveSibling(command) : Page.ROOT.resolve(command);
         assertThat(file).as("%s", block).isExecutable();
         String source = Files.readString(file, StandardCharsets.UTF_8);
         options(words).forEach(option -> assertThat(source).as("%s", block).contains(option));
