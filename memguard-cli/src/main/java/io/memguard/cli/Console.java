@@ -5,6 +5,6 @@ final class Console {
   private Console() {}
 
   static void say(String line) {
-    System.err.println("memguard: " + line);
+    System.err.println("memguard: " + Paragraphs.clean(line)); // processes choose their names
   }
 }

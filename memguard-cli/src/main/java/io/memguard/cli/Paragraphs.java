@@ -6,9 +6,9 @@ final class Paragraphs {
 
   private final StringBuilder text = new StringBuilder();
 
-  /** Replaces what a terminal would obey: names of cgroups and units may hold anything. */
+  /** Replaces what a terminal would obey: names may hold anything. A line stays one line. */
   static String clean(String raw) {
-    return raw.replaceAll("\\p{Cntrl}", "?");
+    return raw.replaceAll("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]", "?");
   }
 
   /** Adds a line as it is. */

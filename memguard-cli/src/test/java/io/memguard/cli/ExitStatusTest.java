@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -48,9 +49,20 @@ class ExitStatusTest {
 
     assertThat(result.status()).isEqualTo(137);
     assertThat(result.error())
-        .contains("memguard: out of memory: It asked for ")
-        .contains("RLIMIT_DATA 64MiB")
-        .contains("limit 64MiB");
+        .matches(
+            "memguard: out of memory: It asked for 200(\\.0)?MiB and was refused under RLIMIT_DATA 64MiB,"
+                + " then ended \\(exit 1\\);.* \\[sh, pid \\d+: allocation-denied, probable; limit 64MiB,"
+                + " peak RSS \\S+MiB, after \\d+ ms; try \\d+MiB]\n");
+  }
+
+  @Test
+  void theLineStaysOneLineWhateverTheProgramsName(@TempDir Path directory) throws Exception {
+    Path program = directory.resolve("odd\nmemguard: forged\u001B[31m");
+    Files.copy(Path.of("/bin/sh"), program, StandardCopyOption.COPY_ATTRIBUTES);
+
+    Memguard.Result result = Memguard.run("run", program.toString(), "-c", "kill -9 $$");
+
+    assertThat(result.onlyLine()).contains(" [odd?memguard: forged?[31m, pid ");
   }
 
   @Test

@@ -1,6 +1,5 @@
 package io.memguard.outcome;
 
-import io.memguard.limits.MemorySize;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalLong;
@@ -262,16 +261,13 @@ public sealed interface Outcome {
   }
 
   /**
-   * Puts the limit and the peak into words, for the message of an exception or a log line.
+   * Puts into words who it was, why it ran out of memory if it did, its limit and peak, and the
+   * limit to try, for the message of an exception or a log line.
    *
-   * @return for example {@code "pid 42, limit 512MiB, peak RSS 498.2MiB, after 1204 ms"}
+   * @return for example {@code "python3, pid 42: allocation-denied, certain; limit 64MiB, peak RSS
+   *     68.5MiB, after 1204 ms; try 96MiB"}, or {@code "sh, pid 42, after 19 ms"}
    */
   default String summary() {
-    StringBuilder text = new StringBuilder("pid ").append(evidence().pid());
-    evidence().limitBytes().ifPresent(b -> text.append(", limit ").append(MemorySize.format(b)));
-    evidence()
-        .peakRssBytes()
-        .ifPresent(b -> text.append(", peak RSS ").append(MemorySize.format(b)));
-    return text.append(", after ").append(evidence().elapsed().toMillis()).append(" ms").toString();
+    return Summary.of(this);
   }
 }
