@@ -26,8 +26,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What {@code --report} writes. The names of its fields are a promise to users; what is unknown is
- * null here and absent there.
+ * What {@code --report} writes. The names of its fields are a promise to users, see docs/report.md;
+ * what is unknown is null here and absent there.
  *
  * @param outcome {@code exited}, {@code signalled}, {@code out-of-memory}, {@code timed-out},
  *     {@code cancelled} or {@code launch-failed}
@@ -74,7 +74,7 @@ record Report(
    * The reading that decided.
    *
    * @param limit {@code tree-memory} or {@code head-room}
-   * @param source {@code smaps_rollup} or {@code stat}
+   * @param source {@code fd}, {@code smaps_rollup} or {@code stat}
    */
   record Preempted(
       String limit,
