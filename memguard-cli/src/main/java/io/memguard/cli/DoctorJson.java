@@ -31,8 +31,11 @@ final class DoctorJson {
     Surroundings around = here.surroundings();
     ObjectNode all = object();
     assess(all, assessment);
-    all.set(
-        "engine", object().put("kind", label(here.engine())).put("reason", here.engineReason()));
+    ObjectNode engine = all.putObject("engine").put("kind", label(here.engine()));
+    engine.put("reason", here.engineReason());
+    if (!here.limitations().isEmpty()) {
+      here.limitations().forEach(engine.putArray("limitations")::add);
+    }
     ArrayNode places = all.putArray("places");
     around
         .places()

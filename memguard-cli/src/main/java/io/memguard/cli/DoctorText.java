@@ -45,6 +45,10 @@ final class DoctorText {
         entry(protection.label(), (state.active() ? "yes: " : "no: ") + state.reason());
       }
     }
+    if (!here.limitations().isEmpty()) {
+      heading("What the " + words(here.engine().name()) + " engine cannot do");
+      here.limitations().forEach(what -> out.paragraph("  - ", what));
+    }
     kernel(around);
     heading("This command's own JVM, as memguard run has it");
     List<String> advice = here.advice();

@@ -47,7 +47,9 @@ class DoctorTest {
             "What protects a child here",
             "The kernel and this process",
             "This command's own JVM, as memguard run has it");
-    assertThat(result.text()).contains("guard.capabilities().advice()");
+    assertThat(result.text())
+        .contains("guard.capabilities().advice()")
+        .doesNotContain("engine cannot do");
     assertThat(result.text()).doesNotContain("\u001B");
   }
 
@@ -177,6 +179,7 @@ class DoctorTest {
             "kernelLog",
             "jvmAdvice");
     assertThat(all.at("/engine/kind").asText()).isEqualTo("native");
+    assertThat(all.at("/engine").has("limitations")).isFalse();
     assertThat(all.at("/protections/rlimit-data/active").isBoolean()).isTrue();
     assertThat(all.at("/places/0/place").asText()).isNotEmpty();
     assertThat(all.at("/leaves/obstacle").asText()).isEqualTo("forbidden");
@@ -190,8 +193,27 @@ class DoctorTest {
     assertThat(result.text())
         .contains("portable: -Dmemguard.engine=portable")
         .contains("not tried: the native library was not loaded")
-        .contains("no: the portable engine does not read it");
+        .contains("no: the portable engine does not read it")
+        .contains(
+            """
+
+            What the portable engine cannot do
+              - exit(128+n) and death by signal n cannot be told apart
+            """);
+    assertThat(result.text().lines())
+        .allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(80));
     assertThat(result.status()).isBetween(0, 2);
+  }
+
+  @Test
+  void theJsonSaysWhatThePortableEngineCannotDo() throws Exception {
+    Memguard.Result result = new Memguard().engine("portable").call("doctor", "--json");
+    JsonNode engine = new ObjectMapper().readTree(result.text()).get("engine");
+
+    assertThat(engine.get("kind").asText()).isEqualTo("portable");
+    assertThat(engine.get("limitations"))
+        .extracting(JsonNode::asText)
+        .contains("exit(128+n) and death by signal n cannot be told apart");
   }
 
   @ParameterizedTest
