@@ -147,13 +147,6 @@ class DoctorTest {
   }
 
   @Test
-  void onATerminalTheVerdictIsColoured() throws Exception {
-    Memguard.Result result = new Memguard().property("picocli.ansi", "true").call("doctor");
-
-    assertThat(result.text()).startsWith("memguard doctor: \u001B[1m\u001B[");
-  }
-
-  @Test
   void theJsonHasTheNamesThatArePromised() throws Exception {
     Memguard.Result result = Memguard.run("doctor", "--json");
     JsonNode all = new ObjectMapper().readTree(result.text());
