@@ -6,11 +6,17 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.OptionSpec;
 
 /** Bad usage: one line that names the value and what is allowed, 125, and nothing is started. */
 class UsageTest {
@@ -122,6 +128,34 @@ class UsageTest {
             "--tune",
             "--watch[=D]",
             "--plot");
+  }
+
+  /** Whoever reads the pages, and not the help, meets each option where it is of use. */
+  @Test
+  void everyOptionIsOnSomePage() throws Exception {
+    StringBuilder pages = new StringBuilder(Files.readString(Path.of("..", "README.md")));
+    try (var files = Files.newDirectoryStream(Path.of("..", "docs"), "*.md")) {
+      for (Path page : files) {
+        pages.append(Files.readString(page));
+      }
+    }
+    Set<String> named =
+        Pattern.compile("--[a-z-]+")
+            .matcher(pages)
+            .results()
+            .map(MatchResult::group)
+            .collect(Collectors.toSet());
+    assertThat(named)
+        .containsAll(options(new RunCommand()))
+        .containsAll(options(new DoctorCommand()));
+  }
+
+  private static List<String> options(Object command) {
+    return new CommandLine(command)
+        .getCommandSpec().options().stream()
+            .map(OptionSpec::longestName)
+            .filter(name -> !name.equals("--help"))
+            .toList();
   }
 
   @Test
