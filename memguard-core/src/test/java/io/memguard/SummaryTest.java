@@ -56,6 +56,18 @@ final class SummaryTest {
         .matches("sh, pid " + outcome.evidence().pid() + "(, peak RSS \\S+)?, after \\d+ ms");
   }
 
+  @Test
+  void anOutcomeFitsIntoALine(MemoryGuard guard) throws Exception {
+    Outcome outcome =
+        guard.run(
+            Children.sh("for n in $(seq 20); do sh -c :; done; exit 3"), MemoryLimits.of("1GiB"));
+    assertThat(outcome.toString())
+        .matches(
+            "Exited\\[code=3, evidence=Evidence\\["
+                + who(outcome)
+                + ", exit 3, after \\d+ ms\\]\\]");
+  }
+
   private static String who(Outcome outcome) {
     return outcome.evidence().program() + ", pid " + outcome.evidence().pid();
   }

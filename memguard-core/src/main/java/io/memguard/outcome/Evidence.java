@@ -258,4 +258,22 @@ public record Evidence(
         tuning,
         earlier);
   }
+
+  /**
+   * Returns who it was and how it ended: all of it would be pages, of a child with many processes.
+   *
+   * @return for example {@code "Evidence[python3, pid 42, exit 1, after 1204 ms]"}
+   */
+  @Override
+  public String toString() {
+    return "Evidence["
+        + program
+        + ", pid "
+        + pid
+        + ", "
+        + status
+        + ", after "
+        + elapsed.toMillis()
+        + " ms]";
+  }
 }
