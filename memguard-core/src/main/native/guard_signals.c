@@ -15,8 +15,8 @@
 #define SIGNALS 64
 #define NANOS_PER_TICK 10000000 /* of /proc/PID/stat: USER_HZ is 100 on both CPUs */
 
-static volatile int32_t target_pidfd = -1;
-static volatile int64_t target_born; /* in ticks since the kernel's start, as /proc/PID/stat says it */
+static int32_t target_pidfd = -1;
+static int64_t target_born; /* in ticks since the kernel's start, as /proc/PID/stat says it */
 static uint64_t waiting; /* signals that came while there was no child: bit signal - 1 */
 static uint64_t shared;  /* those among them that reach the child too, if it lives by then */
 static uint64_t seen;    /* signals that ever came */
@@ -29,15 +29,19 @@ static int64_t ticks(void) {
   return (now.tv_sec * INT64_C(1000000000) + now.tv_nsec) / NANOS_PER_TICK;
 }
 
-/* Delivers what has waited, but for what the child got itself, since it was born before. */
+static int32_t target(void) { return __atomic_load_n(&target_pidfd, __ATOMIC_SEQ_CST); }
+
+/*
+ * Delivers what has waited, but for what the child got itself, since it was born before: or in the same tick, where that cannot be told.
+ */
 static void deliver(void) {
-  int32_t pidfd = target_pidfd;
+  int32_t pidfd = target();
   if (pidfd < 0) return;
   uint64_t late = __atomic_exchange_n(&waiting, 0, __ATOMIC_SEQ_CST);
   uint64_t perhaps = __atomic_exchange_n(&shared, 0, __ATOMIC_SEQ_CST);
   for (int signal = 1; signal <= SIGNALS; signal++) {
     uint64_t bit = UINT64_C(1) << (signal - 1);
-    int missed = (perhaps & bit) && __atomic_load_n(&last[signal - 1], __ATOMIC_SEQ_CST) < target_born;
+    int missed = (perhaps & bit) && __atomic_load_n(&last[signal - 1], __ATOMIC_SEQ_CST) < __atomic_load_n(&target_born, __ATOMIC_SEQ_CST);
     if (missed || (late & bit)) sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
   }
 }
@@ -50,13 +54,14 @@ static void forward(int signal, siginfo_t *info, void *context) {
   (void)context;
   uint64_t bit = UINT64_C(1) << (signal - 1);
   __atomic_fetch_or(&seen, bit, __ATOMIC_SEQ_CST);
-  int32_t pidfd = target_pidfd;
+  int32_t pidfd = target();
   int has_it = info->si_code == SI_KERNEL || (kept & bit);
-  /* Signal 0 only asks whether the child is there. One that is gone leaves the signal to the next attempt. */
-  if (pidfd < 0 || sys4(SYS_pidfd_send_signal, pidfd, has_it ? 0 : signal, 0, 0) == -ESRCH) {
+  /* Signal 0 only asks whether the child is there. One that is gone, maybe with its pidfd, leaves the signal to the next attempt. */
+  long answer = pidfd < 0 ? -ESRCH : sys4(SYS_pidfd_send_signal, pidfd, has_it ? 0 : signal, 0, 0);
+  if (answer == -ESRCH || answer == -EBADF) {
     if (has_it) __atomic_store_n(&last[signal - 1], ticks(), __ATOMIC_SEQ_CST);
     __atomic_fetch_or(has_it ? &shared : &waiting, bit, __ATOMIC_SEQ_CST);
-    if (target_pidfd != pidfd) deliver(); /* it was named meanwhile */
+    if (target() != pidfd) deliver(); /* it was named meanwhile */
   }
 }
 
@@ -93,8 +98,8 @@ GUARD_API void guard_forward_keep(int64_t signals) { kept = (uint64_t)signals; }
 
 /* To whom: a pidfd the caller keeps open until it names another, or -1 for nobody; and since when that child lives. */
 GUARD_API void guard_forward_to(int32_t pidfd, int64_t born) {
-  target_born = born;
-  target_pidfd = pidfd;
+  __atomic_store_n(&target_born, born, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&target_pidfd, pidfd, __ATOMIC_SEQ_CST);
   deliver();
 }
 
