@@ -34,12 +34,14 @@ final class OutputFile {
   /** As many as Linux follows, path_resolution(7). */
   private static final int LINKS = 40;
 
+  private final String name;
   private final Path target;
   private final boolean open;
   private final Optional<Set<PosixFilePermission>> permissions;
   private boolean replaced;
 
-  private OutputFile(Path target, boolean replaced) throws IOException {
+  private OutputFile(String name, Path target, boolean replaced) throws IOException {
+    this.name = name;
     this.target = target;
     this.open = isOpen(target);
     this.replaced = replaced && !open;
@@ -59,24 +61,30 @@ final class OutputFile {
     if (Files.isDirectory(target)) {
       throw new IOException("\"" + name + "\" is a directory");
     }
+    OutputFile file = new OutputFile(name, target, true);
+    if (file.open) {
+      if (file.standard() == null ? !Files.isWritable(target) : !Files.exists(target)) {
+        throw new IOException("\"" + name + "\" is not open for writing");
+      }
+      return file;
+    }
     if (Files.exists(target) && !Files.isRegularFile(target)) { // a device, or a pipe
       if (!Files.isWritable(target)) {
         throw new IOException("\"" + name + "\" may not be written");
       }
-      return new OutputFile(target, false);
-    }
-    OutputFile file = new OutputFile(target, true);
-    if (file.open) {
-      return file;
+      return new OutputFile(name, target, false);
     }
     try {
-      Files.createFile(file.part());
+      file.createPart();
       Files.delete(file.part());
     } catch (IOException e) {
+      if (Files.exists(file.part())) {
+        Files.delete(file.part());
+      }
       if (FULL.contains(reason(e)) || !Files.isWritable(file.target)) {
         throw unwritable(name, e);
       }
-      file.replaced = false; // in a directory that is not ours
+      file.replaced = false; // in a directory that is not ours, or without rights that could stay
     }
     return file;
   }
@@ -99,7 +107,7 @@ final class OutputFile {
       try {
         write(new byte[0]);
       } catch (IOException e) {
-        throw unwritable(target.toString(), e);
+        throw unwritable(name, e);
       }
     }
   }
@@ -131,7 +139,11 @@ final class OutputFile {
       if (isOpen(path) || !Files.isSymbolicLink(path)) {
         break;
       }
-      path = path.resolveSibling(Files.readSymbolicLink(path));
+      Path next = path.resolveSibling(Files.readSymbolicLink(path));
+      if (Files.exists(path) && !Files.exists(next)) {
+        break; // another process' pipe, under /proc: its link is words for people
+      }
+      path = next;
     }
     return path;
   }
@@ -140,14 +152,17 @@ final class OutputFile {
     return Files.isDirectory(DESCRIPTORS) && DESCRIPTORS.toRealPath().equals(path.getParent());
   }
 
+  private @Nullable FileDescriptor standard() {
+    return switch (String.valueOf(target.getFileName())) {
+      case "1" -> FileDescriptor.out;
+      case "2" -> FileDescriptor.err;
+      default -> null;
+    };
+  }
+
   private void writeToOpen(byte[] content) throws IOException {
-    FileDescriptor standard =
-        switch (String.valueOf(target.getFileName())) {
-          case "1" -> FileDescriptor.out;
-          case "2" -> FileDescriptor.err;
-          default -> null;
-        };
-    if (standard == null) {
+    FileDescriptor standard = standard();
+    if (standard == null) { // the end is the best that can be had without the descriptor itself
       Files.write(target, content, StandardOpenOption.APPEND);
     } else {
       new FileOutputStream(standard).write(content); // and never closed: it is not ours alone
@@ -165,10 +180,7 @@ final class OutputFile {
       return;
     }
     try {
-      Files.createFile(part());
-      if (permissions.isPresent()) {
-        Files.setPosixFilePermissions(part(), OURS); // until all is there
-      }
+      createPart();
       Files.write(part(), content, StandardOpenOption.WRITE);
       if (permissions.isPresent()) {
         Files.setPosixFilePermissions(part(), permissions.get());
@@ -205,7 +217,14 @@ final class OutputFile {
   /** Returns the name, in quotes. */
   @Override
   public String toString() {
-    return "\"" + target + "\"";
+    return "\"" + name + "\"";
+  }
+
+  private void createPart() throws IOException {
+    Files.createFile(part());
+    if (permissions.isPresent()) {
+      Files.setPosixFilePermissions(part(), OURS); // until all is there
+    }
   }
 
   private Path part() {

@@ -1,5 +1,6 @@
 package io.memguard.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -231,6 +232,27 @@ class ReportTest {
     assertThat(Files.readString(directory.resolve("out")))
         .startsWith("before\nsaid\n{")
         .endsWith("}\nafter\n");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"/dev/fd/99", "/proc/self/fd/99"})
+  void whatIsNotOpenIsFoundOutBefore(String name) throws Exception {
+    Memguard.Result result = Memguard.run("run", "--report", name, "echo", "said");
+
+    assertThat(result.status()).isEqualTo(125);
+    assertThat(result.text()).isEmpty();
+  }
+
+  /** As /proc/1/fd/1 is in a container: its link says "pipe:[4711]", which is no file. */
+  @Test
+  void intoAPipeOfAnotherProcess() throws Exception {
+    Process cat = new ProcessBuilder("cat").start();
+    Memguard.Result result =
+        Memguard.run("run", "--report", "/proc/" + cat.pid() + "/fd/0", "true");
+    cat.getOutputStream().close();
+
+    assertThat(result.status()).as(result.error()).isZero();
+    assertThat(new String(cat.getInputStream().readAllBytes(), UTF_8)).startsWith("{");
   }
 
   @Test
