@@ -61,7 +61,11 @@ final class PortableChild implements Child {
 
   /** A grandchild may hold the pipe: then nobody waits for it. */
   private static CompletableFuture<Void> atMostALittleLonger(CompletableFuture<Void> read) {
-    return Elsewhere.completeAfter(read.copy(), null, LATE_OUTPUT);
+    try {
+      return Elsewhere.completeAfter(read.copy(), null, LATE_OUTPUT);
+    } catch (OutOfMemoryError e) { // no thread is to be had for the timer: then nothing is late
+      return CompletableFuture.completedFuture(null);
+    }
   }
 
   private static CompletableFuture<Void> pump(InputStream from) {

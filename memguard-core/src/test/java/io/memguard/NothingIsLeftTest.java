@@ -77,6 +77,7 @@ final class NothingIsLeftTest {
   void inTheApplicationsGroupOfThreads() throws Exception {
     ThreadGroup application = new ThreadGroup("application");
     List<Outcome> outcomes = new CopyOnWriteArrayList<>();
+    List<Thread> timers = new CopyOnWriteArrayList<>();
     Thread main =
         new Thread(
             application,
@@ -85,6 +86,8 @@ final class NothingIsLeftTest {
                 LaunchOptions options = LaunchOptions.defaults().withTimeout(Duration.ofMillis(50));
                 ProcessBuilder job = new ProcessBuilder("sleep", "60");
                 outcomes.add(guard.run(job, MemoryLimits.of("1GiB"), options));
+                guard.start(job, MemoryLimits.of("1GiB"), options.withTimeout(Duration.ofHours(1)));
+                timers.addAll(running("memguard-elsewhere"));
               } catch (LaunchException | InterruptedException e) {
                 throw new AssertionError(e);
               }
@@ -92,7 +95,14 @@ final class NothingIsLeftTest {
     main.start();
     main.join();
     assertThat(outcomes).hasOnlyElementsOfType(Outcome.TimedOut.class).hasSize(1);
+    assertThat(timers).isNotEmpty().noneMatch(timer -> timer.getThreadGroup() == application);
     Eventually.await("all have ended", () -> application.activeCount() == 0);
+  }
+
+  private static List<Thread> running(String name) {
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().equals(name))
+        .toList();
   }
 
   @Test

@@ -18,7 +18,7 @@ final class SummaryTest {
     Outcome outcome = guard.run(Children.python("bytearray(600 << 20)"), MemoryLimits.of("64MiB"));
     assertThat(outcome.summary())
         .startsWith(who(outcome) + ": allocation-denied, certain; limit 64MiB, peak RSS ")
-        .matches(".*, peak RSS [0-9.]+MiB, after \\d+ ms; try \\d+MiB");
+        .matches(".*, peak RSS [0-9.]+[KM]iB, after \\d+ ms; try \\d+MiB");
     assertThat(outcome.toException()).hasMessageContaining(" [" + outcome.summary() + "]");
   }
 

@@ -60,12 +60,13 @@ public final class Elsewhere {
   }
 
   /**
-   * Runs a task later, all of them on one thread: it must not wait for anything.
+   * Runs a task later, all of them on one thread: it must not wait for long.
    *
    * @return cancels it
    * @throws OutOfMemoryError if no thread can be made
    */
   public static Future<?> after(long nanos, Runnable task) {
+    LATER.prestartCoreThread(); // else it would be queued, and be done by whoever has a thread next
     return LATER.schedule(task, nanos, TimeUnit.NANOSECONDS);
   }
 

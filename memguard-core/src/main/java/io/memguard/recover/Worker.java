@@ -176,15 +176,16 @@ final class Worker {
   /** Talks to it, and ends it when its time is over. */
   private Frame inTime(Duration time, Conversation talk) throws Failed {
     AtomicBoolean over = new AtomicBoolean();
-    Future<?> timer =
-        Elsewhere.after(
-            TimeUnit.NANOSECONDS.convert(time),
-            () -> {
-              if (!over.getAndSet(true)) {
-                endFor(Ending.DEADLINE);
-              }
-            });
+    Future<?> timer = null;
     try {
+      timer =
+          Elsewhere.after(
+              TimeUnit.NANOSECONDS.convert(time),
+              () -> {
+                if (!over.getAndSet(true)) {
+                  endFor(Ending.DEADLINE);
+                }
+              });
       return talk.frame();
     } catch (IOException e) {
       throw broken(e);
@@ -192,10 +193,12 @@ final class Worker {
       cancel();
       throw failed(
           Failure.WORKER_DIED,
-          "what it said did not fit into the memory of this JVM",
+          "this JVM had no memory for what it said, or no thread to watch the time",
           process.destroyTree(Duration.ZERO).join());
     } finally {
-      timer.cancel(false);
+      if (timer != null) {
+        timer.cancel(false);
+      }
       if (over.getAndSet(true)) {
         endFor(Ending.DEADLINE); // it was late: not to be taken for the next task's end
       }
