@@ -179,7 +179,9 @@ final class Run {
   }
 
   /** What happens to the command itself is told at its end. */
-  private void tell(MemoryEvent event) {
+  private void tell(MemoryEvent whole) {
+    // Which of a pool's workers it was, only its command tells; others' may hold secrets.
+    MemoryEvent event = isSupervisor() ? whole : whole.withoutCommands();
     if (watch.map(it -> it.happened(event)).orElse(false)) {
       return;
     }
@@ -244,7 +246,7 @@ final class Run {
       String kind = outcome.label().replace('-', ' ');
       String sentence =
           outcome instanceof Outcome.Signalled end && signals.saw(end.signal())
-              ? "It was ended by " + end.signal().name() + ", which memguard was sent"
+              ? "It was ended by " + end.signal().name() + "; memguard was sent one too"
               : sentence(outcome);
       people.accept(kind + ": " + sentence + " [" + outcome.summary() + "]");
     }

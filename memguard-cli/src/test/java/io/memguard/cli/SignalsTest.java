@@ -75,7 +75,7 @@ class SignalsTest {
 
     assertThat(memguard.waitFor()).isEqualTo(128 + SIGTERM);
     assertThat(memguard.errorReader().readLine())
-        .startsWith("memguard: signalled: It was ended by SIGTERM, which memguard was sent");
+        .startsWith("memguard: signalled: It was ended by SIGTERM; memguard was sent one too");
   }
 
   @Test

@@ -86,4 +86,26 @@ class StreamsTest {
 
     assertThat(result.text()).startsWith("kept\n").doesNotContain("_JAVA_SR_SIGNUM");
   }
+
+  /** It lives on, so its arguments are there to be read, and are nobody's business. */
+  @Test
+  void whoWasRefusedIsNamedWithoutItsArguments() throws Exception {
+    String job =
+        """
+        import sys
+        try:
+            bytearray(200 << 20)
+        except MemoryError:
+            sys.stdin.read()
+        """;
+    Process memguard =
+        new Memguard()
+            .start("run", "--memory=64M", "sh", "-c", "python3 -c \"$0\" hunter2; true", job);
+    String line = memguard.errorReader().readLine();
+    memguard.getOutputStream().close();
+
+    assertThat(line)
+        .matches("memguard: process \\d+ \\(python3\\S*\\) was refused 200(\\.0)?MiB .*");
+    assertThat(memguard.waitFor()).isZero();
+  }
 }
