@@ -28,7 +28,6 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 import org.xml.sax.InputSource;
-import org.yaml.snakeyaml.Yaml;
 
 /**
  * Whatever the documentation shows is run, compared, read as its consumer reads it, or says why
@@ -152,7 +151,6 @@ class SnippetsTest {
           DocumentBuilderFactory.newInstance()
               .newDocumentBuilder()
               .parse(new InputSource(new StringReader(block.joined())));
-      case "json" -> new Yaml().load(block.joined());
       case "yaml" ->
           assertThat(block.marked("tested by")).as("%s: who reads it?", block).isPresent();
       case "toml" -> assertThat(new TomlMapper().readTree(block.joined())).isNotEmpty();
