@@ -52,7 +52,7 @@ class ExitStatusTest {
         .matches(
             "memguard: out of memory: It asked for 200(\\.0)?MiB and was refused under RLIMIT_DATA 64MiB,"
                 + " then ended \\(exit 1\\);.* \\[sh, pid \\d+: allocation-denied, probable; limit 64MiB,"
-                + " peak RSS \\S+MiB, after \\d+ ms; try \\d+MiB]\n");
+                + " peak RSS \\S+[KM]iB, after \\d+ ms; try \\d+MiB]\n");
   }
 
   @Test

@@ -73,14 +73,18 @@ class PlotTest {
             text ->
                 text.matches(
                     "2: \\d\\.\\d\\d s, attempt 1: exit 1: out of memory, allocation-denied"))
-        .anyMatch(text -> text.matches("3: \\d\\.\\d\\d s, attempt 2: exit 0"))
-        .hasSize(7);
+        .hasSizeBetween(7, 8);
+    int end = number(drawing, "attempt 2: exit 0");
+    // On a busy machine nobody may look while it has most: then there is a diamond for that.
+    boolean missed =
+        drawing.words().stream().anyMatch(text -> text.matches("3: \\S+ s, peak \\S+"));
+    assertThat(end).isEqualTo(missed ? 4 : 3);
 
     // The limits of the two attempts tell where a second is, and a MiB.
     List<Drawing.Shape> limits = drawing.in("230,159,0");
     assertThat(limits).hasSize(2);
     double first = limits.get(0).left();
-    double second = (limits.get(1).right() - first) / drawing.seconds(3);
+    double second = (limits.get(1).right() - first) / drawing.seconds(end);
     double mib = (limits.get(0).y() - limits.get(1).y()) / (256 - 64);
     double zero = limits.get(0).y() + 64 * mib;
     assertThat(limits.get(0).right()).isCloseTo(first + second * drawing.seconds(2), NEARLY);
@@ -98,11 +102,11 @@ class PlotTest {
         .as("a ring where each ended")
         .satisfiesExactly(
             one -> assertThat(one).isCloseTo(first + second * drawing.seconds(2), NEARLY),
-            two -> assertThat(two).isCloseTo(first + second * drawing.seconds(3), NEARLY));
+            two -> assertThat(two).isCloseTo(first + second * drawing.seconds(end), NEARLY));
     assertThat(drawing.in("0,114,178").stream().map(one -> (zero - one.top()) / mib).toList())
         .as("nobody holds more than both together")
         .allMatch(held -> held < 165)
-        .anyMatch(held -> held > 140);
+        .anyMatch(held -> held > 140 || missed);
   }
 
   @Test
