@@ -2,9 +2,7 @@ package io.memguard.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,12 +36,7 @@ class DoctorOnTerminalTest {
 
   /** Returns what is on the screen then, with its escape sequences. */
   private String said(String behind, String... environment) throws Exception {
-    String memguard =
-        new Memguard()
-            .command("doctor").stream()
-                .map(word -> "'" + word.replace("'", "'\\''") + "'")
-                .collect(Collectors.joining(" "));
-    Files.writeString(directory.resolve("memguard-doctor"), "exec " + memguard + "\n");
+    new Memguard().script(directory.resolve("memguard-doctor"), "doctor");
     try (Tmux terminal = new Tmux(directory, 100, ROWS, environment)) {
       terminal.type("bash memguard-doctor" + behind + "; echo its end is $((1 + 1))");
       terminal.until("it was said", screen -> screen.contains("its end is 2"));

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 
 /** The built command, run from outside as users run it: as a process of its own. */
 final class Memguard {
@@ -97,6 +98,15 @@ final class Memguard {
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), "io.memguard.cli.Main"));
     command.addAll(List.of(args));
     return command;
+  }
+
+  /** Writes a script for shells on a terminal: it runs that, with its own arguments behind. */
+  void script(Path file, String... args) throws IOException {
+    String words =
+        command(args).stream()
+            .map(word -> "'" + word.replace("'", "'\\''") + "'")
+            .collect(Collectors.joining(" "));
+    Files.writeString(file, "exec " + words + " \"$@\"\n");
   }
 
   /** Runs {@code memguard} to its end. */

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -49,12 +48,7 @@ class WatchOnTerminalTest {
   }
 
   private void open(int columns, int rows, String... environment) throws Exception {
-    String memguard =
-        new Memguard()
-            .command("run").stream()
-                .map(word -> "'" + word.replace("'", "'\\''") + "'")
-                .collect(Collectors.joining(" "));
-    Files.writeString(directory.resolve("memguard-run"), "exec " + memguard + " \"$@\"\n");
+    new Memguard().script(directory.resolve("memguard-run"), "run");
     Files.writeString(directory.resolve("echo.py"), ECHO);
     terminal = new Tmux(directory, columns, rows, environment);
   }

@@ -36,8 +36,8 @@ import org.xml.sax.InputSource;
  * <p>A page has a folder, with what is in {@code src/test/snippets} and those of its blocks whose
  * first line is a comment with a file's name. Its Java blocks are run in it, in a JVM of their own,
  * with {@link Surroundings}; then its shell blocks. A {@code text} block right after one of these
- * is what it prints. XML, TOML, JSON and Python are parsed; a block in the language of one of
- * memguard's own files is a file that a block beside it reads.
+ * is what it prints. XML, TOML and Python are parsed; a block in the language of one of memguard's
+ * own files is a file that a block beside it reads.
  *
  * <p>An invisible comment right before a block, {@code <!-- snippet: … -->}, can say: {@code throws
  * X}, it ends with that exception; {@code exits N}, it and what fails in it do with that status (or
