@@ -94,34 +94,17 @@ final class LeafLauncher {
     for (int i = 0; i < WARM_UP; i++) {
       guard.run(quiet("true"), limits).orThrow();
     }
-    long descriptors = count("/proc/self/fd");
-    long threads = count("/proc/self/task");
+    int descriptors = Held.DESCRIPTORS.count();
+    int threads = Held.THREADS.count();
     long began = System.nanoTime();
     for (int i = 0; i < launches; i++) {
       guard.run(quiet("true"), limits).orThrow();
     }
     long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
-    System.out.println("descriptors more: " + (count("/proc/self/fd") - descriptors));
-    System.out.println("threads more: " + threadsMoreThan(threads));
+    System.out.println("descriptors more: " + Held.DESCRIPTORS.moreThan(descriptors));
+    System.out.println("threads more: " + Held.THREADS.moreThan(threads));
     System.out.println("watches: " + watches());
     System.out.println(launches + " launches in " + millis + " ms");
-  }
-
-  /** The one that removed the last leaf may still be about to end. */
-  private static long threadsMoreThan(long before) throws Exception {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
-    long more = count("/proc/self/task") - before;
-    while (more > 0 && System.nanoTime() - deadline < 0) {
-      TimeUnit.MILLISECONDS.sleep(10);
-      more = count("/proc/self/task") - before;
-    }
-    return Math.max(0, more);
-  }
-
-  private static long count(String directory) throws IOException {
-    try (Stream<Path> entries = Files.list(Path.of(directory))) {
-      return entries.count();
-    }
   }
 
   /** Of inotify: a line each, in what the kernel says of its descriptors. */

@@ -168,12 +168,12 @@ final class Listener {
     guard.run(job, LIMITS.with(Protection.CGROUP_LEAF, Requirement.OFF), options);
     System.out.println("without a leaf: " + inotifies() + " " + threads());
     guard.run(job, LIMITS, options);
-    long descriptors = descriptors().size();
+    int descriptors = Held.DESCRIPTORS.count();
     int launches = Integer.parseInt(System.getenv().getOrDefault("MEMGUARD_LAUNCHES", "500"));
     for (int i = 0; i < launches; i++) {
       guard.run(job, LIMITS, options);
     }
-    System.out.println("descriptors more: " + (descriptors().size() - descriptors));
+    System.out.println("descriptors more: " + Held.DESCRIPTORS.moreThan(descriptors));
     System.out.println("with listeners: " + inotifies() + " " + threads());
     guard.close();
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
