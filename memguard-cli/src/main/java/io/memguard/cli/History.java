@@ -226,6 +226,9 @@ final class History {
     double end = Math.min(seconds(at), latest.began + seconds(evidence.elapsed()));
     attempts.add(new Attempt(latest.number, latest.began, end, latest.together, latest.own));
     evidence.witness().ifPresent(noted -> noted.processes().forEach(one -> refused(one, end)));
+    if (!isKilled(latest.number)) { // it was told before the start had returned, or too late
+      evidence.preemption().ifPresent(what -> preempted(end, OptionalLong.of(what.treeBytes())));
+    }
     marks.replaceAll(one -> one.attempt == latest.number ? one.notAfter(end) : one);
     long seen = seenIn(latest.number);
     long peak = evidence.peakRssBytes().orElse(0);
@@ -237,6 +240,10 @@ final class History {
 
   private void refused(WitnessedProcess process, double end) {
     process.last().ifPresent(what -> refused(process.pid(), process.name(), what, end));
+  }
+
+  private boolean isKilled(int number) {
+    return marks.stream().anyMatch(one -> one.attempt == number && one.kind == Kind.KILLED);
   }
 
   private long seenIn(int number) {

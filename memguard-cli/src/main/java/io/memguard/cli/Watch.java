@@ -90,7 +90,7 @@ final class Watch implements AutoCloseable {
     synchronized (this) {
       GuardedProcess of = process;
       if (of == null || what.child().orElse(0) != of.pid()) {
-        return false; // it was only just started; what it was refused, its evidence has as well
+        return false; // it was only just started; its evidence has refusals, and why it was ended
       }
       now = Snapshot.Event.of(elapsed(), what);
       history.ifPresent(it -> it.happened(now.at(), what));

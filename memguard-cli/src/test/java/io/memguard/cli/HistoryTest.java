@@ -2,8 +2,10 @@ package io.memguard.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.memguard.MemoryGuard;
 import io.memguard.limits.MemoryLimits;
 import io.memguard.outcome.MemoryReading;
+import io.memguard.outcome.Outcome;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -57,6 +59,23 @@ class HistoryTest {
       see(Duration.ofMillis(attempt), attempt);
     }
     assertThat(history.samples()).hasSize(2_000);
+  }
+
+  /** What is told before the start has returned, or long after the end, is told of no attempt. */
+  @Test
+  void whoEndedItIsKnownFromTheEvidenceToo() throws Exception {
+    Outcome outcome;
+    try (MemoryGuard guard = MemoryGuard.create()) {
+      ProcessBuilder greedy = new ProcessBuilder("perl", "-e", "$x = q(x) x (64 << 20); sleep 60");
+      outcome = guard.run(greedy, MemoryLimits.none().withTreeMemory("32MiB"));
+    }
+    history.began(1, Duration.ZERO, MemoryLimits.none());
+    history.ended(Duration.ofMinutes(1), outcome);
+    assertThat(history.marks())
+        .extracting(History.Mark::text)
+        .startsWith("memguard ends all of it")
+        .endsWith("killed by SIGTERM: out of memory, preempted");
+    assertThat(history.samples()).singleElement().matches(one -> one.bytes() > 32 << 20);
   }
 
   @Test
