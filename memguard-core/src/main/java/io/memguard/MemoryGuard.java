@@ -84,7 +84,7 @@ public final class MemoryGuard implements AutoCloseable {
 
   private static final int CLOSING_GRACE_SECONDS = 5;
   private static final Duration CLOSING_GRACE = Duration.ofSeconds(CLOSING_GRACE_SECONDS);
-  private static final Duration SYSTEMD_PATIENCE = Duration.ofSeconds(2);
+  private static final Duration SYSTEMD_PATIENCE = Duration.ofSeconds(10);
   private static final Logger LOG = LoggerFactory.getLogger(MemoryGuard.class);
   private static final List<String> PORTABLE_LIMITATIONS =
       List.of(
