@@ -9,6 +9,7 @@ import io.memguard.events.ChildEnd;
 import io.memguard.events.ChildLaunch;
 import io.memguard.events.MemoryGuardListener;
 import io.memguard.launch.LaunchException;
+import io.memguard.launch.LaunchStep;
 import io.memguard.limits.GuardOptions;
 import io.memguard.limits.LaunchOptions;
 import io.memguard.limits.MemoryLimits;
@@ -63,10 +64,12 @@ import org.junit.jupiter.api.io.TempDir;
 final class NoThreadToBeHadTest {
   private static final int PATIENCE_SECONDS = 15;
 
-  /** Address space for all that is needed besides threads. */
-  private static final long LITTLE = 96L << 20;
+  /**
+   * Address space for all that is needed besides threads; malloc and the JVM take 64 MiB at once.
+   */
+  private static final long LITTLE = 448L << 20;
 
-  private static final String STACK = "128m";
+  private static final String STACK = "512m";
 
   @TempDir private Path directory;
 
@@ -253,7 +256,7 @@ final class NoThreadToBeHadTest {
         System.out.println("not refused");
       } catch (LaunchException e) {
         Libc.unlimitAddressSpace();
-        System.out.println(e.step());
+        System.out.println(e.step() == LaunchStep.WATCH ? "WATCH" : e);
       }
       Eventually.await(
           "the child has ended", () -> ProcessHandle.current().children().findAny().isEmpty());
