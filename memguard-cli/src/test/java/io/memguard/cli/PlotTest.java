@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What {@code --plot} draws, read from the drawing. */
-@Timeout(60)
+@Timeout(120)
 class PlotTest {
   /** Has 40 MiB for a while, and then asks for too much. */
   private static final String GREEDY =
@@ -20,9 +20,9 @@ class PlotTest {
       import sys, time
       time.sleep(0.5)
       held = b'x' * (40 << 20)
-      time.sleep(0.5)
+      time.sleep(2)
       more = b'y' * (100 << 20)
-      time.sleep(0.5)
+      time.sleep(2)
       """;
 
   /** Passes 64 MiB after a while, and would stay for long. */
@@ -64,30 +64,25 @@ class PlotTest {
     assertThat(drawing.title()).startsWith("python3 -c import sys, time ").endsWith("… — exit 0");
     assertThat(drawing.words())
         .startsWith("all of it together", "of the largest process, what its limit counts")
-        .contains("limit of all together", "limit of each process")
-        .anyMatch(
-            text ->
-                text.matches(
-                    "1: \\d\\.\\d\\d s, refused 100(\\.\\d)?MiB \\(malloc\\): \\d+ python3"))
-        .anyMatch(
-            text ->
-                text.matches(
-                    "2: \\d\\.\\d\\d s, attempt 1: exit 1: out of memory, allocation-denied"))
-        .hasSizeBetween(7, 8);
+        .contains("limit of all together", "limit of each process");
+    int refused = number(drawing, "refused 100(\\.\\d)?MiB \\(malloc\\): \\d+ python3");
+    int first = number(drawing, "attempt 1: exit 1: out of memory, allocation-denied");
     int end = number(drawing, "attempt 2: exit 0");
+    assertThat(List.of(refused, first, end)).as("in order of time").isSorted();
     // On a busy machine nobody may look while it has most: then there is a diamond for that.
-    boolean missed =
-        drawing.words().stream().anyMatch(text -> text.matches("3: \\S+ s, peak \\S+"));
-    assertThat(end).isEqualTo(missed ? 4 : 3);
+    List<String> peaks =
+        drawing.words().stream().filter(text -> text.matches("\\d: \\S+ s, peak \\S+")).toList();
+    assertThat(peaks).hasSizeLessThanOrEqualTo(2);
+    assertThat(drawing.words()).hasSize(4 + 3 + peaks.size());
 
     // The limits of the two attempts tell where a second is, and a MiB.
     List<Drawing.Shape> limits = drawing.in("230,159,0");
     assertThat(limits).hasSize(2);
-    double first = limits.get(0).left();
-    double second = (limits.get(1).right() - first) / drawing.seconds(end);
+    double zeroth = limits.get(0).left();
+    double second = (limits.get(1).right() - zeroth) / drawing.seconds(end);
     double mib = (limits.get(0).y() - limits.get(1).y()) / (256 - 64);
     double zero = limits.get(0).y() + 64 * mib;
-    assertThat(limits.get(0).right()).isCloseTo(first + second * drawing.seconds(2), NEARLY);
+    assertThat(limits.get(0).right()).isCloseTo(zeroth + second * drawing.seconds(first), NEARLY);
     assertThat(limits.get(1).left()).isGreaterThan(limits.get(0).right() - 1);
 
     assertThat(drawing.in("213,94,0").stream().filter(one -> one.right() - one.left() < 20))
@@ -95,18 +90,18 @@ class PlotTest {
         .hasSize(1)
         .allSatisfy(
             mark -> {
-              assertThat(mark.x()).isCloseTo(first + second * drawing.seconds(1), NEARLY);
+              assertThat(mark.x()).isCloseTo(zeroth + second * drawing.seconds(refused), NEARLY);
               assertThat((zero - mark.y()) / mib).isBetween(40.0, 64.0);
             });
     assertThat(drawing.in("64,64,64").stream().map(Drawing.Shape::x).sorted().toList())
         .as("a ring where each ended")
         .satisfiesExactly(
-            one -> assertThat(one).isCloseTo(first + second * drawing.seconds(2), NEARLY),
-            two -> assertThat(two).isCloseTo(first + second * drawing.seconds(end), NEARLY));
+            one -> assertThat(one).isCloseTo(zeroth + second * drawing.seconds(first), NEARLY),
+            two -> assertThat(two).isCloseTo(zeroth + second * drawing.seconds(end), NEARLY));
     assertThat(drawing.in("0,114,178").stream().map(one -> (zero - one.top()) / mib).toList())
         .as("nobody holds more than both together")
         .allMatch(held -> held < 165)
-        .anyMatch(held -> held > 140 || missed);
+        .anyMatch(held -> held > 140 || !peaks.isEmpty());
   }
 
   @Test
@@ -168,7 +163,7 @@ class PlotTest {
     Memguard.Result result = Memguard.run("run", "--plot", file("short.svg") + "", "true");
     assertThat(result.status()).isZero();
     Drawing drawing = Drawing.read(file("short.svg"));
-    assertThat(drawing.words()).anyMatch(text -> text.matches("\\d: 0\\.\\d\\d s, exit 0"));
+    assertThat(drawing.words()).anyMatch(text -> text.matches("\\d: \\d+\\.\\d\\d s, exit 0"));
   }
 
   @Test
