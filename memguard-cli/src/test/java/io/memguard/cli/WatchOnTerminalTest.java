@@ -105,7 +105,7 @@ class WatchOnTerminalTest {
     terminal.type("end");
     String after = terminal.until("the shell is back", screen -> isPrompt(screen));
     assertThat(after).doesNotContain("── memguard", "tree ", "last ");
-    assertAllLinesCanBeUsed(24);
+    assertAllLinesCanBeUsed(24, 1100);
   }
 
   /** docs/watch.md has a screen: as it is there, but for figures, and how long bars are. */
@@ -154,12 +154,14 @@ class WatchOnTerminalTest {
     return !written.isEmpty() && written.get(written.size() - 1).equals("$");
   }
 
-  private void assertAllLinesCanBeUsed(int rows) throws Exception {
-    terminal.type("clear; seq 1001 1100");
+  /** Writes a hundred numbers up to this one, which is not on the screen yet. */
+  private void assertAllLinesCanBeUsed(int rows, int last) throws Exception {
+    terminal.type("clear; seq " + (last - 99) + " " + last);
     String screen =
-        terminal.until("it has scrolled", text -> isPrompt(text) && text.contains("1100"));
-    assertThat(lines(screen)).hasSize(rows).element(rows - 2).isEqualTo("1100");
-    assertThat(lines(screen).get(0)).isEqualTo("" + (1100 - rows + 2));
+        terminal.until(
+            "it has scrolled", text -> isPrompt(text) && lines(text).contains("" + last));
+    assertThat(lines(screen)).hasSize(rows).element(rows - 2).isEqualTo("" + last);
+    assertThat(lines(screen).get(0)).isEqualTo("" + (last - rows + 2));
   }
 
   @Test
@@ -194,7 +196,7 @@ class WatchOnTerminalTest {
     assertThat(isShown(terminal.screen())).isTrue();
     terminal.type("end");
     terminal.until("the shell is back", WatchOnTerminalTest::isPrompt);
-    assertAllLinesCanBeUsed(24);
+    assertAllLinesCanBeUsed(24, 1100);
   }
 
   private static boolean shows(String screen, int line, String beginning, int length) {
@@ -213,7 +215,7 @@ class WatchOnTerminalTest {
     terminal.key("C-z");
     String stopped = terminal.until("the shell is back", screen -> screen.contains("Stopped"));
     assertThat(isShown(stopped)).isFalse();
-    assertAllLinesCanBeUsed(24);
+    assertAllLinesCanBeUsed(24, 1100);
 
     terminal.type("fg");
     terminal.until("it is shown again", WatchOnTerminalTest::isShown);
@@ -229,7 +231,7 @@ class WatchOnTerminalTest {
     terminal.key("C-c");
     terminal.until("the shell is back", WatchOnTerminalTest::isPrompt);
     assertThat(terminal.screen()).doesNotContain("── memguard").contains("SIGINT");
-    assertAllLinesCanBeUsed(24);
+    assertAllLinesCanBeUsed(24, 2100);
   }
 
   @Test
@@ -237,13 +239,15 @@ class WatchOnTerminalTest {
     open(80, 24);
     run("--watch=100ms sh -c 'echo $PPID >pid; exec sleep 1000'");
     terminal.until("it is shown", WatchOnTerminalTest::isShown);
-    String memguard = Files.readString(directory.resolve("pid")).strip();
+    Path pid = directory.resolve("pid");
+    Waiting.until("it runs", () -> Files.exists(pid) && Files.readString(pid).endsWith("\n"));
+    String memguard = Files.readString(pid).strip();
 
     assertThat(new ProcessBuilder("kill", "-TERM", memguard).start().waitFor()).isZero();
 
     terminal.until("the shell is back", WatchOnTerminalTest::isPrompt);
     assertThat(terminal.screen()).doesNotContain("── memguard").contains("SIGTERM");
-    assertAllLinesCanBeUsed(24);
+    assertAllLinesCanBeUsed(24, 1100);
   }
 
   @Test
@@ -253,7 +257,7 @@ class WatchOnTerminalTest {
     terminal.until(
         "the shell is back", screen -> screen.contains("memguard: ") && isPrompt(screen));
     assertThat(terminal.screen()).doesNotContain("── memguard");
-    assertAllLinesCanBeUsed(24);
+    assertAllLinesCanBeUsed(24, 1100);
   }
 
   @Test
