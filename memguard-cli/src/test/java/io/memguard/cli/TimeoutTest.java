@@ -20,7 +20,7 @@ class TimeoutTest {
     Memguard.Result result =
         new Memguard()
             .engine(engine)
-            .call("run", "--timeout", "1s", "--grace", "100ms", "sh", "-c", job);
+            .call("run", "--timeout", "5s", "--grace", "100ms", "sh", "-c", job);
 
     assertThat(result.status()).isEqualTo(124);
     List<Long> pids = result.text().lines().map(Long::valueOf).toList();
