@@ -134,7 +134,7 @@ def restart(kernel):
 
 def killed(kernel):
     """Whoever kills memguard alone has killed the kernel."""
-    expect(len(processes()), 2)
+    eventually(lambda: len(processes()) == 2, "memguard and the kernel are there, and nobody else")
     kernel.manager.provisioner.process.kill()
     eventually(lambda: not processes(), "the kernel ends with memguard")
     eventually(lambda: not kernel.manager.is_alive(), "Jupyter notices")

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class NotebookTest {
   private static final String PYTHON = "/usr/bin/python3"; // whose modules bin/setup installs
   private static final Path EXAMPLE = Path.of("..", "memguard-examples", "notebook");
-  private static final long PATIENCE_SECONDS = 120;
+  private static final long PATIENCE_SECONDS = 300;
 
   @TempDir Path directory;
 
