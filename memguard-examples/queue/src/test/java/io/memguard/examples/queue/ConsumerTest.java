@@ -17,9 +17,10 @@ import redis.clients.jedis.StreamEntryID;
 class ConsumerTest extends QueueFixture {
   @Test
   void keepsALongJobWhileItLives() throws Exception {
-    queue.submit(python("long", "import time; time.sleep(4); print('done')"));
-    try (Consumer first = consumer("a", 1);
-        Consumer second = consumer("b", 1)) {
+    queue.submit(python("long", "import time; time.sleep(8); print('done')"));
+    Duration minIdle = Duration.ofSeconds(3);
+    try (Consumer first = consumer("a", 1, minIdle);
+        Consumer second = consumer("b", 1, minIdle)) {
       assertThat(first).isNotSameAs(second);
       awaitEmpty();
     }
@@ -31,7 +32,8 @@ class ConsumerTest extends QueueFixture {
   void endsAJobWhoseMessageAnotherHasTaken() throws Exception {
     Path pid = directory.resolve("pid");
     queue.submit(sleeperThatTells(pid));
-    try (Consumer consumer = consumer("a", 1)) {
+    // The thief shows no sign of life: who has lost the message must not take it back meanwhile.
+    try (Consumer consumer = consumer("a", 1, Duration.ofSeconds(9))) {
       assertThat(consumer).isNotNull();
       ProcessHandle child = child(pid);
       Message taken = queue.takeAbandoned("thief", Duration.ZERO).orElseThrow();

@@ -21,7 +21,7 @@ abstract class QueueFixture {
   static final Path SCRIPT = Path.of("src/main/jobs/job.py").toAbsolutePath();
   static final Duration MIN_IDLE = Duration.ofSeconds(1);
   static final Policy POLICY = Policy.withCeiling("256MiB").withMinIdle(MIN_IDLE);
-  private static final Duration DEADLINE = Duration.ofSeconds(60);
+  private static final Duration DEADLINE = Duration.ofMinutes(3);
 
   @TempDir Path directory;
   MemoryGuard guard;
@@ -59,8 +59,16 @@ abstract class QueueFixture {
 
   /** A consumer in this JVM, with a connection of its own. */
   Consumer consumer(String name, int parallel) {
+    return consumer(name, parallel, MIN_IDLE);
+  }
+
+  Consumer consumer(String name, int parallel, Duration minIdle) {
     return new Consumer(
-        new JobQueue(server.uri()), name, POLICY, parallel, MemoryBudget.of("512MiB"));
+        new JobQueue(server.uri()),
+        name,
+        POLICY.withMinIdle(minIdle),
+        parallel,
+        MemoryBudget.of("512MiB"));
   }
 
   static Job python(String id, String code) {
