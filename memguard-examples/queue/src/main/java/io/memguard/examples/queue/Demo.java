@@ -70,7 +70,7 @@ final class Demo {
       GuardedProcess first = consumer("a", server.uri(), MIN_IDLE, GRACE);
       GuardedProcess second = consumer("b", server.uri(), MIN_IDLE, GRACE);
       await(queue, work, work.size() / 3, first, second);
-      long held = queue.backlog().held().getOrDefault("a", 0L);
+      long held = awaitHeld(queue, "a");
       first.destroyForcibly().waitFor();
       say("kill -9 of consumer a (pid %d), which holds %d jobs", first.pid(), held);
       await(queue, work, work.size(), second);
@@ -141,6 +141,16 @@ final class Demo {
       }
       Thread.sleep(50);
     }
+  }
+
+  /** Waits until a consumer holds jobs, and returns how many; none if there is nothing to do. */
+  private static long awaitHeld(JobQueue queue, String consumer) throws InterruptedException {
+    JobQueue.Backlog backlog = queue.backlog();
+    while (backlog.messages() > 0 && !backlog.held().containsKey(consumer)) {
+      Thread.sleep(1);
+      backlog = queue.backlog();
+    }
+    return backlog.held().getOrDefault(consumer, 0L);
   }
 
   private void say(String form, Object... values) {
