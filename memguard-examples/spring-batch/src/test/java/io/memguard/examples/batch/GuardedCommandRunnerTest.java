@@ -64,10 +64,10 @@ class GuardedCommandRunnerTest extends BatchFixture {
   @Test
   void aCommandWhoseTimeIsOverIsEndedWithItsDescendants() throws Exception {
     SystemCommandTasklet tasklet = tasklet(family());
-    tasklet.setTimeout(1500);
     CompletableFuture<StepExecution> step = inBackground(tasklet);
     ProcessHandle grandchild = process(directory.resolve("grandchild"));
     ProcessHandle child = process(directory.resolve("child"));
+    tasklet.setTimeout(1); // each time it looks, it asks how long it may take
     assertThat(step.get().getStatus()).isEqualTo(BatchStatus.FAILED);
     await("the end of both", () -> !child.isAlive() && !grandchild.isAlive());
   }
