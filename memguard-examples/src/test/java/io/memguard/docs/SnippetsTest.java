@@ -50,7 +50,7 @@ import org.xml.sax.InputSource;
  * does not say so, a command that is indented in place of fenced.
  */
 class SnippetsTest {
-  private static final Duration DEADLINE = Duration.ofSeconds(90);
+  private static final Duration DEADLINE = Duration.ofMinutes(5);
 
   /** What may be said of a block by its language, besides who tests it. */
   private static final Map<String, String> MARKS =

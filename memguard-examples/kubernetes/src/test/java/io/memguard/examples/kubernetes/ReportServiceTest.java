@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** The service that runs in the pods, asked over HTTP. */
-@Timeout(60)
+@Timeout(180)
 class ReportServiceTest {
   private static final List<String> JOB =
       List.of("python3", Path.of("src/main/container/report.py").toString());
@@ -50,7 +50,7 @@ class ReportServiceTest {
 
   private CompletableFuture<HttpResponse<String>> get(ReportService service, String path) {
     URI uri = URI.create("http://localhost:" + service.port() + path);
-    HttpRequest request = HttpRequest.newBuilder(uri).timeout(Duration.ofSeconds(50)).build();
+    HttpRequest request = HttpRequest.newBuilder(uri).timeout(Duration.ofSeconds(150)).build();
     return client.sendAsync(request, HttpResponse.BodyHandlers.ofString());
   }
 }
