@@ -154,7 +154,8 @@ final class LeafSupervisor {
    * spared} and {@code mourner} have a child that does, and then exit with 0 or with its status;
    * {@code survivor} has one too, and is then killed by somebody who is not memguard, as {@code
    * sleep} is; {@code holds} has 12 MiB when it is asked; {@code clean} exits; and for {@code hang}
-   * the supervisor waits for ever.
+   * the supervisor waits for ever. What {@code greedy} says at its end is read: without a word, it
+   * would not be certain why it ended where the machine is slow to notice that.
    */
   private static ProcessBuilder child(String what) {
     ProcessBuilder builder =
@@ -175,6 +176,7 @@ final class LeafSupervisor {
         };
     return builder
         .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-        .redirectError(ProcessBuilder.Redirect.DISCARD);
+        .redirectError(
+            what.equals("greedy") ? ProcessBuilder.Redirect.PIPE : ProcessBuilder.Redirect.DISCARD);
   }
 }
