@@ -11,15 +11,12 @@ import io.memguard.limits.ProtectionState;
 import io.memguard.limits.Requirement;
 import io.memguard.outcome.Outcome;
 import java.io.BufferedReader;
-import java.io.IOException;
 import java.io.InputStreamReader;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 
 /**
  * Launches children into leaves, and says what became of it. Its first argument says how:
@@ -103,22 +100,9 @@ final class LeafLauncher {
     long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
     System.out.println("descriptors more: " + Held.DESCRIPTORS.moreThan(descriptors));
     System.out.println("threads more: " + Held.THREADS.moreThan(threads));
-    System.out.println("watches: " + watches());
+    long watches = Listener.inotifies().stream().mapToLong(Long::longValue).sum();
+    System.out.println("watches: " + watches);
     System.out.println(launches + " launches in " + millis + " ms");
-  }
-
-  /** Of inotify: a line each, in what the kernel says of its descriptors. */
-  private static long watches() throws IOException {
-    try (Stream<Path> descriptors = Files.list(Path.of("/proc/self/fdinfo"))) {
-      long watches = 0;
-      for (Path descriptor : descriptors.toList()) {
-        if (Files.exists(descriptor)) {
-          watches +=
-              Files.readString(descriptor).lines().filter(l -> l.startsWith("inotify ")).count();
-        }
-      }
-      return watches;
-    }
   }
 
   private static ProcessBuilder quiet(String program) {

@@ -184,10 +184,11 @@ final class Listener {
   }
 
   /** How many watches each inotify descriptor has. */
-  private static List<Long> inotifies() throws IOException {
+  static List<Long> inotifies() throws IOException {
     return descriptors().stream().map(Listener::watches).filter(watches -> watches >= 0).toList();
   }
 
+  /** A line each, in what the kernel says of its descriptors. */
   private static long watches(Path descriptor) {
     try {
       return Files.readSymbolicLink(descriptor).endsWith("anon_inode:inotify")
@@ -197,7 +198,7 @@ final class Listener {
               .count()
           : -1;
     } catch (IOException e) {
-      return -1; // the listing's own
+      return -1; // closed meanwhile, as the listing's own
     }
   }
 
