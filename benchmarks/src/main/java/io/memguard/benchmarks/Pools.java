@@ -12,19 +12,21 @@ import io.memguard.recover.RetryPolicy;
 import io.memguard.recover.TaskQuarantinedException;
 import io.memguard.recover.WorkerPool;
 import io.memguard.recover.WorkerProcess;
-import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
+import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -34,6 +36,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.CRC32;
 
 /**
@@ -46,6 +50,9 @@ public final class Pools {
   private static final int KILL_EVERY_MILLIS = 2_000;
   private static final int ENOUGH_FOR_A_RATIO = 10_000;
   private static final double LEAST_RATIO = 0.9;
+  private static final int LOOKS = 10;
+  private static final int BETWEEN_MILLIS = 10;
+  private static final int PATIENCE_SECONDS = 30;
   private static final MemoryLimits LIMITS = MemoryLimits.of("64MiB");
   private static final PoolOptions OPTIONS =
       PoolOptions.workers(WORKERS)
@@ -113,17 +120,19 @@ public final class Pools {
     try (MemoryGuard guard = MemoryGuard.create()) {
       Outcome nobodyReads = guard.run(new ProcessBuilder("true"), MemoryLimits.none());
       pools.run("warming up", pools.guarded(guard), false, 400);
-      Map<String, Long> before = held();
+      Map<String, Integer> before = held();
       Result plain = pools.run("plain", pools.plain(nobodyReads), false, pools.tasks);
       Result guarded = pools.run("guarded", pools.guarded(guard), true, pools.tasks);
-      Map<String, Long> after = held();
+      Map<String, Integer> after = held();
+      long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+      while (leaks(before, after) && System.nanoTime() - deadline < 0) {
+        after = held();
+      }
       System.out.printf(
           Locale.ROOT, "throughput: %.3f of plain%n", guarded.perSecond() / plain.perSecond());
       System.out.println("held before: " + before);
       System.out.println("held after:  " + after);
-      boolean leaks =
-          after.entrySet().stream()
-              .anyMatch(it -> it.getValue() > before.getOrDefault(it.getKey(), 0L));
+      boolean leaks = leaks(before, after);
       boolean lost = plain.wrong + guarded.wrong > 0;
       boolean slow =
           pools.tasks >= ENOUGH_FOR_A_RATIO
@@ -261,18 +270,53 @@ public final class Pools {
     }
   }
 
-  /** Returns what this process holds when all is quiet. */
-  private static Map<String, Long> held() throws InterruptedException {
+  private static boolean leaks(Map<String, Integer> before, Map<String, Integer> after) {
+    return after.entrySet().stream()
+        .anyMatch(it -> it.getValue() > before.getOrDefault(it.getKey(), 0));
+  }
+
+  /**
+   * Returns how much this process holds for good when all is quiet: what is there in all of several
+   * looks, and not a file that memguard is just reading.
+   */
+  private static Map<String, Integer> held() throws IOException, InterruptedException {
     System.gc(); // pipes of plain processes
     Thread.sleep(3_000); // threads of futures
-    Map<String, Long> held = new TreeMap<>();
-    held.put("children", ProcessHandle.current().descendants().count());
-    held.put("descriptors", (long) Objects.requireNonNull(new File("/proc/self/fd").list()).length);
-    held.put(
-        "pool's threads",
-        Thread.getAllStackTraces().keySet().stream()
-            .filter(thread -> thread.getName().startsWith("memguard-pool"))
-            .count());
-    return held;
+    Map<String, Set<Object>> held = look();
+    for (int i = 1; i < LOOKS; i++) {
+      Thread.sleep(BETWEEN_MILLIS);
+      Map<String, Set<Object>> now = look();
+      held.forEach((what, names) -> names.retainAll(now.getOrDefault(what, Set.of())));
+    }
+    Map<String, Integer> counts = new TreeMap<>();
+    held.forEach((what, names) -> counts.put(what, names.size()));
+    return counts;
+  }
+
+  private static Map<String, Set<Object>> look() throws IOException {
+    try (Stream<ProcessHandle> children = ProcessHandle.current().descendants();
+        Stream<Path> descriptors = Files.list(Path.of("/proc/self/fd"))) {
+      Stream<Thread> threads = Thread.getAllStackTraces().keySet().stream();
+      return Map.of(
+          "children", children.collect(Collectors.toSet()),
+          "descriptors",
+              descriptors.map(Pools::open).flatMap(Optional::stream).collect(Collectors.toSet()),
+          "pool's threads",
+              threads
+                  .filter(thread -> thread.getName().startsWith("memguard-pool"))
+                  .collect(Collectors.toSet()));
+    }
+  }
+
+  /** Says what a descriptor is of; empty for the look's own, and for one closed meanwhile. */
+  private static Optional<String> open(Path descriptor) {
+    try {
+      Path target = Files.readSymbolicLink(descriptor);
+      return target.endsWith("fd")
+          ? Optional.empty()
+          : Optional.of(descriptor.getFileName() + " -> " + target);
+    } catch (IOException e) {
+      return Optional.empty();
+    }
   }
 }

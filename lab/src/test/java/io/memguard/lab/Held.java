@@ -18,7 +18,7 @@ enum Held {
 
   private static final int LOOKS = 10;
   private static final int BETWEEN_MILLIS = 10;
-  private static final int PATIENCE_SECONDS = 10;
+  private static final int PATIENCE_SECONDS = 30;
 
   private final Path directory;
 
