@@ -21,7 +21,7 @@ import java.util.stream.Collectors;
  * <p>Immutable, so one description can serve many runs.
  */
 final class LabContainer {
-  private static final long PATIENCE_SECONDS = 120;
+  private static final long PATIENCE_SECONDS = 300;
 
   private final List<String> options;
   private final long patienceSeconds;
@@ -43,7 +43,7 @@ final class LabContainer {
     return new LabContainer(all, patienceSeconds);
   }
 
-  /** Sets how long it may take to its end; two minutes if nothing is said. */
+  /** Sets how long it may take to its end; five minutes if nothing is said. */
   LabContainer withPatience(long seconds) {
     return new LabContainer(options, seconds);
   }

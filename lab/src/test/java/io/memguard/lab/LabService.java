@@ -19,7 +19,7 @@ import java.util.stream.Stream;
  */
 final class LabService implements AutoCloseable {
   private static final Path ROOT = Path.of("/sys/fs/cgroup");
-  private static final long PATIENCE_NANOS = 10_000_000_000L;
+  private static final long PATIENCE_NANOS = 60_000_000_000L;
   private static final Path PROJECT = Path.of(System.getProperty("memguard.lab")).getParent();
 
   private final Path directory;

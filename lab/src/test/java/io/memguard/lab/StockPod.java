@@ -17,6 +17,7 @@ final class StockPod {
   private static final LabContainer POD =
       LabContainer.withMemory("200M").with("--oom-group", "1", "--cgroup", "ro");
   private static final int RUN_SECONDS = 120;
+  private static final int START_SECONDS = 180;
   private static final int KILLED = 137;
 
   /** Who has a limit is to be ended from 64 MiB on, before he has twice as much. */
@@ -124,6 +125,7 @@ final class StockPod {
     // As applications run: 64 threads that take memory leave an interpreter too little of a CPU.
     command.set(command.indexOf("-Xint"), "-XX:TieredStopAtLevel=1");
     command.addAll(1, List.of("-Xms16m", "-XX:+AlwaysPreTouch"));
-    return POD.withPatience((long) times * RUN_SECONDS).run(command.toArray(String[]::new));
+    return POD.withPatience(START_SECONDS + (long) times * RUN_SECONDS)
+        .run(command.toArray(String[]::new));
   }
 }
