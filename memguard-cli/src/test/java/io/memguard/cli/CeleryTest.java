@@ -31,7 +31,7 @@ import org.junit.jupiter.api.io.TempDir;
  * A real Celery with two workers, and the tasks of {@code docs/foreign-pools.md}: a greedy task
  * fails in its worker, and nobody else notices.
  */
-@Timeout(120)
+@Timeout(300)
 class CeleryTest {
   private static final Path PAGE = Path.of("..", "docs", "foreign-pools.md");
   private static final long MIB = 1 << 20;

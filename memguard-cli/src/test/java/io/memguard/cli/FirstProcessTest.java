@@ -13,7 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** As the first process of a container, memguard has init's duties. */
-@Timeout(60)
+@Timeout(120)
 class FirstProcessTest {
   private static final String[] NAMESPACE = {"unshare", "--pid", "--fork", "--mount-proc"};
 

@@ -20,7 +20,7 @@ final class ForeignPool implements AutoCloseable {
   /** Debian's programs want Debian's Python, whatever else is on the machine. */
   static final String PATH = "/usr/bin:/bin:" + System.getenv("PATH");
 
-  private static final long PATIENCE_SECONDS = 30;
+  private static final long PATIENCE_SECONDS = 60;
 
   private final Path directory;
   private final Process memguard;

@@ -150,7 +150,7 @@ class ReportTest {
   void sampled() throws Exception {
     String job =
         "import os, mmap, time; held = mmap.mmap(-1, 240 << 20, mmap.MAP_PRIVATE);"
-            + " time.sleep(2); os._exit(3)"; // it is looked at after 20 ms
+            + " time.sleep(4); os._exit(3)"; // it is looked at after 20 ms
     JsonNode report =
         report("native", 137, "run", "--memory=256MiB", "--witness=off", "python3", "-c", job);
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A real RQ, whose worker forks a process for each job. */
-@Timeout(120)
+@Timeout(300)
 class RqTest {
   private static final long MIB = 1 << 20;
 

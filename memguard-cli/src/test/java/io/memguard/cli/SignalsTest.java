@@ -16,7 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Signals sent to memguard reach the command, each once. */
-@Timeout(60)
+@Timeout(120)
 class SignalsTest {
   private static final int SIGKILL = 9;
   private static final int SIGTERM = 15;

@@ -91,7 +91,7 @@ class ProbesTest {
     sh.environment().merge("PATH", directory.toString(), (path, own) -> own + ":" + path);
     Process process = sh.redirectOutput(directory.resolve("output").toFile()).start();
     try {
-      assertThat(process.waitFor(60, TimeUnit.SECONDS)).as("%s ends", script).isTrue();
+      assertThat(process.waitFor(5, TimeUnit.MINUTES)).as("%s ends", script).isTrue();
       return process.exitValue();
     } finally {
       process.destroyForcibly();

@@ -20,7 +20,7 @@ import redis.clients.jedis.exceptions.JedisException;
  * directory. It ends with this JVM, however that ends.
  */
 final class RedisServer implements AutoCloseable {
-  private static final Duration TO_START = Duration.ofSeconds(20);
+  private static final Duration TO_START = Duration.ofMinutes(1);
 
   private final MemoryGuard guard;
   private final Path directory;
