@@ -57,6 +57,10 @@ def handle(task):
     if word == "raw":  # what is written to the pool's pipe beside the kit
         os.write(ANSWERS, bytes.fromhex(argument))
         time.sleep(3600)
+    if word == "babble":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.write(ANSWERS, b"Traceback")
+        time.sleep(3600)
     if word == "twice":
         os.write(ANSWERS, struct.pack(">IcQ", 9, b"R", int(argument)))
         return b"second"

@@ -26,6 +26,8 @@ import io.memguard.support.Eventually;
 import io.memguard.support.PoolWorkers;
 import io.memguard.support.Proc;
 import io.memguard.support.WithGuard;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -273,7 +275,7 @@ final class WorkerPoolTest {
     LaunchOptions launch = LaunchOptions.defaults().withGrace(Duration.ofMillis(200));
     PoolOptions options =
         options(1)
-            .withDeadline(Duration.ofSeconds(2))
+            .withDeadline(Duration.ofSeconds(failure == Failure.DEADLINE ? 2 : 60))
             .withMaxErrorBytes(100_000)
             .withLaunch(launch)
             .withRetry(RETRY.otherFailures(2));
@@ -292,6 +294,16 @@ final class WorkerPoolTest {
       assertThat(answer(ask(pool, "echo on"))).isEqualTo("on");
     }
     pids.forEach(Eventually::awaitGone);
+  }
+
+  /** To wait for the end of such a one takes two seconds, and those are not the task's. */
+  @Test
+  void whoTalksNonsenseAndWillNotEndHasNotRunOutOfTime(MemoryGuard guard) throws Exception {
+    PoolOptions options = options(1).withDeadline(Duration.ofMillis(1500));
+    try (WorkerPool pool = pool(guard, options)) {
+      TaskQuarantinedException reason = quarantined(ask(pool, "babble"));
+      assertThat(reason.attempts()).extracting(TaskAttempt::failure).containsOnly(Failure.PROTOCOL);
+    }
   }
 
   @Test
@@ -365,15 +377,25 @@ final class WorkerPoolTest {
   @Test
   void whoSubmitsTooMuchWaits(MemoryGuard guard) throws Exception {
     try (WorkerPool pool = pool(guard, options(1).withQueueCapacity(2))) {
-      CompletableFuture<byte[]> first = ask(pool, "sleep 0.3");
+      Path go = directory.resolve("go");
+      CompletableFuture<byte[]> first = ask(pool, "await " + go);
       Eventually.await("it is worked on", () -> pool.statistics().waiting() == 0);
       List<CompletableFuture<byte[]>> next = List.of(ask(pool, "echo 1"), ask(pool, "echo 2"));
       WorkerTask task = WorkerTask.of("echo 3".getBytes(StandardCharsets.UTF_8));
       assertThat(pool.submit(task, Duration.ZERO)).isEmpty();
+      new Thread(() -> create(go)).start();
       Optional<CompletableFuture<byte[]>> third = pool.submit(task, Duration.ofSeconds(30));
-      assertThat(answer(first)).isEqualTo("slept");
+      assertThat(answer(first)).isEqualTo("there");
       assertThat(answer(third.orElseThrow())).isEqualTo("3");
       assertThat(answer(next.get(0)) + answer(next.get(1))).isEqualTo("12");
+    }
+  }
+
+  private static void create(Path file) {
+    try {
+      Files.createFile(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

@@ -176,9 +176,8 @@ final class Worker {
   /** Talks to it, and ends it when its time is over. */
   private Frame inTime(Duration time, Conversation talk) throws Failed {
     AtomicBoolean over = new AtomicBoolean();
-    Future<?> timer = null;
     try {
-      timer =
+      Future<?> timer =
           Elsewhere.after(
               TimeUnit.NANOSECONDS.convert(time),
               () -> {
@@ -186,7 +185,14 @@ final class Worker {
                   endFor(Ending.DEADLINE);
                 }
               });
-      return talk.frame();
+      try {
+        return talk.frame();
+      } finally { // its time does not go on while we wait for the end of one that failed
+        timer.cancel(false);
+        if (over.getAndSet(true)) {
+          endFor(Ending.DEADLINE); // it was late: not to be taken for the next task's end
+        }
+      }
     } catch (IOException e) {
       throw broken(e);
     } catch (OutOfMemoryError e) { // this JVM's
@@ -195,13 +201,6 @@ final class Worker {
           Failure.WORKER_DIED,
           "this JVM had no memory for what it said, or no thread to watch the time",
           process.destroyTree(Duration.ZERO).join());
-    } finally {
-      if (timer != null) {
-        timer.cancel(false);
-      }
-      if (over.getAndSet(true)) {
-        endFor(Ending.DEADLINE); // it was late: not to be taken for the next task's end
-      }
     }
   }
 
