@@ -130,7 +130,7 @@ final class MemoryWatch implements AutoCloseable {
 
   private void loop() {
     try {
-      clients.forEach(MemoryWatch::rehearse);
+      clients.forEach(this::rehearse);
       rehearsed.countDown();
       while (!closing) {
         // Whoever asks from here on is heard, either by the clients or below.
@@ -167,9 +167,11 @@ final class MemoryWatch implements AutoCloseable {
     }
   }
 
-  private static void rehearse(Client client) {
+  private void rehearse(Client client) {
     try {
-      client.rehearse();
+      if (!closing) { // else nobody is left to be ready for
+        client.rehearse();
+      }
     } catch (RuntimeException | Error e) {
       report(e);
     }

@@ -21,7 +21,7 @@ final class MemoryWatchTest {
   private final CountDownLatch closed = new CountDownLatch(1);
   private volatile long wants = MemoryWatch.Client.NEVER;
 
-  private final class Counting implements MemoryWatch.Client {
+  private class Counting implements MemoryWatch.Client {
     @Override
     public void rehearse() {}
 
@@ -61,6 +61,36 @@ final class MemoryWatchTest {
     watch.close();
     watch.start();
     before.assertNothingIsLeft();
+  }
+
+  @Test
+  void onceClosedNobodyIsMadeReady() throws Exception {
+    Traces before = Traces.begin();
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    AtomicInteger next = new AtomicInteger();
+    MemoryWatch watch = new MemoryWatch();
+    watch.add(
+        new Counting() {
+          @Override
+          public void rehearse() {
+            begun.countDown();
+            Eventually.await("it may go on", () -> goOn.getCount() == 0);
+          }
+        });
+    watch.add(
+        new Counting() {
+          @Override
+          public void rehearse() {
+            next.incrementAndGet();
+          }
+        });
+    watch.start();
+    begun.await();
+    watch.close();
+    goOn.countDown();
+    before.assertNothingIsLeft();
+    assertThat(next).hasValue(0);
   }
 
   @Test
