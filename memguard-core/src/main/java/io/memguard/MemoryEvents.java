@@ -433,8 +433,9 @@ final class MemoryEvents implements AutoCloseable {
           slot.readRecords()
               .ifPresent(
                   noted -> {
-                    tell(refusals.news(noted, gone, System.nanoTime(), last));
-                    slot.free(gone, noted);
+                    List<Refusals.News> news = refusals.news(noted, gone, System.nanoTime(), last);
+                    slot.free(gone, noted); // first: who is told may start more processes at once
+                    tell(news);
                   });
         }
       }
