@@ -23,7 +23,7 @@ import java.util.concurrent.CompletableFuture;
  */
 final class PortableChild implements Child {
   private static final int LAST_SIGNAL = 64;
-  private static final Duration LATE_OUTPUT = Duration.ofMillis(500);
+  private static final Duration LATE_OUTPUT = Duration.ofSeconds(2);
 
   private final PortableLauncher.Started started;
   private final Process process;
