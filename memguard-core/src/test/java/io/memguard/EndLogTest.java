@@ -42,7 +42,7 @@ import org.slf4j.MDC;
 final class EndLogTest {
   private static final MemoryLimits LIMITS = MemoryLimits.of("64MiB");
   private static final String GREEDY = "bytearray(600 << 20)";
-  private static final long SLOW_NANOS = TimeUnit.MILLISECONDS.toNanos(300);
+  private static final long SLOW_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
   private final Logged logged = Logged.by("io.memguard.outcome");
 

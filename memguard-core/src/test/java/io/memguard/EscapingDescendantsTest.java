@@ -48,7 +48,7 @@ final class EscapingDescendantsTest {
             MemoryLimits.of("1GiB"));
     line(child.getInputStream());
     // A shell that was just forked still has the trap, and forgets a SIGTERM that comes then.
-    child.destroyTree(Duration.ofSeconds(5)).get();
+    child.destroyTree(Duration.ofSeconds(30)).get();
     assertGone(pid);
   }
 

@@ -90,7 +90,7 @@ final class FlightRecordingTest {
                 TWICE);
         preempted =
             guard.run(
-                Children.python("held = bytearray(600 << 20); input()"),
+                Children.python("import time; held = bytearray(600 << 20); time.sleep(60)"),
                 LIMITS.with(Protection.RLIMIT_DATA, Requirement.OFF));
         assertThatExceptionOfType(LaunchException.class)
             .isThrownBy(() -> guard.run(new ProcessBuilder("/nowhere/at-all"), LIMITS));

@@ -203,14 +203,18 @@ final class MemoryEventsTest {
       Eventually.await("one call came back", () -> told.size() == 1);
       assertThat(second.tellLast()).as("four more are to be told before").isDone();
       calls.release(5);
-      Eventually.await("all is told", () -> told.size() == 6);
-      MemoryEvents.Listening third = listen(events, leaf, slow);
-      third.tell(Kind.HIGH, OptionalLong.of(9));
-      CompletableFuture<Void> last = third.tellLast();
-      assertThat(last).as("it has caught up").isNotDone();
-      calls.release();
-      last.join();
+      Eventually.await("it has caught up, and is waited for", () -> isAwaited(events, slow, calls));
     }
+  }
+
+  private boolean isAwaited(MemoryEvents events, Consumer<MemoryEvent> listener, Semaphore calls) {
+    MemoryEvents.Listening listening = listen(events, leaf, listener);
+    listening.tell(Kind.HIGH, OptionalLong.of(9));
+    CompletableFuture<Void> last = listening.tellLast();
+    boolean awaited = !last.isDone();
+    calls.release();
+    last.join();
+    return awaited;
   }
 
   /** What is kept for it would fill the heap. */
@@ -282,7 +286,9 @@ final class MemoryEventsTest {
       between.assertNothingIsLeft();
     }
     before.assertNothingIsLeft();
-    assertThat(told).isEmpty();
+    assertThat(told)
+        .filteredOn(event -> event.kind() != Kind.PRESSURE) // that may be the machine's own
+        .isEmpty();
   }
 
   @Test

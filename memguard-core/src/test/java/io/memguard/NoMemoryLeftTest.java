@@ -70,7 +70,7 @@ final class NoMemoryLeftTest {
             .redirectError(Redirect.DISCARD) // memguard says there that it has no memory
             .start();
     // Reading from it cannot be interrupted.
-    CompletableFuture.delayedExecutor(60, TimeUnit.SECONDS).execute(jvm::destroyForcibly);
+    CompletableFuture.delayedExecutor(110, TimeUnit.SECONDS).execute(jvm::destroyForcibly);
     return jvm;
   }
 

@@ -46,6 +46,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -227,6 +228,7 @@ final class NoThreadToBeHadTest {
     public static void main(String[] arguments) throws Exception {
       MemoryGuard guard = Saying.guard();
       guard.run(sh("exit 3"), MemoryLimits.none());
+      awaitThoseThatPass();
       Libc.limitAddressSpace(LITTLE);
       try {
         guard.run(
@@ -291,14 +293,8 @@ final class NoThreadToBeHadTest {
       Runtime.getRuntime().halt(0);
     }
 
-    /** The stack of a thread that has ended is another's. */
     private static void takeAllThreads() {
-      List<String> passing = List.of("memguard-pool-s", "memguard-ending", "memguard-elsewhere");
-      Eventually.await(
-          "all that end have ended",
-          () ->
-              Proc.threadNames().stream()
-                  .noneMatch(name -> passing.stream().anyMatch(name::startsWith)));
+      awaitThoseThatPass();
       Libc.limitAddressSpace(LITTLE);
       try {
         while (true) {
@@ -310,6 +306,13 @@ final class NoThreadToBeHadTest {
         // that was the last
       }
     }
+  }
+
+  /** The stack of a thread that has ended is another's, and one that is idle may be used again. */
+  private static void awaitThoseThatPass() {
+    Set<String> passing = Set.of("memguard-pool-s", "memguard-ending", "memguard-elsewh");
+    Eventually.await(
+        "all that end have ended", () -> Proc.threadNames().stream().noneMatch(passing::contains));
   }
 
   /** Finds this process's cgroup on a machine of ordinary files. */

@@ -59,7 +59,7 @@ final class PreemptedForOthersTest {
   void oneIsEndedAndTheOthersDoNotNotice() throws Exception {
     List<MemoryEvent> its = new CopyOnWriteArrayList<>();
     try (MemoryGuard guard = guard()) {
-      assertThat(threads()).isEmpty();
+      assertNobodyLooks();
       GuardedProcess bystander = hold(guard, 2, MemoryLimits.of("512MiB"));
       GuardedProcess large =
           ready(
@@ -82,7 +82,7 @@ final class PreemptedForOthersTest {
           .extracting(MemoryEvent::kind)
           .startsWith(Kind.HEADROOM_CRITICAL, Kind.PREEMPTED);
     }
-    assertThat(threads()).isEmpty();
+    assertNobodyLooks();
   }
 
   @Test
@@ -166,7 +166,7 @@ final class PreemptedForOthersTest {
       container.headroom(0);
       Eventually.await("it is told", () -> !told.isEmpty());
     }
-    assertThat(threads()).isEmpty();
+    assertNobodyLooks();
   }
 
   private MemoryGuard guard() {
@@ -199,6 +199,10 @@ final class PreemptedForOthersTest {
     assertThat(reading.thresholdBytes()).isEqualTo(LIMIT - RESERVE);
     assertThat(reading.bytes()).isGreaterThan(LIMIT - RESERVE);
     assertThat(reading.processes()).isEqualTo(processes);
+  }
+
+  private static void assertNobodyLooks() {
+    Eventually.await("the last guard's thread has ended", () -> threads().isEmpty());
   }
 
   private static List<String> threads() {

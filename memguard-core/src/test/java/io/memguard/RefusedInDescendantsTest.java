@@ -91,23 +91,28 @@ final class RefusedInDescendantsTest {
 
   @Test
   void aWorkerThatIsGoneIsNamedByWhatItWasCalled(MemoryGuard guard) throws Exception {
-    long worker = start(guard).ask("go 1");
-    Affected one = next().processes().get(0);
-    assertThat(one.pid()).isEqualTo(worker);
+    start(guard);
+    Affected one;
+    int turns = 0;
+    do { // a look may come between the refusal and the end
+      long worker = ask("go 1");
+      one = next().processes().get(0);
+      assertThat(one.pid()).isEqualTo(worker);
+    } while (one.command().isPresent() && ++turns < 20);
     assertThat(one.command()).isEmpty();
     assertThat(pool.isAlive()).isTrue();
   }
 
   @Test
   void whoIsRefusedAllTheTimeIsToldOfOnceWithTheNumber(MemoryGuard guard) throws Exception {
-    start(guard).ask("stay 10000");
+    start(guard).ask("stay 2000");
     long times = next().times();
     assertThat(told.poll(3, TimeUnit.SECONDS)).isNull(); // it is told again after ten seconds
     pool.destroyTree(Duration.ZERO).join();
-    while (times < 10_000) { // the rest before the outcome
+    while (times < 2_000) { // the rest before the outcome
       times += next().times();
     }
-    assertThat(times).isEqualTo(10_000);
+    assertThat(times).isEqualTo(2_000);
   }
 
   /** There is room for 15 processes: those that were told of make room for the next. */

@@ -10,6 +10,7 @@ import io.memguard.platform.cgroup.CgroupFinder;
 import io.memguard.platform.cgroup.Machine;
 import io.memguard.support.Eventually;
 import io.memguard.support.Proc;
+import io.memguard.support.Traces;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -56,11 +57,8 @@ final class RehearsalTest {
         rehearsal.with(
             child -> {
               Path process = Path.of("/proc", Long.toString(child.pid()));
-              Optional<String> held =
-                  links(process.resolve("fd")).stream()
-                      .filter(link -> link.contains("memfd:") || link.startsWith("/dev/shm/"))
-                      .findFirst();
-              assertThat(held).isPresent();
+              Eventually.await("it holds a file", () -> held(process).isPresent());
+              Optional<String> held = held(process);
               // The witness's own page is mapped as well, from another file.
               assertThat(Proc.read(process.resolve("maps")).lines())
                   .anyMatch(line -> line.contains(" rw-s ") && line.endsWith(held.orElseThrow()));
@@ -72,12 +70,12 @@ final class RehearsalTest {
   @Test
   void nothingOfItIsLeft() {
     assertThat(rehearsal.with(child -> child.destroyTree(Duration.ZERO).join())).isTrue();
-    List<String> before = Proc.openFiles();
+    Traces before = Traces.begin();
     for (int i = 0; i < 5; i++) {
       assertThat(rehearsal.with(child -> child.destroyTree(Duration.ZERO).join())).isTrue();
     }
-    Eventually.await("no file is left open", () -> Proc.openFiles().size() == before.size());
-    assertThat(Proc.childrenOf(ProcessHandle.current().pid())).isEmpty();
+    before.assertNothingIsLeft();
+    awaitNoChild();
   }
 
   @Test
@@ -87,7 +85,7 @@ final class RehearsalTest {
           throw new IllegalStateException("on purpose");
         };
     assertThatIllegalStateException().isThrownBy(() -> rehearsal.with(broken));
-    assertThat(Proc.childrenOf(ProcessHandle.current().pid())).isEmpty();
+    awaitNoChild();
   }
 
   /** So it does when the JVM dies, which closes the pipe. */
@@ -104,7 +102,7 @@ final class RehearsalTest {
               }
             });
     assertThat(had).isTrue();
-    assertThat(Proc.childrenOf(ProcessHandle.current().pid())).isEmpty();
+    awaitNoChild();
   }
 
   /** As any other child is that is too large. */
@@ -126,7 +124,18 @@ final class RehearsalTest {
         .isInstanceOfSatisfying(
             Outcome.OutOfMemory.class,
             outcome -> assertThat(outcome.cause()).isEqualTo(Cause.PREEMPTED));
-    assertThat(Proc.childrenOf(ProcessHandle.current().pid())).isEmpty();
+    awaitNoChild();
+  }
+
+  private static void awaitNoChild() {
+    long self = ProcessHandle.current().pid();
+    Eventually.await("there is no child", () -> Proc.childrenOf(self).isEmpty());
+  }
+
+  private static Optional<String> held(Path process) {
+    return links(process.resolve("fd")).stream()
+        .filter(link -> link.contains("memfd:") || link.startsWith("/dev/shm/"))
+        .findFirst();
   }
 
   private static List<String> links(Path directory) {

@@ -292,6 +292,7 @@ final class TreeWatchTest {
         guard.run(new ProcessBuilder("true"), MemoryLimits.of("1GiB"));
         tell();
       }
+      Eventually.await("it is over", () -> !Traces.threads().contains("memguard-memory"));
       tell();
     }
 

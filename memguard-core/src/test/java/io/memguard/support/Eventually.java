@@ -11,7 +11,7 @@ import org.assertj.core.api.Assertions;
  * as it is so, and fails when it takes too long.
  */
 public final class Eventually {
-  private static final Duration PATIENCE = Duration.ofSeconds(20);
+  private static final Duration PATIENCE = Duration.ofSeconds(40);
 
   private Eventually() {}
 
