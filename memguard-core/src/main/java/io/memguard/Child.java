@@ -24,8 +24,9 @@ interface Child {
    *
    * @param status the wait status
    * @param usage what it used, or empty if that is unknown
+   * @param at when that was seen, as {@link System#nanoTime}
    */
-  record End(WaitStatus status, Optional<ResourceUsage> usage) {}
+  record End(WaitStatus status, Optional<ResourceUsage> usage, long at) {}
 
   long pid();
 

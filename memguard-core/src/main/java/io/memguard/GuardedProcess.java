@@ -281,7 +281,12 @@ public final class GuardedProcess extends Process implements WorkerProcess {
   void endAfter(Duration timeout, Duration grace) {
     Future<?> timer =
         Elsewhere.after(
-            TimeUnit.NANOSECONDS.convert(timeout), () -> beginToEnd(Ending.TIME_OUT, grace));
+            TimeUnit.NANOSECONDS.convert(timeout),
+            () -> {
+              if (!hasEnded()) { // what it left behind has no time-out
+                beginToEnd(Ending.TIME_OUT, grace);
+              }
+            });
     ended.whenComplete((outcome, trouble) -> timer.cancel(false));
   }
 

@@ -135,12 +135,13 @@ final class NativeChild implements Child {
   }
 
   private void reaped(Watcher.Exit exit) {
+    long at = System.nanoTime();
     Optional<ResourceUsage> usage = Optional.empty();
     try {
       closeAll();
       usage = Optional.of(usage(exit));
     } finally { // whatever became of its last output, nobody may wait for the child for ever
-      end.complete(new End(exit.status(), usage));
+      end.complete(new End(exit.status(), usage, at));
     }
   }
 

@@ -39,23 +39,19 @@ final class PortableChild implements Child {
     this.process = started.process();
     InputStream out = new TailInput(process.getInputStream(), output, () -> !process.isAlive());
     InputStream err = new TailInput(process.getErrorStream(), error, () -> !process.isAlive());
+    CompletableFuture<End> exit = process.onExit().thenApply(PortableChild::end);
     if (unread) {
       close(process.getOutputStream());
       CompletableFuture<Void> read = CompletableFuture.allOf(pump(out), pump(err));
       this.stdin = NoPipe.SINK;
       this.stdout = NoPipe.SOURCE;
       this.stderr = NoPipe.SOURCE;
-      this.end =
-          process
-              .onExit()
-              .thenCombine(
-                  process.onExit().thenCompose(p -> atMostALittleLonger(read)),
-                  (p, late) -> end(p));
+      this.end = exit.thenCompose(how -> atMostALittleLonger(read).thenApply(late -> how));
     } else {
       this.stdin = process.getOutputStream();
       this.stdout = out;
       this.stderr = err;
-      this.end = process.onExit().thenApply(PortableChild::end);
+      this.end = exit;
     }
   }
 
@@ -106,7 +102,8 @@ final class PortableChild implements Child {
         signal >= 1 && signal <= LAST_SIGNAL
             ? new WaitStatus.Kill(new Signal(signal), false)
             : new WaitStatus.Exit(value),
-        Optional.empty());
+        Optional.empty(),
+        System.nanoTime());
   }
 
   @Override

@@ -239,7 +239,7 @@ final class Postmortem {
    * before the outcome is known, unless it blocks.
    */
   CompletableFuture<Outcome> examine(Child.End end) {
-    Duration elapsed = Duration.ofNanos(System.nanoTime() - began);
+    Duration elapsed = Duration.ofNanos(end.at() - began);
     Optional<WitnessRecord> noted;
     try {
       noted = preload.read();
