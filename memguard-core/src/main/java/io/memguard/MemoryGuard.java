@@ -717,7 +717,7 @@ public final class MemoryGuard implements AutoCloseable {
   /**
    * Tells where this process is, what protects children here, and what cannot and why. It reads
    * some dozens of small files; in a unit of systemd's the first call runs systemctl(1) as well and
-   * waits for it, for two seconds at most.
+   * waits for it, for ten seconds at most.
    *
    * @return what was found when this guard was made, with what is around as it is now; but what
    *     systemd said as it was at the first call
@@ -790,6 +790,7 @@ public final class MemoryGuard implements AutoCloseable {
               return null;
             })
         .join();
+    living.clear(); // each removes itself as well, but perhaps only after it was waited for
     announcer.awaitDecisions();
     memoryWatch.close();
     liveMemory.close();

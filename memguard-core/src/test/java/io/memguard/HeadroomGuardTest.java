@@ -48,7 +48,7 @@ final class HeadroomGuardTest {
   private static final long LIMIT = 200 * MIB;
   private static final long RESERVE = 20 * MIB;
   private static final long MILLI = TimeUnit.MILLISECONDS.toNanos(1);
-  private static final int MANY = 1000;
+  private static final int TURNS = 5;
 
   @TempDir Path machine;
   private ContainerOfFiles container;
@@ -118,7 +118,7 @@ final class HeadroomGuardTest {
       }
       assertThat(child.reading).as("at 12 MiB a second, 25 are kept").isEmpty();
       // What it takes to read is counted, and on a busy machine that may be longer than the fall.
-      for (int turn = 0; turn < MANY && child.reading.isEmpty(); turn++) {
+      for (int turn = 0; turn < TURNS && child.reading.isEmpty(); turn++) {
         container.headroom(60 * MIB);
         guard.tick(now += 8 * MILLI);
         container.headroom(50 * MIB);

@@ -304,7 +304,7 @@ final class MemoryGuardListenerTest {
       child.waitFor();
       Eventually.await("one is left", () -> guards.get(0).getAsInt() == 1);
     }
-    Eventually.await("none is left", () -> guards.get(0).getAsInt() == 0);
+    assertThat(guards.get(0).getAsInt()).isZero();
   }
 
   @Test

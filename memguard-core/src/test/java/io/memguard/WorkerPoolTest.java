@@ -383,7 +383,8 @@ final class WorkerPoolTest {
       List<CompletableFuture<byte[]>> next = List.of(ask(pool, "echo 1"), ask(pool, "echo 2"));
       WorkerTask task = WorkerTask.of("echo 3".getBytes(StandardCharsets.UTF_8));
       assertThat(pool.submit(task, Duration.ZERO)).isEmpty();
-      new Thread(() -> create(go)).start();
+      Thread submitter = Thread.currentThread();
+      new Thread(() -> createWhenItWaits(submitter, go)).start();
       Optional<CompletableFuture<byte[]>> third = pool.submit(task, Duration.ofSeconds(30));
       assertThat(answer(first)).isEqualTo("there");
       assertThat(answer(third.orElseThrow())).isEqualTo("3");
@@ -391,7 +392,9 @@ final class WorkerPoolTest {
     }
   }
 
-  private static void create(Path file) {
+  private static void createWhenItWaits(Thread submitter, Path file) {
+    Set<Thread.State> waiting = Set.of(Thread.State.WAITING, Thread.State.TIMED_WAITING);
+    Eventually.await("it waits", () -> waiting.contains(submitter.getState()));
     try {
       Files.createFile(file);
     } catch (IOException e) {

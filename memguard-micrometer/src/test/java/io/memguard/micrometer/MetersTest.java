@@ -150,7 +150,7 @@ final class MetersTest {
       await(() -> active() == 1);
       never.countDown();
     }
-    await(() -> active() == 0);
+    assertThat(active()).isZero();
   }
 
   @Test
