@@ -44,6 +44,7 @@ final class History {
   private final List<Mark> marks = new ArrayList<>();
   private final Set<String> refusals = new HashSet<>();
   private int untold;
+  private int preempted; // the number of the latest attempt that memguard is known to have ended
   private double step = FIRST_STEP;
 
   /**
@@ -168,7 +169,9 @@ final class History {
   /** The reading that decided is a look as well. */
   private void preempted(double at, OptionalLong bytes) {
     Attempt latest = attempts.get(attempts.size() - 1);
-    long own = samples.isEmpty() ? 0 : samples.get(samples.size() - 1).ownBytes;
+    Sample last = samples.isEmpty() ? null : samples.get(samples.size() - 1);
+    long own = last == null || last.attempt != latest.number ? 0 : last.ownBytes;
+    preempted = latest.number;
     bytes.ifPresent(held -> add(new Sample(latest.number, at, held, own)));
     mark(Kind.KILLED, at, bytes, "memguard ends all of it");
   }
@@ -226,7 +229,7 @@ final class History {
     double end = Math.min(seconds(at), latest.began + seconds(evidence.elapsed()));
     attempts.add(new Attempt(latest.number, latest.began, end, latest.together, latest.own));
     evidence.witness().ifPresent(noted -> noted.processes().forEach(one -> refused(one, end)));
-    if (!isKilled(latest.number)) { // it was told before the start had returned, or too late
+    if (preempted != latest.number) { // it was told before the start had returned, or too late
       evidence.preemption().ifPresent(what -> preempted(end, OptionalLong.of(what.treeBytes())));
     }
     marks.replaceAll(one -> one.attempt == latest.number ? one.notAfter(end) : one);
@@ -240,10 +243,6 @@ final class History {
 
   private void refused(WitnessedProcess process, double end) {
     process.last().ifPresent(what -> refused(process.pid(), process.name(), what, end));
-  }
-
-  private boolean isKilled(int number) {
-    return marks.stream().anyMatch(one -> one.attempt == number && one.kind == Kind.KILLED);
   }
 
   private long seenIn(int number) {
