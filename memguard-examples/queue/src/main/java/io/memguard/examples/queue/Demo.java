@@ -70,7 +70,7 @@ final class Demo {
       GuardedProcess first = consumer("a", server.uri(), MIN_IDLE, GRACE);
       GuardedProcess second = consumer("b", server.uri(), MIN_IDLE, GRACE);
       await(queue, work, work.size() / 3, first, second);
-      long held = awaitHeld(queue, "a");
+      long held = awaitHeld(queue, "a", first);
       first.destroyForcibly().waitFor();
       say("kill -9 of consumer a (pid %d), which holds %d jobs", first.pid(), held);
       await(queue, work, work.size(), second);
@@ -131,26 +131,32 @@ final class Demo {
       if (reached) {
         return;
       }
-      for (GuardedProcess consumer : consumers) {
-        if (!consumer.isAlive()) {
-          throw new IOException(consumer + "; its log is in " + directory);
-        }
-      }
-      if (now - began > DEADLINE.toNanos()) {
-        throw new IOException("not done within " + DEADLINE + "; the logs are in " + directory);
-      }
+      checkWork(consumers);
       Thread.sleep(50);
     }
   }
 
+  private void checkWork(GuardedProcess... consumers) throws IOException {
+    for (GuardedProcess consumer : consumers) {
+      if (!consumer.isAlive()) {
+        throw new IOException(consumer + "; its log is in " + directory);
+      }
+    }
+    if (System.nanoTime() - began > DEADLINE.toNanos()) {
+      throw new IOException("not done within " + DEADLINE + "; the logs are in " + directory);
+    }
+  }
+
   /** Waits until a consumer holds jobs, and returns how many; none if there is nothing to do. */
-  private static long awaitHeld(JobQueue queue, String consumer) throws InterruptedException {
+  private long awaitHeld(JobQueue queue, String name, GuardedProcess consumer)
+      throws InterruptedException, IOException {
     JobQueue.Backlog backlog = queue.backlog();
-    while (backlog.messages() > 0 && !backlog.held().containsKey(consumer)) {
+    while (backlog.messages() > 0 && !backlog.held().containsKey(name)) {
+      checkWork(consumer);
       Thread.sleep(1);
       backlog = queue.backlog();
     }
-    return backlog.held().getOrDefault(consumer, 0L);
+    return backlog.held().getOrDefault(name, 0L);
   }
 
   private void say(String form, Object... values) {
