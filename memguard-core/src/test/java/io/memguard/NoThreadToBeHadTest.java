@@ -252,6 +252,7 @@ final class NoThreadToBeHadTest {
     public static void main(String[] arguments) throws Exception {
       MemoryGuard guard = MemoryGuard.create();
       guard.run(sh("exit 3"), MemoryLimits.none());
+      awaitThoseThatPass();
       Libc.limitAddressSpace(LITTLE);
       try {
         guard.run(sh("exec sleep 600"), MemoryLimits.none());

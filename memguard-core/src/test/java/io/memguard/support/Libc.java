@@ -24,7 +24,11 @@ public final class Libc {
 
   /** From now on there is room for this much more, and for no thread whose stack is larger. */
   public static void limitAddressSpace(long more) {
-    call("setrlimit", RLIMIT_AS, new long[] {Proc.addressSpace() + more, UNLIMITED});
+    long before;
+    do { // again if a thread was started meanwhile: its stack may be more than all that room
+      before = Proc.addressSpace();
+      call("setrlimit", RLIMIT_AS, new long[] {before + more, UNLIMITED});
+    } while (Proc.addressSpace() > before + more / 2);
   }
 
   /** Lifts that limit again. */
