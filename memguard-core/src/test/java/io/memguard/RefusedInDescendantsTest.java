@@ -105,14 +105,14 @@ final class RefusedInDescendantsTest {
 
   @Test
   void whoIsRefusedAllTheTimeIsToldOfOnceWithTheNumber(MemoryGuard guard) throws Exception {
-    start(guard).ask("stay 2000");
+    start(guard).ask("stay 10000");
     long times = next().times();
     assertThat(told.poll(3, TimeUnit.SECONDS)).isNull(); // it is told again after ten seconds
     pool.destroyTree(Duration.ZERO).join();
-    while (times < 2_000) { // the rest before the outcome
+    while (times < 10_000) { // the rest before the outcome
       times += next().times();
     }
-    assertThat(times).isEqualTo(2_000);
+    assertThat(times).isEqualTo(10_000);
   }
 
   /** There is room for 15 processes: those that were told of make room for the next. */
